@@ -1,0 +1,1 @@
+"""Queues and workers on BullMQ. This package knows jobs, not messages."""

@@ -1,0 +1,128 @@
+"""Runs the workers of one process: typed handlers in, structured logs out."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from bullmq.custom_errors import DelayedError, UnrecoverableError
+from pydantic import ValidationError
+from redis.asyncio import Redis
+from structlog.contextvars import bound_contextvars
+
+from tidings.engine.jobs import GiveUpJob, Handler, PostponeJob, Run
+from tidings.engine.policy import QueuePolicy
+from tidings.engine.queues import Queues
+from tidings.engine.worker import Worker
+from tidings.errors import TidingsError
+from tidings.log import get_logger, new_request_id
+
+log = get_logger(__name__)
+
+
+class WorkerHost:
+    """The workers of one process. `connect` opens a fresh Redis client, one for each worker."""
+
+    def __init__(self, queues: Queues, connect: Callable[[], Redis], *, prefix: str, lock_duration: float) -> None:
+        self._queues = queues
+        self._connect = connect
+        self._prefix = prefix
+        self._lock_milliseconds = round(lock_duration * 1000)
+        self._workers: dict[str, Worker] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, policy: QueuePolicy, handlers: Sequence[Handler[Any]]) -> None:
+        """Starts working on one queue; jobs are told apart by their kind."""
+        by_name = {handler.job_type.name: handler for handler in handlers}
+
+        async def process(job: Any, token: str) -> Any:
+            return await self._process(policy, by_name, job, token)
+
+        options: dict[str, Any] = {
+            "connection": self._connect(),
+            "name": secrets.token_hex(8),
+            "prefix": self._prefix,
+            "concurrency": policy.concurrency,
+            "lockDuration": self._lock_milliseconds,
+            "stalledInterval": self._lock_milliseconds,
+            "maxStalledCount": 10,
+            "autorun": False,
+        }
+        if policy.rate_limit:
+            options["limiter"] = {
+                "max": policy.rate_limit.max,
+                "duration": round(policy.rate_limit.seconds * 1000),
+            }
+        worker = Worker(policy.name, process, options)
+        worker.on("error", lambda error, *_: log.error("worker error", queue=policy.name, error=str(error)))
+        worker.on("stalled", lambda job_id: log.warning("job stalled", queue=policy.name, job_id=job_id))
+        self._workers[policy.name] = worker
+        self._running[policy.name] = asyncio.ensure_future(worker.run())
+        log.info("worker ready", queue=policy.name, concurrency=policy.concurrency, rate_limit=options.get("limiter"))
+
+    def status(self) -> list[tuple[str, bool]]:
+        """Name and liveness of every worker of this process."""
+        return [(name, not task.done()) for name, task in self._running.items()]
+
+    async def close(self, grace: float = 15.0) -> None:
+        """Stops fetching and lets running jobs end; after `grace` seconds they are left to another worker."""
+
+        async def stop(worker: Worker) -> None:
+            try:
+                await asyncio.wait_for(worker.close(), grace)
+            except TimeoutError:
+                await worker.close(force=True)
+
+        await asyncio.gather(*(stop(worker) for worker in self._workers.values()))
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _process(self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], job: Any, token: str) -> Any:
+        request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
+        run = Run(
+            job_id=job.id,
+            attempt=job.attemptsMade + 1,
+            last=job.attemptsMade + 1 >= job.opts.get("attempts", 1),
+            request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
+        )
+        with bound_contextvars(queue=policy.name, job_id=run.job_id, attempt=run.attempt, request_id=run.request_id):
+            started = time.perf_counter()
+            try:
+                result = await self._handle(by_name, job, run)
+            except PostponeJob as postponed:
+                await job.moveToDelayed(self._queues.due_milliseconds(postponed.until), token)
+                log.info("job postponed", until=postponed.until.isoformat(), duration_ms=_since(started))
+                raise DelayedError from postponed
+            except GiveUpJob as error:
+                log.warning("job failed", error=str(error), final=True, duration_ms=_since(started))
+                raise UnrecoverableError(str(error)) from error
+            except Exception as error:
+                log.warning(
+                    "job failed",
+                    error=str(error),
+                    final=run.last,
+                    duration_ms=_since(started),
+                    exc_info=not isinstance(error, TidingsError),
+                )
+                raise
+            log.info("job completed", result=result, duration_ms=_since(started))
+            return result
+
+    async def _handle(self, by_name: dict[str, Handler[Any]], job: Any, run: Run) -> object:
+        handler = by_name.get(job.name)
+        if handler is None:
+            raise GiveUpJob(f"no handler for jobs named {job.name!r} in this queue")
+        try:
+            data = handler.job_type.model.model_validate(job.data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(str(part) for part in first["loc"])
+            sentence = f"{path}: {first['msg']}" if path else first["msg"]
+            raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
+        return await handler.handle(data, run)
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 2)

@@ -1,0 +1,99 @@
+"""Typed job handles: a job is made and handled through its `JobType`, never by a string."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from tidings.engine.policy import QueuePolicy
+
+Data = TypeVar("Data", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job to be added: an alarm clock for a row.
+
+    `due` None means at once. `priority` follows BullMQ: 1 goes first, 0 goes before every priority.
+    """
+
+    queue: str
+    name: str
+    id: str | None
+    data: Mapping[str, Any]
+    due: datetime | None = None
+    priority: int = 0
+
+
+@dataclass(frozen=True)
+class JobType(Generic[Data]):
+    """A kind of job: its queue, its name in Redis, the model of its data and the rule for its id.
+
+    With a deterministic id, adding the job twice is harmless.
+    """
+
+    queue: QueuePolicy
+    name: str
+    model: type[Data]
+    job_id: Callable[[Data], str] | None = None
+
+    def job(self, data: Data, *, due: datetime | None = None, priority: int = 0) -> Job:
+        """The job for `data`, to be handed to a unit of work."""
+        return Job(
+            queue=self.queue.name,
+            name=self.name,
+            id=self.job_id(data) if self.job_id else None,
+            data=data.model_dump(mode="json"),
+            due=due,
+            priority=priority,
+        )
+
+    def id_of(self, data: Data) -> str:
+        """The deterministic id; raises TypeError for a kind of job that has none."""
+        if self.job_id is None:
+            raise TypeError(f"jobs named {self.name!r} have no deterministic id")
+        return self.job_id(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job. `attempt` counts from 1; after the `last` one BullMQ gives up."""
+
+    job_id: str
+    attempt: int
+    last: bool
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Handler(Generic[Data]):
+    """What a worker does with one kind of job. It may raise PostponeJob or GiveUpJob; other errors retry."""
+
+    job_type: JobType[Data]
+    handle: Callable[[Data, Run], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Schedule(Generic[Data]):
+    """A job that comes round every `seconds`, by a BullMQ job scheduler named `id`."""
+
+    id: str
+    job_type: JobType[Data]
+    data: Data
+    seconds: float
+
+
+class PostponeJob(Exception):
+    """Raised by a handler: run this job again at `until`; it costs no attempt."""
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"postponed until {until.isoformat()}")
+        self.until = until
+
+
+class GiveUpJob(Exception):
+    """Raised by a handler: the job has failed for good; further attempts would not help."""

@@ -1,0 +1,209 @@
+"""The queues of one Redis: arm and disarm jobs, look them up, count them.
+
+Jobs are written with BullMQ's own scripts, so Node's BullMQ and its dashboards read and write the same keys.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import bullmq
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from tidings.clock import Clock
+from tidings.engine.jobs import Job, Schedule
+from tidings.engine.policy import QueuePolicy
+from tidings.errors import NotFound, QueueUnavailable
+from tidings.log import current_request_id
+
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How many jobs are where. `total` counts those still to be done."""
+
+    waiting: int
+    active: int
+    completed: int
+    failed: int
+    delayed: int
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.active + self.delayed
+
+    def as_dict(self) -> dict[str, int]:
+        """The specification's shape."""
+        return {**asdict(self), "total": self.total}
+
+
+@dataclass(frozen=True, slots=True)
+class ArmedJob:
+    """A job that is still to run; `seconds` is how far away its due time is (real seconds)."""
+
+    seconds: float
+
+
+class Queues:
+    """Opens every declared queue on one Redis client. Redis failures are raised as QueueUnavailable."""
+
+    def __init__(self, policies: Iterable[QueuePolicy], redis: Redis, *, prefix: str, clock: Clock) -> None:
+        self.policies: Mapping[str, QueuePolicy] = {policy.name: policy for policy in policies}
+        self._redis = redis
+        self._prefix = prefix
+        self._clock = clock
+        self._queues = {name: bullmq.Queue(name, {"connection": redis, "prefix": prefix}) for name in self.policies}
+        self._sentinel = f"{prefix}:tidings:armed"
+
+    def due_milliseconds(self, due: datetime | None) -> int:
+        """The machine-clock moment of `due` in epoch milliseconds, never before it."""
+        if due is None:
+            return int(time.time() * 1000)
+        wait = self._clock.seconds_until(due)  # first: what time passes before the next line makes the job late
+        return math.ceil((time.time() + wait) * 1000 - 0.01)
+
+    async def arm(self, jobs: Sequence[Job]) -> None:
+        """Adds jobs; one that has the same id is replaced, unless a worker is running it right now."""
+        for start in range(0, len(jobs), _CHUNK):
+            async with self._pipeline() as pipe:
+                for job in jobs[start : start + _CHUNK]:
+                    if job.id is not None:
+                        await self._remove(job.queue, job.id, pipe)
+                    await self._add(job, pipe)
+
+    async def disarm(self, queue: str, job_ids: Sequence[str]) -> None:
+        """Removes jobs, except those that a worker is running; unknown ids are ignored."""
+        for start in range(0, len(job_ids), _CHUNK):
+            async with self._pipeline() as pipe:
+                for job_id in job_ids[start : start + _CHUNK]:
+                    await self._remove(queue, job_id, pipe)
+
+    async def find(self, queue: str, job_ids: Sequence[str]) -> list[ArmedJob | None]:
+        """For each id the job still to run, or None when there is none or it has finished."""
+        found: list[ArmedJob | None] = []
+        to_key = self._queue(queue).toKey
+        for start in range(0, len(job_ids), _CHUNK):
+            async with self._pipeline() as pipe:
+                for job_id in job_ids[start : start + _CHUNK]:
+                    pipe.hmget(to_key(job_id), ["timestamp", "finishedOn"])
+                    pipe.zscore(to_key("delayed"), job_id)
+                answers = await pipe.execute()
+            now = time.time() * 1000
+            for (timestamp, finished), score in zip(answers[::2], answers[1::2], strict=True):
+                if timestamp is None or finished is not None:
+                    found.append(None)
+                else:
+                    # BullMQ packs the due time into the score's upper bits (12 bits of sequence below).
+                    found.append(ArmedJob((float(score) / 0x1000 - now) / 1000 if score else 0.0))
+        return found
+
+    async def stats(self, queue: str) -> QueueStats:
+        """Counts of one queue; `waiting` includes prioritised and paused jobs."""
+        async with self._guarded():
+            counts = await self._queue(queue).getJobCounts(
+                "wait", "prioritized", "paused", "active", "completed", "failed", "delayed"
+            )
+        return QueueStats(
+            waiting=counts["wait"] + counts["prioritized"] + counts["paused"],
+            active=counts["active"],
+            completed=counts["completed"],
+            failed=counts["failed"],
+            delayed=counts["delayed"],
+        )
+
+    async def put_schedule(self, schedule: Schedule[Any]) -> None:
+        """Makes sure that a recurring job exists; on a fast clock it comes round as much faster."""
+        real = self._clock.seconds_until(self._clock.now() + timedelta(seconds=schedule.seconds))
+        policy = schedule.job_type.queue
+        async with self._guarded():
+            await self._queue(policy.name).upsertJobScheduler(
+                schedule.id,
+                {"every": round(max(round(real, 1), 1.0) * 1000)},
+                schedule.job_type.name,
+                schedule.data.model_dump(mode="json"),
+                {"removeOnComplete": {"count": policy.keep_completed}, "removeOnFail": {"count": policy.keep_failed}},
+            )
+
+    async def count_workers(self, queue: str) -> int:
+        """How many workers, in whatever process, are connected for a queue; Node's count too."""
+        own = self._queue(queue).qualifiedName
+        node = f"{self._prefix}:{b64encode(queue.encode()).decode()}"
+        async with self._guarded():
+            names = [client["name"] for client in await self._redis.client_list()]
+        # One of ours has several connections and one name; of Node's, one connection bears the name.
+        ours = {name for name in names if name == own or name.startswith(f"{own}:w:")}
+        return len(ours) + sum(name == node or name.startswith(f"{node}:w:") for name in names)
+
+    async def was_emptied(self) -> bool:
+        """Whether Redis lost its data since `mark_armed` was last called."""
+        async with self._guarded():
+            return not await self._redis.exists(self._sentinel)
+
+    async def mark_armed(self) -> None:
+        """Notes in Redis that every row has its job; the note is lost together with the jobs."""
+        async with self._guarded():
+            await self._redis.set(self._sentinel, datetime.now(UTC).isoformat())
+
+    async def ping(self) -> bool:
+        """Whether Redis answers."""
+        try:
+            return bool(await self._redis.ping())
+        except (RedisError, OSError):
+            return False
+
+    def _queue(self, name: str) -> Any:
+        try:
+            return self._queues[name]
+        except KeyError:
+            raise NotFound("queue", name) from None
+
+    async def _remove(self, queue: str, job_id: str, pipe: Any) -> None:
+        scripts = self._queue(queue).scripts
+        keys = [scripts.toKey(job_id), scripts.keys["repeat"]]
+        await scripts.commands["removeJob"](keys=keys, args=[job_id, 0, scripts.keys[""]], client=pipe)
+
+    async def _add(self, job: Job, pipe: Any) -> None:
+        queue = self._queue(job.queue)
+        policy = self.policies[job.queue]
+        now = int(time.time() * 1000)
+        options: dict[str, Any] = {
+            "timestamp": now,
+            "delay": max(self.due_milliseconds(job.due) - now, 0),
+            "attempts": policy.attempts,
+            "backoff": {"type": "exponential", "delay": round(policy.backoff * 1000)},
+            "removeOnComplete": {"count": policy.keep_completed},
+            "removeOnFail": {"count": policy.keep_failed},
+        }
+        if job.id is not None:
+            options["jobId"] = job.id
+        if job.priority:
+            options["priority"] = job.priority
+        data = {
+            **job.data,
+            "requestId": current_request_id(),
+            "enqueuedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        }
+        await queue.scripts.addJob(bullmq.Job(queue, job.name, data, options, job.id), pipe)
+
+    @asynccontextmanager
+    async def _guarded(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except (RedisError, OSError) as error:
+            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+
+    @asynccontextmanager
+    async def _pipeline(self) -> AsyncIterator[Any]:
+        async with self._guarded(), self._redis.pipeline(transaction=False) as pipe:
+            yield pipe
+            if pipe.command_stack:
+                await pipe.execute()
