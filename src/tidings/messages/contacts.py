@@ -1,0 +1,77 @@
+"""Contractors: the people whom every feature writes to. The table carries the specification's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, UniqueConstraint, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId
+from tidings.errors import Conflict, NotFound
+
+
+class Contractor(Base):
+    """A person. `phone` is E.164; `timezone` an IANA name, when it is known."""
+
+    __tablename__ = "contractors"
+    __table_args__ = (UniqueConstraint("phone"), UniqueConstraint("email"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    first_name: Mapped[str | None] = mapped_column(String(100), default=None)
+    last_name: Mapped[str | None] = mapped_column(String(100), default=None)
+    phone: Mapped[str | None] = mapped_column(String(20), default=None)
+    email: Mapped[str | None] = mapped_column(String(254), default=None)
+    company_name: Mapped[str | None] = mapped_column(String(200), default=None)
+    timezone: Mapped[str | None] = mapped_column(String(64), default=None)
+    ghl_contact_id: Mapped[str | None] = mapped_column(String(64), default=None)
+    ghl_location_id: Mapped[str | None] = mapped_column(String(64), default=None)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def has_complete_profile(self) -> bool:
+        """Whether everything is known that a personal agenda and a peer match need."""
+        return all((self.name, self.phone, self.email, self.company_name))
+
+
+async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:
+    """Raises NotFound when there is no such contractor."""
+    found = await session.get(Contractor, contractor_id)
+    if found is None:
+        raise NotFound("contractor", contractor_id)
+    return found
+
+
+async def save_contractor(session: AsyncSession, values: Mapping[str, Any], now: datetime) -> tuple[Contractor, bool]:
+    """Adds a person, or completes the one with the same phone number or mail address.
+
+    Empty values never erase known ones. Returns the contractor and whether it is new. Raises Conflict when
+    phone and mail belong to two different people.
+    """
+    phone, email = values.get("phone"), values.get("email")
+    matches: dict[int, Contractor] = {}
+    for column, value in ((Contractor.phone, phone), (Contractor.email, email)):
+        if value and (match := await session.scalar(select(Contractor).where(column == value))):
+            matches[match.id] = match
+    if len(matches) > 1:
+        raise Conflict(
+            f"phone {phone} belongs to contractor {min(matches)} and email {email} to contractor "
+            f"{max(matches)}, or the other way round; merge them first"
+        )
+    if not matches:
+        new = Contractor(**values, created_at=now, updated_at=now)
+        session.add(new)
+        await session.flush()
+        return new, True
+    known = next(iter(matches.values()))
+    for name, value in values.items():
+        if value is not None and getattr(known, name) != value:
+            setattr(known, name, value)
+            known.updated_at = now
+    await session.flush()
+    return known, False

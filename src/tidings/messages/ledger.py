@@ -1,0 +1,67 @@
+"""The ledger: one line for every attempt at a message and every decision about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, String, Text, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId
+
+
+class Outcome(StrEnum):
+    """What one line says happened."""
+
+    SENT = "sent"
+    RETRY = "retry"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Delivery(Base):
+    """A line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
+
+    `lateness_ms` is the real time between the due moment and the hand-over to the provider,
+    `duration_ms` how long the provider took. `inputs` are what a decision was made from.
+    """
+
+    __tablename__ = "deliveries"
+    __table_args__ = (Index(None, "kind", "message_id"), Index(None, "contact_id", "at"), Index(None, "at"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime]
+    kind: Mapped[str] = mapped_column(String(32))
+    message_id: Mapped[int] = mapped_column(BigId)
+    contact_id: Mapped[int] = mapped_column(BigId)
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(32), default=None)
+    attempt: Mapped[int] = mapped_column(default=0)
+    channel: Mapped[str | None] = mapped_column(String(16), default=None)
+    provider: Mapped[str | None] = mapped_column(String(32), default=None)
+    provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    lateness_ms: Mapped[float | None] = mapped_column(default=None)
+    duration_ms: Mapped[float | None] = mapped_column(default=None)
+    request_id: Mapped[str | None] = mapped_column(String(100), default=None)
+    inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+async def write_lines(connection: AsyncConnection | AsyncSession, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Adds lines in the caller's transaction; every line must name the same columns."""
+    if lines:
+        await connection.execute(insert(Delivery), list(lines))
+
+
+async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence[Delivery]:
+    """Every line about one message, oldest first."""
+    lines = await session.scalars(
+        select(Delivery).where(Delivery.kind == kind, Delivery.message_id == message_id).order_by(Delivery.id)
+    )
+    return lines.all()
