@@ -1,0 +1,1 @@
+"""HTTP plumbing: the application, problem details, request ids, body limits, access and health."""

@@ -1,0 +1,86 @@
+"""The HTTP application: routers in, one FastAPI out, with its middleware, errors and OpenAPI description."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+from starlette.types import Lifespan
+
+from tidings.web.errors import HANDLERS, Problem, UnexpectedErrors
+from tidings.web.limits import BodyLimit
+from tidings.web.request_id import RequestIds
+from tidings.web.security import HEALTH_PATHS, Access, usable_key
+
+_SCHEMAS = "#/components/schemas/"
+_PROBLEM: dict[str, Any] = {
+    "description": "Problem details (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
+}
+
+
+def create_application(
+    *,
+    routers: Sequence[APIRouter],
+    lifespan: Lifespan[FastAPI] | None,
+    api_key: str | None,
+    max_body_bytes: int,
+    version: str,
+) -> FastAPI:
+    """Puts the HTTP side together.
+
+    With `api_key` every route but the health probes needs it; without (None or blank) only requests that
+    name a loopback host are answered, so a test client has to call `http://localhost`, not `http://test`.
+
+    The function names of all routers have to differ: they are the operation ids in /openapi.json. There are
+    no /docs and /redoc pages, because FastAPI's load their scripts from the internet, which Tidings never needs.
+    """
+    application = _Application(
+        title="Tidings",
+        version=version,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+        responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
+        exception_handlers=HANDLERS,
+        middleware=[  # from the outside in
+            Middleware(RequestIds),
+            Middleware(UnexpectedErrors),
+            Middleware(Access, api_key=api_key),
+            Middleware(BodyLimit, max_body_bytes=max_body_bytes),
+        ],
+    )
+    application.needs_key = usable_key(api_key) is not None
+    for router in routers:
+        application.include_router(router)
+    return application
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+class _Application(FastAPI):
+    """FastAPI whose description also has the parts that live in middleware: problems and the API key."""
+
+    needs_key = False
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()  # the same dictionary every time
+        components = schema.setdefault("components", {})
+        problem = Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        components.setdefault("schemas", {}).update(problem.pop("$defs"), Problem=problem)
+        if self.needs_key:
+            components["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            schema["security"] = [{"bearer": []}, {"header": []}]
+            for path in HEALTH_PATHS & schema["paths"].keys():
+                for operation in schema["paths"][path].values():
+                    operation["security"] = []
+        return schema

@@ -1,0 +1,95 @@
+"""What probes and people ask about the running system (specification: shop queues, "Observability")."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class _Report(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class Liveness(_Report):
+    """The process answers; it says nothing about Redis or the workers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class WorkerHealth(_Report):
+    """One worker, named after its queue."""
+
+    name: str
+    is_running: bool
+
+
+class WorkersHealth(_Report):
+    """The workers of this process."""
+
+    worker_count: int = Field(description="How many should run; 0 where no worker is expected.")
+    workers: list[WorkerHealth]
+
+
+class QueueHealth(_Report):
+    """Whether Redis answers and the workers run."""
+
+    redis: bool
+    workers: WorkersHealth
+
+    @property
+    def healthy(self) -> bool:
+        """Redis answers, and every worker that is expected runs."""
+        running = [worker.is_running for worker in self.workers.workers]
+        return self.redis and all(running) and len(running) >= self.workers.worker_count
+
+
+class QueueCounts(_Report):
+    """How many jobs of one queue are where; `total` counts those still to be done."""
+
+    waiting: int
+    active: int
+    completed: int
+    failed: int
+    delayed: int
+    total: int
+
+
+class QueueMetrics(QueueHealth):
+    """Health, and the depth of every queue by its name."""
+
+    queues: dict[str, QueueCounts]
+
+
+class Probe(Protocol):
+    """Whoever knows the queues and workers. `health` never fails; `metrics` may raise QueueUnavailable."""
+
+    async def health(self) -> QueueHealth: ...
+
+    async def metrics(self) -> QueueMetrics: ...
+
+
+def queue_router(probe: Probe) -> APIRouter:
+    """GET /health, GET /queue/health (503 when something is down) and GET /queue/metrics."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health")
+    async def health() -> Liveness:
+        """Whether the process answers."""
+        return Liveness()
+
+    @router.get("/queue/health", responses={503: {"model": QueueHealth, "description": "Something is down"}})
+    async def queue_health(response: Response) -> QueueHealth:
+        """Whether Redis answers and every expected worker runs."""
+        found = await probe.health()
+        response.status_code = 200 if found.healthy else 503
+        return found
+
+    @router.get("/queue/metrics")
+    async def queue_metrics() -> QueueMetrics:
+        """Health, and how many jobs of each queue are waiting, active, delayed, completed and failed."""
+        return await probe.metrics()
+
+    return router

@@ -1,0 +1,142 @@
+"""Who may call: holders of the API key, or, without a key, programs and pages on this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from secrets import compare_digest
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
+
+from tidings.errors import ConfigurationError
+from tidings.web.errors import FORBIDDEN, MISDIRECTED, UNAUTHORIZED, Kind, respond
+
+HEALTH_PATHS = frozenset({"/health", "/queue/health"})
+"""Paths that probes read; they need no key and say nothing about messages."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, section 9.2.1
+_HOST = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
+
+
+def usable_key(api_key: str | None) -> str | None:
+    """The key as a header can carry it, or None when it is unset or blank: a blank key would let everybody in."""
+    return (api_key or "").strip() or None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine only: `localhost`, 127.0.0.0/8 or ::1."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def require_loopback_or_key(host: str, api_key: str | None) -> None:
+    """Raises ConfigurationError when other machines could reach the API at `host` and no key guards it."""
+    if usable_key(api_key) is None and not is_loopback(host):
+        raise ConfigurationError(
+            f"Listening on {host or 'every address'} lets other machines in. "
+            "Set TIDINGS_API_KEY to a long random text, or listen on 127.0.0.1."
+        )
+
+
+class _Refused(Exception):
+    def __init__(self, kind: Kind, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.headers = headers
+
+
+class Access:
+    """ASGI middleware that refuses whoever may not call; see `_with_key` and `_from_this_machine`."""
+
+    def __init__(self, app: ASGIApp, api_key: str | None) -> None:
+        key = usable_key(api_key)
+        self._app = app
+        self._key = None if key is None else key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            try:
+                self._check(scope)
+            except _Refused as refused:
+                if scope["type"] == "websocket":
+                    await WebSocketClose(code=1008)(scope, receive, send)
+                else:
+                    answer = respond(scope, refused.kind, refused.detail, headers=refused.headers)
+                    await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        if self._key is None:
+            _from_this_machine(headers, changes=scope.get("method") not in _SAFE_METHODS)
+        elif scope["path"] not in HEALTH_PATHS:
+            _with_key(headers, self._key)
+
+
+def _with_key(headers: Headers, key: bytes) -> None:
+    """The key comes as `Authorization: Bearer …` (RFC 6750, section 2.1) or `X-API-Key`.
+
+    Browsers attach neither by themselves, so a foreign page cannot use a visitor's key.
+    """
+    given = headers.getlist("x-api-key")
+    for value in headers.getlist("authorization"):
+        scheme, _, credentials = value.partition(" ")
+        if scheme.lower() == "bearer":
+            given.append(credentials.strip())
+    if any(compare_digest(value.encode("latin-1"), key) for value in given):
+        return
+    if given:
+        challenge, detail = 'Bearer realm="tidings", error="invalid_token"', "The API key is not the right one."
+    else:
+        challenge = 'Bearer realm="tidings"'
+        detail = "Send the API key (TIDINGS_API_KEY of the server) as Authorization: Bearer … or as X-API-Key."
+    raise _Refused(UNAUTHORIZED, detail, {"WWW-Authenticate": challenge})
+
+
+def _from_this_machine(headers: Headers, *, changes: bool) -> None:
+    """Without a key, a web page in a browser on this machine is the one stranger that gets here.
+
+    - DNS rebinding: its own name may resolve to 127.0.0.1, which makes it same-origin; but the Host header
+      keeps that name.
+    - Cross-site request forgery: it may post a form; but the Origin header (RFC 6454, section 7) names it.
+      Ports are not compared, as "same site" does not either. A WebSocket handshake counts as a change: browsers
+      let any page read one.
+    """
+    hosts = headers.getlist("host")
+    if not hosts or not all(_names_this_machine(host) for host in hosts):
+        raise _Refused(
+            MISDIRECTED,
+            "Without an API key only requests to localhost or 127.0.0.1 are answered. "
+            "Set TIDINGS_API_KEY to use another name.",
+        )
+    if changes and not all(_is_local_origin(origin) for origin in headers.getlist("origin")):
+        raise _Refused(
+            FORBIDDEN,
+            "A web page of another site may not change anything here. Set TIDINGS_API_KEY and send the key instead.",
+        )
+
+
+def _names_this_machine(host: str) -> bool:
+    parts = _HOST.fullmatch(host)
+    return parts is not None and is_loopback(parts["v6"] or parts["name"])
+
+
+def _is_local_origin(origin: str) -> bool:
+    """`null`, which sandboxed frames and files send, is not local."""
+    try:
+        return is_loopback(urlsplit(origin).hostname or "")
+    except ValueError:
+        return False
