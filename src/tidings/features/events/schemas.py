@@ -1,0 +1,290 @@
+"""What comes in and goes out over HTTP, in files and in jobs.
+
+A time may be aware (an instant) or naive (the event's wall clock); `in_zone` turns either into UTC.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+
+from tidings.features.events.models import EventStatus, SessionKind
+from tidings.features.events.types import MessageCategory, MessageType
+from tidings.messages.ledger import Outcome
+from tidings.messages.statuses import Reason, Status
+
+MAX_ID = 2**63 - 1
+"""The highest id that the databases can hold."""
+
+_Day = TypeVar("_Day", bound=date)
+_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("is not an IANA timezone; write one like Europe/Berlin") from error
+    return name
+
+
+def _plausible(day: _Day) -> _Day:
+    if not 1970 < day.year < 2200:
+        raise ValueError("is too far from today to be meant; check the year")
+    return day
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no database text can; leave it out")
+    return text
+
+
+def _storable_json(data: dict[str, Any]) -> dict[str, Any]:
+    try:
+        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"cannot be stored as JSON: {error}") from error
+    if _NUL_IN_JSON.search(text):
+        raise ValueError("holds a NUL character, which no database text can; leave it out")
+    return data
+
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Timezone = Annotated[str, AfterValidator(_known_timezone)]
+Day = Annotated[date, AfterValidator(_plausible)]
+Moment = Annotated[datetime, AfterValidator(_plausible)]
+Storable = AfterValidator(_storable)
+Personalization = Annotated[dict[str, Any], AfterValidator(_storable_json)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
+FirstOrLastName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), Storable]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), Storable]
+ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), Storable]
+Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), Storable]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Storable]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), Storable]
+SessionKey = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Storable]
+GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable]
+
+
+def in_zone(moment: datetime, timezone: str) -> datetime:
+    """`moment` in UTC; a naive one is read on the wall clock of `timezone` (IANA name).
+
+    A wall-clock time that a DST change skips or repeats is taken as the standard library does with
+    fold=0 (PEP 495): the repeated hour's first pass, the skipped hour moved on by the gap.
+    """
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
+    return aware.astimezone(UTC)
+
+
+class Input(BaseModel):
+    """Something that people write; unknown fields are mistakes and are named."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class SessionIn(Input):
+    """One agenda slot. `key` identifies it across later versions of the agenda; by default room, title and day."""
+
+    key: SessionKey | None = None
+    kind: SessionKind = SessionKind.SESSION
+    title: Title
+    speaker: Line | None = None
+    sponsor: Line | None = None
+    room: ShortLine | None = None
+    start_time: Moment
+    end_time: Moment
+
+
+class EventIn(Input):
+    """An event. Without `start_time` and `end_time` it lasts as its sessions do, or from 09:00 to 17:00 there."""
+
+    name: Name
+    date: Day
+    location: Line | None = None
+    timezone: Timezone | None = None
+    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,99}$")] | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
+    sessions: list[SessionIn] = Field(default=[], max_length=5000)
+
+
+class AgendaIn(Input):
+    """A whole agenda; it replaces the event's present one."""
+
+    sessions: list[SessionIn] = Field(max_length=5000)
+
+
+class ContractorIn(Input):
+    """A person. Phone numbers are stored as E.164; without + they are read in the default region."""
+
+    name: Name
+    first_name: FirstOrLastName | None = None
+    last_name: FirstOrLastName | None = None
+    phone: Phone | None = None
+    email: EmailStr | None = None
+    company_name: ShortLine | None = None
+    timezone: Timezone | None = None
+    ghl_contact_id: GhlId | None = None
+    ghl_location_id: GhlId | None = None
+
+
+class RegistrationIn(Input):
+    """A contractor's place at an event. `sessions` are the keys of the chosen ones; none means all."""
+
+    contractor_id: Id
+    sessions: list[SessionKey] = Field(default=[], max_length=1000)
+
+
+class EventMessageIn(Input):
+    """A message to schedule, in the specification's field names.
+
+    With `id` it is the stored message to put (back) into the queue. Without `message_content` the type's
+    default template is used. A naive `scheduled_time` is the event's local time.
+    """
+
+    id: Id | None = None
+    event_id: Id
+    contractor_id: Id
+    message_type: MessageType
+    message_category: MessageCategory | None = None
+    scheduled_time: Moment
+    session_key: Annotated[str, StringConstraints(max_length=64), Storable] | None = None
+    message_content: Text | None = None
+    personalization_data: Personalization = {}
+    phone: Phone | None = None
+    channel: Annotated[str, StringConstraints(pattern="^(sms|email)$")] = "sms"
+    ghl_contact_id: GhlId | None = None
+    ghl_location_id: GhlId | None = None
+
+
+class RescheduleIn(Input):
+    """A message's new time, and with `message_content` or `personalization_data` its new text."""
+
+    scheduled_time: Moment
+    message_content: Text | None = None
+    personalization_data: Personalization | None = None
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SessionOut(Output):
+    key: str
+    kind: SessionKind
+    title: str
+    speaker: str | None
+    sponsor: str | None
+    room: str | None
+    start_time: datetime
+    end_time: datetime
+
+
+class EventOut(Output):
+    """An event; times are UTC, `timezone` is where its wall clocks hang."""
+
+    id: int
+    name: str
+    slug: str | None
+    date: date
+    location: str | None
+    timezone: str
+    status: EventStatus
+    start_time: datetime
+    end_time: datetime
+
+
+class ContractorOut(Output):
+    id: int
+    name: str
+    first_name: str | None
+    last_name: str | None
+    phone: str | None
+    email: str | None
+    company_name: str | None
+    timezone: str | None
+
+
+class RegistrationOut(Output):
+    id: int
+    event_id: int
+    contractor_id: int
+    session_keys: list[str]
+    registered_at: datetime
+    profile_completed_at: datetime | None
+    cancelled_at: datetime | None
+
+
+class EventMessageOut(Output):
+    """A stored message; times are UTC, `delay_minutes` is how late it left."""
+
+    id: int
+    event_id: int
+    contractor_id: int
+    message_type: MessageType
+    message_category: MessageCategory
+    session_key: str
+    scheduled_time: datetime
+    actual_send_time: datetime | None
+    delay_minutes: float | None
+    status: Status
+    status_reason: Reason | None
+    error_message: str | None
+    message_content: str | None
+    personalization_data: dict[str, Any]
+    phone: str | None
+    channel: str
+    ghl_contact_id: str | None
+    ghl_message_id: str | None
+    ghl_location_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ListedMessage(EventMessageOut):
+    """A stored message with the names of its person and event."""
+
+    contractor_name: str
+    event_name: str
+    event_timezone: str
+
+
+class DeliveryOut(Output):
+    """One line of the ledger; `lateness_ms` is how long after its time the message was handed over."""
+
+    id: int
+    at: datetime
+    message_id: int
+    message_type: MessageType
+    contact_id: int
+    contractor_name: str
+    outcome: Outcome
+    reason: Reason | None
+    attempt: int
+    channel: str | None
+    provider: str | None
+    provider_message_id: str | None
+    error: str | None
+    scheduled_time: datetime
+    lateness_ms: float | None
+    duration_ms: float | None
+    request_id: str | None
+
+
+class Counted(Output):
+    """How many messages a request changed."""
+
+    messages: int
+
+
+class SendEventMessage(BaseModel):
+    """Data of the job that sends one message: the row's id."""
+
+    id: int

@@ -1,0 +1,187 @@
+"""The verbs of the event messages. Each changes rows and queue together, in one unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.clock import to_milliseconds
+from tidings.errors import Conflict, InvalidInput, NotFound
+from tidings.features.base import parse
+from tidings.features.events import listing
+from tidings.features.events.changes import cancel_rows, clear
+from tidings.features.events.jobs import EVENT_MESSAGES
+from tidings.features.events.models import EventMessage
+from tidings.features.events.organising import Organising
+from tidings.features.events.outbox import alarm
+from tidings.features.events.program import find_event
+from tidings.features.events.requested import put_messages, refuse, require_not_cancelled, revive
+from tidings.features.events.schemas import EventMessageIn, RescheduleIn, in_zone
+from tidings.messages.contacts import find_contractor
+from tidings.messages.statuses import Reason, Status
+
+UPCOMING_WINDOW = timedelta(hours=24)
+RECOVERY_WINDOW = timedelta(hours=24)
+MAX_BULK = 10_000
+
+
+class Events(Organising):
+    """Event messages for other programs: `t.events` of the facade, and what the HTTP routes call.
+
+    Messages may be given as models or as mappings in the specification's field names. A naive time is the
+    event's local time; stored and returned times are UTC.
+    """
+
+    async def schedule_event_message(self, message: EventMessageIn | Mapping[str, Any]) -> EventMessage:
+        """Schedules one message, or puts the stored message `id` back into the queue.
+
+        Scheduling the same message twice is harmless. Raises InvalidInput, NotFound, and Conflict when a
+        different message of this type (and session) exists for this person or it was sent already.
+        """
+        [row] = await self._put([parse(EventMessageIn, message)], numbered=False)
+        return row
+
+    async def schedule_bulk_event_messages(
+        self, messages: Sequence[EventMessageIn | Mapping[str, Any]]
+    ) -> list[EventMessage]:
+        """Schedules many messages in one transaction: all of them, or none and an error that names the bad one.
+
+        Raises InvalidInput, its field beginning with the message's number from 0, and Conflict.
+        """
+        if len(messages) > MAX_BULK:
+            raise InvalidInput("", f"at most {MAX_BULK} messages at once, these are {len(messages)}")
+        wanted = [parse(EventMessageIn, message, at=str(number)) for number, message in enumerate(messages)]
+        return await self._put(wanted, numbered=True)
+
+    async def cancel_event_message(self, message_id: int) -> EventMessage:
+        """Cancels a message that has not gone out. Cancelling it again is harmless.
+
+        Raises NotFound, and Conflict when it was sent, has failed or is being sent right now.
+        """
+        async with self._work.begin() as unit:
+            row = await find_message(unit.session, message_id, lock=True)
+            if row.status == Status.CANCELLED:
+                return row
+            refuse(row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
+            await cancel_rows(unit, [row], Reason.BY_REQUEST, self._work.clock.now())
+            return row
+
+    async def reschedule_event_message(
+        self, message_id: int, new_time: Any, data: Mapping[str, Any] | None = None
+    ) -> EventMessage:
+        """Moves a message to `new_time`; `data` may bring a new message_content or personalization_data.
+
+        A cancelled, skipped or failed message comes back to life. Raises NotFound, InvalidInput, and Conflict
+        when it was sent or is being sent right now or its event is cancelled.
+        """
+        text = {name: (data or {}).get(name) for name in ("message_content", "personalization_data")}
+        change = parse(RescheduleIn, {"scheduled_time": new_time, **text})
+        async with self._work.begin() as unit:
+            row = await find_message(unit.session, message_id, lock=True)
+            refuse(row, "rescheduled", Status.SENT, Status.SENDING)
+            event = await find_event(unit.session, row.event_id)
+            require_not_cancelled(event)
+            values: dict[str, Any] = change.model_dump(exclude={"scheduled_time"}, exclude_none=True)
+            values["scheduled_time"] = to_milliseconds(in_zone(change.scheduled_time, event.timezone))
+            revive(row, values, self._work.clock.now())
+            unit.arm(alarm(row))
+            return row
+
+    async def clear_event_messages(self, event_id: int) -> int:
+        """Cancels all waiting messages of an event; returns how many. Raises NotFound."""
+        async with self._work.begin() as unit:
+            await find_event(unit.session, event_id)
+            return await clear(unit, Reason.EVENT_CLEARED, self._work.clock.now(), event_id)
+
+    async def clear_contractor_messages(self, event_id: int, contractor_id: int) -> int:
+        """Cancels one person's waiting messages of an event; returns how many. Raises NotFound."""
+        async with self._work.begin() as unit:
+            await find_event(unit.session, event_id)
+            await find_contractor(unit.session, contractor_id)
+            return await clear(unit, Reason.CONTRACTOR_CLEARED, self._work.clock.now(), event_id, contractor_id)
+
+    async def recover_failed_messages(self, event_id: int | None = None) -> list[EventMessage]:
+        """Sends at once what failed in the last 24 hours, of one event or of all. Raises NotFound.
+
+        Messages keep their scheduled time, so what is of no use any more by now is skipped.
+        """
+        now = self._work.clock.now()
+        query = select(EventMessage).where(
+            EventMessage.status == Status.FAILED, EventMessage.scheduled_time > now - RECOVERY_WINDOW
+        )
+        if event_id is not None:
+            query = query.where(EventMessage.event_id == event_id)
+        async with self._work.begin() as unit:
+            if event_id is not None:
+                await find_event(unit.session, event_id)
+            rows = (await unit.session.scalars(query.order_by(EventMessage.id).with_for_update())).all()
+            for row in rows:
+                revive(row, {}, now)
+                unit.arm(alarm(row))
+            return list(rows)
+
+    async def get_queue_stats(self) -> dict[str, int]:
+        """How many jobs are waiting, active, completed, failed and delayed; `total` are those still to run."""
+        return (await self._work.queues.stats(EVENT_MESSAGES.name)).as_dict()
+
+    async def get_upcoming_messages(self, limit: int = 1000) -> list[dict[str, Any]]:
+        """The messages of the next 24 hours in order of time, with the names of person and event."""
+        until = self._work.clock.now() + UPCOMING_WINDOW
+        async with self._work.read() as session:
+            return await listing.upcoming(session, until, limit)
+
+    async def list_messages(
+        self,
+        *,
+        event_id: int | None = None,
+        contractor_id: int | None = None,
+        status: Status | None = None,
+        after_id: int = 0,
+        limit: int = 100,
+    ) -> list[dict[str, Any]]:
+        """Messages in order of id, from the one after `after_id`, with the names of person and event."""
+        wanted = {"event_id": event_id, "contractor_id": contractor_id, "status": status}
+        async with self._work.read() as session:
+            return await listing.page(session, wanted, after_id, limit)
+
+    async def get_deliveries(self, event_id: int, *, after_id: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Every attempt and decision about an event's messages, in the order in which they happened.
+
+        Raises NotFound.
+        """
+        async with self._work.read() as session:
+            await find_event(session, event_id)
+            return await listing.deliveries(session, event_id, after_id, limit)
+
+    async def count_messages(self, event_id: int) -> list[tuple[Status, Reason | None, int]]:
+        """How many of an event's messages have which status, for which reason."""
+        async with self._work.read() as session:
+            return await listing.counts(session, event_id)
+
+    async def get_message(self, message_id: int) -> EventMessage:
+        """One stored message. Raises NotFound."""
+        async with self._work.read() as session:
+            return await find_message(session, message_id)
+
+    async def _put(self, wanted: Sequence[EventMessageIn], *, numbered: bool) -> list[EventMessage]:
+        try:
+            async with self._work.begin() as unit:
+                return await put_messages(unit, wanted, self._work.clock.now(), self._region, numbered=numbered)
+        except IntegrityError as error:
+            raise Conflict(
+                "the same message is being scheduled by somebody else; look at it and try again"
+            ) from error
+
+
+async def find_message(session: AsyncSession, message_id: int, *, lock: bool = False) -> EventMessage:
+    """The message; with `lock` no worker takes it until the unit of work ends. Raises NotFound."""
+    query = select(EventMessage).where(EventMessage.id == message_id)
+    row = await session.scalar(query.with_for_update() if lock else query)
+    if row is None:
+        raise NotFound("event message", message_id)
+    return row

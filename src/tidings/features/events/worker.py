@@ -1,0 +1,89 @@
+"""What the jobs of the event messages do: send one message, and look after every event once a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from sqlalchemy import exists, select, update
+
+from tidings.engine.jobs import Run
+from tidings.features.events.changes import clear
+from tidings.features.events.jobs import Orchestrate
+from tidings.features.events.models import Event, EventMessage, EventStatus
+from tidings.features.events.scheduling import make_schedule
+from tidings.features.events.schemas import SendEventMessage
+from tidings.log import get_logger
+from tidings.messages.delivery import Road
+from tidings.messages.statuses import Reason, Status
+from tidings.work import Unit, Work
+
+log = get_logger(__name__)
+
+
+class EventsWorker:
+    """Handlers of both queues."""
+
+    def __init__(self, work: Work, road: Road) -> None:
+        self._work = work
+        self._road = road
+
+    async def send(self, data: SendEventMessage, run: Run) -> str:
+        """Brings one message out."""
+        return await self._road.deliver(data.id, run)
+
+    async def orchestrate(self, data: Orchestrate, run: Run) -> dict[str, int]:
+        """Moves events on, plans changed ones again and clears cancelled ones. Returns how many of each."""
+        moved = await self._move_on()
+        changed = await self._ids(Event.agenda_version > Event.planned_version, alive=True)
+        waiting = exists().where(EventMessage.event_id == Event.id, EventMessage.status == Status.SCHEDULED)
+        cancelled = await self._ids(Event.status == EventStatus.CANCELLED, waiting, alive=False)
+        return {
+            **moved,
+            "planned": await self._for_each(changed, self._plan),
+            "cleared": await self._for_each(cancelled, self._clear),
+        }
+
+    async def _plan(self, unit: Unit, event_id: int) -> None:
+        result = await make_schedule(unit, self._work.clock, event_id, revive_cleared=False)
+        log.info("event planned again", event_id=event_id, **result.as_dict())
+
+    async def _clear(self, unit: Unit, event_id: int) -> None:
+        await clear(unit, Reason.EVENT_CANCELLED, self._work.clock.now(), event_id)
+
+    async def _for_each(self, event_ids: Sequence[int], change: Callable[[Unit, int], Awaitable[None]]) -> int:
+        """Changes one event after the other; one that cannot be changed does not hold up the rest."""
+        done = 0
+        for event_id in event_ids:
+            try:
+                async with self._work.begin() as unit:
+                    await change(unit, event_id)
+            except Exception:
+                log.exception("event not brought up to date; the next minute tries again", event_id=event_id)
+            else:
+                done += 1
+        return done
+
+    async def _move_on(self) -> dict[str, int]:
+        now = self._work.clock.now()
+        steps = (
+            (EventStatus.LIVE, Event.start_time <= now, (EventStatus.UPCOMING,)),
+            (EventStatus.COMPLETED, Event.end_time <= now, (EventStatus.UPCOMING, EventStatus.LIVE)),
+        )
+        moved: dict[str, int] = {}
+        async with self._work.begin() as unit:
+            for status, is_due, before in steps:
+                done = await unit.session.execute(
+                    update(Event)
+                    .where(is_due, Event.status.in_(before))
+                    .values(status=status, updated_at=now)
+                    .returning(Event.id)
+                )
+                moved[status] = len(done.all())
+        return moved
+
+    async def _ids(self, *conditions: object, alive: bool) -> list[int]:
+        query = select(Event.id).where(*conditions)  # type: ignore[arg-type]
+        if alive:
+            query = query.where(Event.status.in_((EventStatus.UPCOMING, EventStatus.LIVE)))
+        async with self._work.read() as session:
+            return list(await session.scalars(query.order_by(Event.id)))
