@@ -1,0 +1,132 @@
+"""The long-running processes as an operator meets them: started, asked over HTTP, stopped by a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def tidings(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tidings", *arguments],
+        cwd=folder,
+        env={**os.environ, "TIDINGS_DATA_DIR": str(folder / "data"), **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=60)
+    return process.returncode, output
+
+
+@contextmanager
+def running(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    process = tidings(*arguments, folder=folder, **variables)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def answer(client: httpx.Client, process: subprocess.Popen[str], path: str) -> dict[str, Any]:
+    """The first good answer of a server that is just starting."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            response = client.get(path)
+        except httpx.TransportError:
+            time.sleep(0.02)
+            continue
+        if response.status_code == 200:
+            found: dict[str, Any] = response.json()
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{path} did not become healthy")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_up_serves_sends_and_stops_at_a_signal_leaving_nothing_behind(tmp_path: Path, stop: signal.Signals) -> None:
+    port = free_port()
+    with (
+        running("up", "--port", str(port), folder=tmp_path) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        assert answer(client, process, "/queue/health")["redis"] is True
+        event = client.post("/events", json={"name": "Expo", "date": "2099-05-04"}).raise_for_status().json()
+        person = client.post("/contractors", json={"name": "Ada", "phone": "+18105550123"}).json()
+        client.post(f"/events/{event['id']}/registrations", json={"contractor_id": person["id"]}).raise_for_status()
+        while not client.get("/event-messages", params={"status": "sent"}).json():
+            time.sleep(0.02)
+        process.send_signal(stop)
+        assert process.wait(timeout=30) == 0
+    assert "confirm" in (tmp_path / "data" / "simulator.jsonl").read_text().lower()
+    assert not (tmp_path / "data" / "valkey" / "server.json").exists()
+
+
+def test_api_and_worker_run_apart_on_one_folder(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        running("api", "--port", str(port), folder=tmp_path) as api,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        answer(client, api, "/health")
+        assert client.get("/queue/health").status_code == 503
+        with running("worker", "event-messages", "event-orchestration", folder=tmp_path) as worker:
+            answer(client, worker, "/queue/health")
+            worker.terminate()
+            assert worker.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "sentence"),
+    [
+        (["worker", "no-such-queue"], {}, "there is no queue no-such-queue"),
+        (["up", "--host", "0.0.0.0"], {}, "TIDINGS_API_KEY"),
+        (["up"], {"REDIS_URL": "redis://127.0.0.1:1/0"}, "does not answer"),
+        (["up"], {"EVENT_MESSAGES_RATE_LIMIT": "fast"}, "EVENT_MESSAGES_RATE_LIMIT"),
+        (["up"], {"DATABASE_URL": "oracle://host/name"}, "oracle"),
+    ],
+)
+def test_what_cannot_start_says_in_one_sentence_what_to_change(
+    tmp_path: Path, arguments: list[str], variables: dict[str, str], sentence: str
+) -> None:
+    status, output = finished(tidings(*arguments, folder=tmp_path, **variables))
+    assert status == 1
+    assert output.startswith("error: ")
+    assert sentence in output
+    assert "Traceback" not in output
+
+
+def test_migrate_brings_a_database_up_to_date_and_is_harmless_again(tmp_path: Path) -> None:
+    assert finished(tidings("migrate", folder=tmp_path)) == (0, "database at revision 0001 (was empty)\n")
+    assert finished(tidings("migrate", folder=tmp_path)) == (0, "database at revision 0001\n")
+
+
+def test_the_demo_accounts_for_every_message_without_a_terminal(tmp_path: Path) -> None:
+    status, output = finished(tidings("demo", "--seconds", "8", "--people", "8", folder=tmp_path))
+    assert status == 0, output
+    assert "Every message is accounted for." in output
+    assert "p99" in output

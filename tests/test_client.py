@@ -1,0 +1,47 @@
+"""Tidings from another Python program, as the README shows it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tidings
+from tidings import Tidings
+from tidings.errors import ConfigurationError
+
+
+async def test_a_program_schedules_a_message_with_nothing_installed_beside_the_package(tmp_path: Path) -> None:
+    async with Tidings(data_dir=tmp_path) as t:
+        event = await t.events.create_event({"name": "Expo", "date": "2027-05-04", "timezone": "America/Chicago"})
+        ada, _ = await t.events.create_contractor({"name": "Ada Abara", "phone": "+18105550123"})
+        await t.events.register(event.id, {"contractor_id": ada.id})
+        message = await t.events.schedule_event_message(
+            {
+                "event_id": event.id,
+                "contractor_id": ada.id,
+                "message_type": "speaker_alert",
+                "scheduled_time": "2027-05-04T10:45:00",
+                "message_content": "Hi {{ first_name }}, your session starts in 15 minutes",
+            }
+        )
+        assert message.scheduled_time.isoformat() == "2027-05-04T15:45:00+00:00"
+        assert (await t.events.get_queue_stats())["delayed"] == 5
+
+
+def test_the_engine_can_be_used_without_loading_the_rest_of_the_house() -> None:
+    program = "import sys, tidings.engine.worker; print([m for m in sys.modules if m.startswith('sqlalchemy')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_name_that_tidings_does_not_have_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = tidings.nonsense
+
+
+def test_an_unusable_setting_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="port"):
+        Tidings(data_dir=tmp_path, smtp_port="many")

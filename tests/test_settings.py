@@ -1,0 +1,59 @@
+"""Settings: read once, wrong ones named, and the page about them true."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidings.cli.variables import settings_page
+from tidings.errors import ConfigurationError
+from tidings.settings import environment, load
+
+
+def test_without_any_setting_everything_is_in_the_data_folder_and_nothing_leaves() -> None:
+    settings = load()
+    assert settings.database == f"sqlite:///{Path('.tidings').absolute() / 'tidings.db'}"
+    assert settings.redis_url is None
+    assert settings.redis_prefix == "bull"
+    assert settings.n8n_outbound_webhook_url is None
+
+
+@pytest.mark.parametrize(
+    ("outbound", "other", "used"),
+    [("https://a.example", "https://b.example", "https://a.example"), (None, "https://b.example", "https://b.example")],
+)
+def test_either_variable_names_the_webhook_and_the_outbound_one_wins(
+    monkeypatch: pytest.MonkeyPatch, outbound: str | None, other: str, used: str
+) -> None:
+    if outbound:
+        monkeypatch.setenv("N8N_OUTBOUND_WEBHOOK_URL", outbound)
+    monkeypatch.setenv("N8N_WEBHOOK_URL", other)
+    assert load().n8n_outbound_webhook_url == used
+
+
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", " ")
+    assert load().redis_url is None
+
+
+def test_a_wrong_value_is_a_sentence_that_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_PORT", "many")
+    with pytest.raises(ConfigurationError, match="SMTP_PORT"):
+        load()
+
+
+def test_settings_may_stand_in_a_file_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("REDIS_PREFIX=mine\nEVENT_MESSAGES_RATE_LIMIT=40/60\nEVENT_MESSAGES_ATTEMPTS=5\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENT_MESSAGES_ATTEMPTS", "2")
+    assert load().redis_prefix == "mine"
+    assert environment()["EVENT_MESSAGES_RATE_LIMIT"] == "40/60"
+    assert environment()["EVENT_MESSAGES_ATTEMPTS"] == "2"
+
+
+def test_the_page_about_settings_is_what_the_command_prints() -> None:
+    page = Path(__file__).parent.parent / "docs" / "settings.md"
+    assert page.read_text() == settings_page(), "run: tidings settings > docs/settings.md"
