@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -194,6 +194,7 @@ async def test_metadata_that_is_not_json_is_refused_for_good(path: Path) -> None
     assert simulator.messages == []
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 async def test_any_text_survives_the_file(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     path = tmp_path_factory.mktemp("simulator") / "simulator.jsonl"

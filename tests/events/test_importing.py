@@ -13,7 +13,7 @@ from tidings.errors import Conflict, InvalidRows, NotFound
 from tidings.features.events.importing import import_people
 from tidings.features.events.models import EventMessage, Registration
 from tidings.messages.contacts import Contractor
-from tidings.messages.people_file import Person
+from tidings.messages.people_file import Person, read_people
 
 NOW = datetime(2030, 4, 1, 12, tzinfo=UTC)
 ADA = Person(name="Ada", phone="+18105550123", email="ada@example.org", company_name="Engines")
@@ -92,12 +92,20 @@ async def test_a_completed_profile_brings_the_agenda_of_every_event_to_come(app:
 async def test_conflicts_name_their_lines_and_nothing_is_kept(app: Any) -> None:
     event_id = await an_event(app)
     await import_people(app.work, [ADA, BOB])
-    mixed = Person(name="Mix", phone=BOB.phone, email=ADA.email)
-    new = Person(name="New", phone="+18105550199")
+    mixed = Person(name="Mix", phone=BOB.phone, email=ADA.email, line=3)
+    new = Person(name="New", phone="+18105550199", line=2)
     with pytest.raises(InvalidRows) as refused:
         await import_people(app.work, [new, mixed], event_id, source="people.csv")
     assert [(row.line, row.field) for row in refused.value.rows] == [(3, "phone")]
     assert (await count(app, Contractor), await count(app, Registration), await jobs(app)) == (2, 0, 0)
+
+
+async def test_a_conflict_after_empty_lines_names_the_line_in_the_file(app: Any) -> None:
+    await import_people(app.work, [ADA, BOB])
+    text = f"name,phone,email\n\nNew,+18105550199,\n,,\n\nMix,{BOB.phone},{ADA.email}\n"
+    with pytest.raises(InvalidRows) as refused:
+        await import_people(app.work, read_people(text, source="people.csv"), source="people.csv")
+    assert [(row.line, row.field) for row in refused.value.rows] == [(6, "phone")]
 
 
 async def test_the_same_phone_twice_is_refused_as_a_whole(app: Any) -> None:

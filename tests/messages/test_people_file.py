@@ -127,6 +127,11 @@ def test_empty_lines_and_empty_trailing_columns_do_not_matter() -> None:
     assert read("\n\nname,phone,,\n\nAda Lovelace,8105550123,,\n,,,\n\n") == [ADA]
 
 
+def test_people_know_their_lines() -> None:
+    text = 'sep=,\n\nname,phone\n\n"Ada\nLovelace",8105550123\n,\nBob,8105550124\n'
+    assert [(person.name, person.line) for person in read(text)] == [("Ada Lovelace", 5), ("Bob", 8)]
+
+
 def test_a_file_with_only_a_header_has_no_people() -> None:
     assert read("name,phone\n") == []
 

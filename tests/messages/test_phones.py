@@ -5,14 +5,9 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
 
 from tidings.errors import InvalidInput
-from tidings.messages.phones import PhoneNumber, parse_phone
-
-
-class Contact(BaseModel):
-    phone: PhoneNumber
+from tidings.messages.phones import parse_phone
 
 
 @pytest.mark.parametrize(
@@ -89,20 +84,3 @@ def test_whatever_is_written_becomes_e164_or_one_sentence(raw: str, region: str)
         assert re.fullmatch(r"\+[1-9][0-9]{5,14}", phone)
         assert parse_phone(phone, "US") == phone
     assert field == "phone"
-
-
-def test_a_field_reads_numbers_in_the_region_of_its_context() -> None:
-    raw = {"phone": "0170 1234567"}
-    assert Contact.model_validate(raw, context={"region": "DE"}).phone == "+491701234567"
-    assert Contact.model_validate({"phone": "8105550123"}).phone == "+18105550123"
-    assert Contact.model_validate({"phone": "8105550123"}, context={"tenant": 7}).phone == "+18105550123"
-
-
-def test_a_field_says_the_same_sentence() -> None:
-    with pytest.raises(ValidationError) as caught:
-        Contact(phone="12")
-    (error,) = caught.value.errors()
-    assert error["loc"] == ("phone",)
-    assert error["msg"] == (
-        "Value error, '12' is not a phone number that can exist in US; write it with + and country code"
-    )

@@ -5,18 +5,16 @@ Every bad line is found before anything is returned: an import is whole or does 
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.errors import BadRow, InvalidInput, InvalidRows
+from tidings.messages.people_columns import Line, decode, read_layout
 from tidings.messages.phones import DEFAULT_REGION, parse_phone
 
 LIMITS = {
@@ -31,29 +29,15 @@ LIMITS = {
 }
 """How many characters the columns of the contractors table hold."""
 
-_HEADERS = {
-    "name": ("name", "full name", "fullname", "display name", "contact name"),
-    "first_name": ("first name", "firstname", "given name", "forename"),
-    "last_name": ("last name", "lastname", "surname", "family name"),
-    "phone": (
-        *("phone", "phone number", "telephone", "telephone number", "tel"),
-        *("mobile", "mobile number", "mobile phone", "cell", "cell phone"),
-    ),
-    "email": ("email", "e mail", "mail", "email address", "e mail address"),
-    "company_name": ("company", "company name", "organisation", "organization", "business name"),
-    "timezone": ("timezone", "time zone"),
-    "ghl_contact_id": ("ghl contact id", "contact id"),
-    "ghl_location_id": ("ghl location id", "location id"),
-}
-_FIELDS = {header: name for name, headers in _HEADERS.items() for header in headers}
-_WANTED = "it needs a column name (or first name and last name) and a column phone or email"
-_SEP_LINE = re.compile(r'"?sep=[,;\t]"?')
 _FLOAT_PHONE = re.compile(r"(\d{7,15})\.0")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One line of the file. `phone` is E.164, `timezone` an IANA name; a phone or an email is always there."""
+    """One line of the file. `phone` is E.164, `timezone` an IANA name; a phone or an email is always there.
+
+    `line` is where it begins in the file, counted from 1; 0 for people of another origin.
+    """
 
     name: str
     first_name: str | None = None
@@ -64,6 +48,7 @@ class Person:
     timezone: str | None = None
     ghl_contact_id: str | None = None
     ghl_location_id: str | None = None
+    line: int = field(default=0, compare=False)
 
 
 def read_people(text: str | bytes, *, region: str = DEFAULT_REGION, source: str) -> list[Person]:
@@ -77,30 +62,13 @@ def read_people(text: str | bytes, *, region: str = DEFAULT_REGION, source: str)
     when the file as a whole cannot be read: no text, empty, no header, two columns for one thing, or an
     unknown `region`.
     """
-    layout = _layout(_decoded(text, source), source)
+    layout = read_layout(decode(text, source), source)
     reading = _Reading(region, layout.columns)
     for line in layout.people:
         reading.take(line)
     if reading.bad:
         raise InvalidRows(source, reading.bad)
     return reading.people
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One record; `number` is the line it begins on, `problem` what the CSV reader said."""
-
-    number: int
-    cells: list[str]
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """`columns` has a field's name, or None for a column without use, for every column."""
-
-    columns: list[str | None]
-    people: Iterator[_Line]
 
 
 @dataclass(slots=True)
@@ -113,13 +81,13 @@ class _Reading:
     bad: list[BadRow] = field(default_factory=list)
     _first_seen: dict[tuple[str, str], int] = field(default_factory=dict)
 
-    def take(self, line: _Line) -> None:
+    def take(self, line: Line) -> None:
         before = len(self.bad)
         person = self._person(line)
         if person is not None and len(self.bad) == before:
             self.people.append(person)
 
-    def _person(self, line: _Line) -> Person | None:
+    def _person(self, line: Line) -> Person | None:
         width = len(self.columns)
         cells = line.cells
         if line.problem:
@@ -161,9 +129,10 @@ class _Reading:
             timezone=rest["timezone"],
             ghl_contact_id=rest["ghl_contact_id"],
             ghl_location_id=rest["ghl_location_id"],
+            line=line.number,
         )
 
-    def _phone(self, line: _Line, values: Mapping[str, str]) -> str | None:
+    def _phone(self, line: Line, values: Mapping[str, str]) -> str | None:
         raw = values.get("phone", "").removeprefix("'")  # a spreadsheet's mark for "this is text"
         if not raw:
             return None
@@ -179,19 +148,19 @@ class _Reading:
         self._check_new(line, "phone", phone)
         return phone
 
-    def _email(self, line: _Line, values: Mapping[str, str]) -> str | None:
+    def _email(self, line: Line, values: Mapping[str, str]) -> str | None:
         raw = values.get("email", "").removeprefix("'")
         if not raw:
             return None
         try:
-            email = validate_email(raw, check_deliverability=False).normalized
+            email = validate_email(raw, check_deliverability=False).normalized.lower()
         except EmailNotValidError as error:
             self._complain(line, "email", f"{raw[:80]!r} is not an email address: {error}")
             return None
-        self._check_new(line, "email", email.casefold())
+        self._check_new(line, "email", email)
         return email
 
-    def _check_timezone(self, line: _Line, name: str | None) -> None:
+    def _check_timezone(self, line: Line, name: str | None) -> None:
         if name is None:
             return
         try:
@@ -199,12 +168,12 @@ class _Reading:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self._complain(line, "timezone", f"{name[:80]!r} is not an IANA timezone; write one like Europe/Berlin")
 
-    def _check_new(self, line: _Line, name: str, value: str) -> None:
+    def _check_new(self, line: Line, name: str, value: str) -> None:
         first = self._first_seen.setdefault((name, value), line.number)
         if first != line.number:
             self._complain(line, name, f"{value} stands in line {first} already; keep one of the two")
 
-    def _complain(self, line: _Line, name: str, message: str) -> None:
+    def _complain(self, line: Line, name: str, message: str) -> None:
         self.bad.append(BadRow(line.number, name, message))
 
 
@@ -221,88 +190,3 @@ def _names(values: Mapping[str, str]) -> dict[str, str | None]:
         if max(len(head), len(tail)) <= LIMITS["first_name"]:
             first, last = head, tail or None
     return {"name": name, "first_name": first, "last_name": last}
-
-
-def _layout(text: str, source: str) -> _Layout:
-    """The file under the delimiter that finds the most column names."""
-    best: tuple[int, _Layout, list[str]] | None = None
-    problems: list[BadRow] = []
-    for delimiter in ",;\t":
-        lines = _records(text, delimiter)
-        header = next((line for line in lines if not _SEP_LINE.fullmatch(delimiter.join(line.cells).strip())), None)
-        if header is None:
-            raise InvalidInput(source, f"is empty; {_WANTED}")
-        if header.problem:
-            problems.append(BadRow(header.number, "quotes", header.problem))
-            continue
-        width = max(index for index, cell in enumerate(header.cells, start=1) if cell.strip())
-        columns = [_field(cell) for cell in header.cells[:width]]
-        found = sum(name is not None for name in columns)
-        if best is None or found > best[0]:
-            best = found, _Layout(columns, lines), header.cells[:width]
-    if best is None:
-        raise InvalidRows(source, problems[:1])
-    _, layout, titles = best
-    _check_columns(layout.columns, titles, source)
-    return layout
-
-
-def _field(header: str) -> str | None:
-    return _FIELDS.get(" ".join(re.sub(r"[\s_./-]+", " ", header).split()).casefold())
-
-
-def _check_columns(columns: list[str | None], titles: list[str], source: str) -> None:
-    for name in _HEADERS:
-        same = [title.strip() for column, title in zip(columns, titles, strict=True) if column == name]
-        if len(same) > 1:
-            both = " and ".join(repr(title) for title in same)
-            raise InvalidInput(source, f"the columns {both} mean the same, {name}; keep one of them")
-    if not {"name", "first_name", "last_name"} & set(columns) or not {"phone", "email"} & set(columns):
-        shown = ", ".join(title.strip() for title in titles)[:200]
-        raise InvalidInput(source, f"its first line does not name the columns; {_WANTED}, but begins with {shown!r}")
-
-
-def _records(text: str, delimiter: str) -> Iterator[_Line]:
-    """The records that hold anything. After one that cannot be read, nothing reliable follows."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield _Line(number, [], f"the line cannot be read: {error}; check its quotation marks")
-            return
-        if any(cell.strip() for cell in cells):
-            yield _Line(number, cells)
-
-
-def _decoded(text: str | bytes, source: str) -> str:
-    decoded = text if isinstance(text, str) else _decoded_bytes(text, source)
-    if "\0" in decoded:
-        line = len(re.findall(r"\r\n?|\n", decoded[: decoded.index("\0")])) + 1
-        raise InvalidInput(source, f"line {line} holds a NUL byte; save the file as CSV UTF-8")
-    try:
-        decoded.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(source, "holds half a character (a lone surrogate); save it as CSV UTF-8 again") from error
-    return decoded.removeprefix("\ufeff")
-
-
-def _decoded_bytes(data: bytes, source: str) -> str:
-    if data.startswith(b"PK\x03\x04"):
-        raise InvalidInput(source, "is a spreadsheet workbook; save it as CSV UTF-8")
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        # Text with whole UTF-8 characters in it is damaged UTF-8; as Windows-1252 its names would come out wrong.
-        damaged = encoding == "utf-16" or not data.decode("utf-8", "ignore").isascii()
-        if not damaged:
-            try:
-                return data.decode("cp1252")
-            except UnicodeDecodeError as second:
-                line = data[: second.start].count(b"\n") + 1
-        raise InvalidInput(source, f"line {line} is neither UTF-8 nor Windows-1252; save it as CSV UTF-8") from error

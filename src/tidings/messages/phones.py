@@ -9,12 +9,9 @@ nobody answers, the provider will say.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated
 
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
-from pydantic import AfterValidator, ValidationInfo
 
 from tidings.errors import InvalidInput
 
@@ -74,19 +71,3 @@ def _unreadable(raw: str, error: NumberParseException) -> str:
 
 def _shown(raw: str) -> str:
     return repr(raw if len(raw) <= _SHOWN_CHARACTERS else raw[:_SHOWN_CHARACTERS] + "…")
-
-
-def _in_default_region(raw: str, info: ValidationInfo) -> str:
-    context = info.context
-    region = context.get("region", DEFAULT_REGION) if isinstance(context, Mapping) else DEFAULT_REGION
-    try:
-        return parse_phone(raw, region)
-    except InvalidInput as error:
-        raise ValueError(error.message) from error
-
-
-PhoneNumber = Annotated[str, AfterValidator(_in_default_region)]
-"""A pydantic field that takes a phone number and holds E.164.
-
-The region of numbers without + comes from the validation context, ``{"region": "DE"}``, and is US otherwise.
-"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -15,14 +15,11 @@ from tidings.features.events.jobs import EVENT_MESSAGES
 from tidings.features.events.models import EventMessage
 from tidings.features.events.outbox import KIND, alarm, alarm_id
 from tidings.features.events.plan import Planned
-from tidings.features.events.types import FACTS, MessageType
+from tidings.features.events.timing import is_past
+from tidings.features.events.types import FACTS
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
-
-IMMEDIATE = frozenset({MessageType.REGISTRATION_CONFIRMATION, MessageType.PERSONALIZED_AGENDA})
-IMMEDIATE_GRACE = timedelta(hours=1)
-"""How long after its moment a message that leaves "at once" is still worth planning."""
 
 LOCK_CHUNK = 1000
 
@@ -67,7 +64,7 @@ class Change:
 
     def add(self, wanted: Planned) -> None:
         """A message that no row stands for yet."""
-        past = self._is_past(wanted)
+        past = is_past(wanted, self._now)
         self._new.append(
             {
                 "event_id": self._event_id,
@@ -97,12 +94,12 @@ class Change:
                 self.result.unchanged += 1
             else:
                 self._edits.append(_Edit(row, text, "updated"))
-        elif planned and self._is_past(wanted):
+        elif planned and is_past(wanted, self._now):
             past = _settled(Status.SKIPPED, Reason.PAST)
             self._edits.append(_Edit(row, {**text, **time, **past}, "skipped", Outcome.SKIPPED))
         elif planned:
             self._edits.append(_Edit(row, {**text, **time, **fresh}, "moved"))
-        elif revivable and not self._is_past(wanted):
+        elif revivable and not is_past(wanted, self._now):
             untried = {"attempts": 0, "error_message": None}
             self._edits.append(_Edit(row, {**text, **time, **fresh, **untried}, "scheduled"))
         else:
@@ -143,10 +140,6 @@ class Change:
                 self._unit.disarm(EVENT_MESSAGES.name, alarm_id(row.id))
             elif "scheduled_time" in edit.values:
                 self._unit.arm(alarm(row))
-
-    def _is_past(self, wanted: Planned) -> bool:
-        grace = IMMEDIATE_GRACE if wanted.message_type in IMMEDIATE else timedelta(0)
-        return wanted.scheduled_time + grace < self._now
 
 
 def _settled(status: Status, reason: Reason) -> dict[str, Any]:

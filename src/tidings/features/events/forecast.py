@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidings.engine.policy import RateLimit
-from tidings.features.events.changes import IMMEDIATE, IMMEDIATE_GRACE
 from tidings.features.events.limiter import Arrival, departures
 from tidings.features.events.plan import Planned
+from tidings.features.events.timing import IMMEDIATE, is_past
 from tidings.features.events.types import FACTS, MessageType
 from tidings.messages.statuses import Reason
 
@@ -120,12 +120,6 @@ def forecast(
         rate_limit=rate_limit,
         needed=_needed(arrivals, len(groups), rate_limit),
     )
-
-
-def is_past(message: Planned, now: datetime) -> bool:
-    """Whether a message comes too late to be planned at the moment `now` (UTC)."""
-    grace = IMMEDIATE_GRACE if message.message_type in IMMEDIATE else timedelta(0)
-    return message.scheduled_time + grace < now
 
 
 def _alike(message: Planned, now: datetime) -> _Alike:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
@@ -90,10 +90,11 @@ class _Import:
         """The contractors that the people are now, each once."""
         saved: dict[int, Contractor] = {}
         bad: list[BadRow] = []
-        for rows in _chunks(list(enumerate(people))):
-            known = await self._known([person for _, person in rows])
+        done = 0
+        for chunk in _chunks(people):
+            known = await self._known(chunk)
             added: list[Contractor] = []
-            for index, person in rows:
+            for person in chunk:
                 values = {name: getattr(person, name) for name in _COLUMNS}
                 if known.isdisjoint({person.phone, person.email}):
                     added.append(Contractor(**values, created_at=self._now, updated_at=self._now))
@@ -101,7 +102,7 @@ class _Import:
                 try:
                     contractor, _ = await save_contractor(self._session, values, self._now)
                 except Conflict as error:
-                    bad.append(BadRow(_line(person, index), "phone", f"{person.name}: {error}"))
+                    bad.append(BadRow(person.line, "phone", f"{person.name}: {error}"))
                 else:
                     saved[contractor.id] = contractor
                     self.result.completed += 1
@@ -109,7 +110,8 @@ class _Import:
             await self._session.flush()
             saved.update((contractor.id, contractor) for contractor in added)
             self.result.added += len(added)
-            self._progress("people", rows[-1][0] + 1, len(people))
+            done += len(chunk)
+            self._progress("people", done, len(people))
         if bad:
             raise InvalidRows(source, bad)
         return list(saved.values())
@@ -192,8 +194,3 @@ class _Import:
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), AT_ONCE):
         yield items[start : start + AT_ONCE]
-
-
-def _line(person: Any, index: int) -> int:
-    """The line of the file, or, for people of another origin, where the line would be under a header."""
-    return getattr(person, "line", 0) or index + 2

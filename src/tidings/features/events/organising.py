@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from tidings.errors import Conflict, NotFound
@@ -185,15 +185,11 @@ class Organising:
             return await find_event(session, event_id)
 
     async def find_event_by(self, name: str) -> Event:
-        """The event with this id or slug. Raises NotFound."""
-        number = int(name) if name.isdecimal() and len(name) < len(str(MAX_ID)) else None
+        """The event with this slug, or else with this id. Raises NotFound."""
         async with self._work.read() as session:
-            event = await session.scalar(
-                select(Event)
-                .where(or_(Event.id == number, Event.slug == name))
-                .order_by((Event.id == number).desc())
-                .limit(1)
-            )
+            event = await session.scalar(select(Event).where(Event.slug == name))
+            if event is None and name.isascii() and name.isdecimal() and int(name) <= MAX_ID:
+                event = await session.get(Event, int(name))
         if event is None:
             raise NotFound("event", name)
         return event

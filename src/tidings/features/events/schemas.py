@@ -69,6 +69,7 @@ ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), Storable]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Storable]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), Storable]
+Email = Annotated[EmailStr, AfterValidator(str.lower)]
 SessionKey = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Storable]
 GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable]
 
@@ -128,7 +129,7 @@ class ContractorIn(Input):
     first_name: FirstOrLastName | None = None
     last_name: FirstOrLastName | None = None
     phone: Phone | None = None
-    email: EmailStr | None = None
+    email: Email | None = None
     company_name: ShortLine | None = None
     timezone: Timezone | None = None
     ghl_contact_id: GhlId | None = None

@@ -32,6 +32,11 @@ CHOSEN_TIME_USEFUL = timedelta(hours=1)
 _Moment = tuple[MessageType, str, datetime, dict[str, Any]]
 
 
+IMMEDIATE = frozenset({MessageType.REGISTRATION_CONFIRMATION, MessageType.PERSONALIZED_AGENDA})
+IMMEDIATE_GRACE = timedelta(hours=1)
+"""How long after its moment a message that leaves at once is still worth planning."""
+
+
 def plan_for(
     event: EventFacts, sessions: Sequence[SessionFacts], attendee: Attendee, peers: Mapping[str, Attendee]
 ) -> list[Planned]:
@@ -111,6 +116,12 @@ def sponsor_of(pause: SessionFacts, sessions: Sequence[SessionFacts]) -> str | N
     if coming:
         return min(coming, key=lambda session: (session.start_time, session.end_time, session.key)).sponsor
     return None
+
+
+def is_past(message: Planned, now: datetime) -> bool:
+    """Whether a message comes too late to be planned at the moment `now` (UTC)."""
+    grace = IMMEDIATE_GRACE if message.message_type in IMMEDIATE else timedelta(0)
+    return message.scheduled_time + grace < now
 
 
 def useful_until(
