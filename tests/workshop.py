@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import bullmq
+import redis
 from pydantic import BaseModel
 
 from tidings.clock import Clock, SystemClock
@@ -21,6 +22,7 @@ from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
 
 Fact = TypeVar("Fact")
+Handle = Callable[["Order", Run], Awaitable[object]]
 PUNCTUAL = 0.05  # seconds that a job may start after its time
 
 
@@ -31,9 +33,10 @@ class Order(BaseModel):
 
 
 class Stalls:
-    """Notes when the machine kept this process from running, which no worker can help."""
+    """Notes when the machine kept this process or Redis from running, which no worker can help."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = url
         self._stalls: list[tuple[float, float]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -51,12 +54,15 @@ class Stalls:
         return sum(max(min(end, until) - max(start, since), 0.0) for since, until in self._stalls)
 
     def _watch(self) -> None:
-        last = time.time()
-        while not self._over.wait(0.003):
-            now = time.time()
-            if now - last > 0.012:  # a busy thread of this process makes way after 5 ms
-                self._stalls.append((last + 0.003, now))
-            last = now
+        with redis.Redis.from_url(self._url) as server:
+            last = time.time()
+            while not self._over.wait(0.003):
+                with suppress(redis.ConnectionError):
+                    server.ping()
+                now = time.time()
+                if now - last > 0.01:  # a busy thread of this process makes way after 5 ms
+                    self._stalls.append((last + 0.003, now))
+                last = now
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Workshop:
         self.queues = Queues([policy], self.redis, prefix=prefix, clock=self.clock)
         self.bullmq = bullmq.Queue(policy.name, {"connection": self.redis, "prefix": prefix})
         self.ran: list[Ran] = []
-        self._stalls = Stalls()
+        self._stalls = Stalls(url)
         self._something_ran = asyncio.Condition()
         self._stack = AsyncExitStack()
 
@@ -104,14 +110,8 @@ class Workshop:
         await self.queues.arm([self.orders.job(Order(number=n), due=due, priority=priority) for n in numbers])
         return due.timestamp() if due else time.time()
 
-    async def work(
-        self,
-        handle: Callable[[Order, Run], Awaitable[object]] | None = None,
-        *,
-        lock_duration: float = 30.0,
-        concurrency: int | None = None,
-    ) -> WorkerHost:
-        """Starts a worker that is closed at the test's end, and waits until it waits for jobs."""
+    def start(self, handle: Handle | None = None, *, lock_duration: float = 30.0) -> WorkerHost:
+        """Starts a worker that is closed at the test's end."""
         host = WorkerHost(self.queues, lambda: connect(self.url), prefix=self.prefix, lock_duration=lock_duration)
         self._stack.push_async_callback(host.close, 0.1)
 
@@ -121,8 +121,18 @@ class Workshop:
                 self._something_ran.notify_all()
             return await handle(order, run) if handle else order.number
 
-        policy = replace(self.policy, concurrency=concurrency) if concurrency else self.policy
-        host.start(policy, [Handler(self.orders, handle_and_note)])
+        host.start(self.policy, [Handler(self.orders, handle_and_note)])
+        return host
+
+    async def work(self, handle: Handle | None = None, *, lock_duration: float = 30.0) -> WorkerHost:
+        """Starts a worker and waits until Redis knows it."""
+        present = await self.queues.count_workers(self.policy.name)
+        host = self.start(handle, lock_duration=lock_duration)
+
+        async def is_here() -> bool:
+            return await self.queues.count_workers(self.policy.name) > present
+
+        await eventually(is_here)
         return host
 
     async def runs(self, count: int, *, within: float = 10.0) -> list[Ran]:
@@ -131,9 +141,9 @@ class Workshop:
             await self._something_ran.wait_for(lambda: len(self.ran) >= count)
         return list(self.ran)
 
-    def is_punctual(self, at: float, due: float) -> bool:
-        """Whether a start was not before its time, and within 50 ms of it, standstills of the machine aside."""
-        return 0 <= at - due < PUNCTUAL + self._stalls.between(due, at)
+    def late(self, at: float, due: float) -> float:
+        """How many seconds a start was late, standstills of the machine aside; negative when it was early."""
+        return at - due if at < due else max(at - due - self._stalls.between(due, at), 0.0)
 
     async def finished(self, count: int, *, within: float = 10.0) -> None:
         """Waits until so many jobs have completed or failed."""

@@ -221,26 +221,24 @@ async def test_the_alerts_of_two_sessions_are_two_messages(conference: Conferenc
     assert second["personalization_data"]["session_title"] == "Title b"
 
 
-@pytest.mark.parametrize(
-    ("date", "evening"),
-    [
-        ("2026-03-09", datetime(2026, 3, 9, 0, tzinfo=UTC)),  # clocks went forward in the night to the 8th
-        ("2026-03-08", datetime(2026, 3, 8, 1, tzinfo=UTC)),  # and do so between reminder and event
-        ("2025-11-03", datetime(2025, 11, 3, 1, tzinfo=UTC)),  # clocks went back in the night to the 2nd
-        ("2025-11-02", datetime(2025, 11, 2, 0, tzinfo=UTC)),
-    ],
-)
-async def test_the_evening_reminder_is_at_8_pm_local_time_around_a_clock_change(
-    open_app: OpenApp, date: str, evening: datetime
-) -> None:
-    app = await open_app(clock=ManualClock(REGISTERED))
-    event = await app.events.create_event({"name": "NYC", "date": date, "timezone": "America/New_York"})
-    conference = Conference(app, ManualClock(REGISTERED), event.id)
-    person = await conference.person(1)
-    reminder = await conference.row(person, "check_in_reminder_night_before")
-    assert reminder["scheduled_time"] == evening
-    assert evening.astimezone(ZoneInfo("America/New_York")).hour == 20
-    await conference.check_jobs()
+EVENINGS = {
+    "2026-03-09": datetime(2026, 3, 9, 0, tzinfo=UTC),  # the clocks went forward in the night to the 8th
+    "2026-03-08": datetime(2026, 3, 8, 1, tzinfo=UTC),  # and do so between reminder and event
+    "2025-11-03": datetime(2025, 11, 3, 1, tzinfo=UTC),  # the clocks went back in the night to the 2nd
+    "2025-11-02": datetime(2025, 11, 2, 0, tzinfo=UTC),
+}
+
+
+async def test_the_evening_reminder_is_at_8_pm_local_time_around_a_clock_change(open_app: OpenApp) -> None:
+    clock = ManualClock(REGISTERED)
+    app = await open_app(clock=clock)
+    for date, evening in EVENINGS.items():
+        event = await app.events.create_event({"name": "NYC", "date": date, "timezone": "America/New_York"})
+        conference = Conference(app, clock, event.id)
+        reminder = await conference.row(await conference.person(1), "check_in_reminder_night_before")
+        assert reminder["scheduled_time"] == evening
+        due = await conference.due(reminder)
+        assert due == pytest.approx(evening - REGISTERED, abs=timedelta(seconds=20))
 
 
 async def test_times_without_an_offset_are_the_events_local_time_and_others_are_instants(open_app: OpenApp) -> None:
@@ -423,9 +421,10 @@ async def test_a_session_moved_into_the_past_is_skipped_with_its_new_time_and_re
 
 async def test_the_events_times_follow_the_agenda_even_after_it_was_empty(conference: Conference) -> None:
     person = await conference.person(1)
+    await conference.replace(slot("x", "11:00", "12:00"))
     await conference.replace()
     event = await conference.event()
-    assert (event.start_time, event.end_time) == (berlin(9), berlin(17))
+    assert (event.start_time, event.end_time) == (berlin(9), berlin(17))  # the usual hours
     await conference.replace(slot("x", "12:00", "13:00"))
     event = await conference.event()
     assert (event.start_time, event.end_time) == (berlin(12), berlin(13))
@@ -443,6 +442,17 @@ async def test_times_that_somebody_gave_the_event_stay_when_its_agenda_changes(o
     await app.events.replace_agenda(event.id, {"sessions": [A]})
     event = await app.events.get_event(event.id)
     assert (event.start_time, event.end_time) == (berlin(8), berlin(18))
+
+
+async def test_an_agenda_that_would_end_the_event_before_its_doors_open_is_refused(open_app: OpenApp) -> None:
+    app = await open_app(clock=ManualClock(REGISTERED))
+    doors = {"start_time": "2025-10-17T08:30:00"}
+    event = await app.events.create_event(
+        {"name": "Expo", "date": "2025-10-17", "timezone": "Europe/Berlin", "sessions": AGENDA, **doors}
+    )
+    with pytest.raises(InvalidInput, match="sessions: the event would start at"):
+        await app.events.replace_agenda(event.id, {"sessions": [slot("early", "07:00", "08:00")]})
+    assert len(await app.events.get_agenda(event.id)) == len(AGENDA)
 
 
 async def test_an_unusable_agenda_changes_nothing(conference: Conference) -> None:
@@ -612,6 +622,19 @@ async def test_a_profile_completed_later_brings_the_personal_agenda(conference: 
     assert len(await conference.rows(person)) == 11
 
 
+async def test_profiles_completed_while_the_agenda_changes_all_bring_their_agenda(conference: Conference) -> None:
+    people = [await conference.person(number, complete=False) for number in range(5)]
+    for number, person in enumerate(people):
+        await asyncio.gather(
+            conference.replace(*AGENDA, slot(f"new {number}", "13:00", "14:00")),
+            conference.person(number, register=False),
+            conference.orchestrate(),
+        )
+        assert (await conference.row(person, "personalized_agenda"))["status"] == Status.SCHEDULED
+    await conference.schedule_all()
+    await conference.check_jobs()
+
+
 async def test_peers_are_each_others_peers_and_an_odd_one_out_has_none(conference: Conference) -> None:
     people = [await conference.person(number) for number in range(1, 6)]
     await conference.orchestrate()
@@ -660,6 +683,8 @@ async def test_an_event_goes_live_and_is_completed_as_its_time_comes(conference:
     assert statuses(wrap_up) == {(Status.SCHEDULED, Reason.PLANNED)}  # completion takes nothing away
     with pytest.raises(Conflict, match="is completed"):
         await conference.person(2)
+    with pytest.raises(Conflict, match="is completed"):
+        await conference.app.events.cancel_event(conference.id)
 
 
 async def test_nobody_registers_for_an_event_that_is_over_even_before_it_was_noticed(conference: Conference) -> None:

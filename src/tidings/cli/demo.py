@@ -20,7 +20,7 @@ from tidings.app import App
 from tidings.channels.simulator import Simulator
 from tidings.cli.demo_people import Person, demo_people
 from tidings.cli.demo_view import DemoView, print_summary
-from tidings.cli.running import run, stop_signal
+from tidings.cli.running import run, settle, stop_signal
 from tidings.clock import AcceleratedClock, Stage
 from tidings.features.events.agenda_file import read_agenda
 from tidings.features.events.models import AgendaSession, Event, SessionKind
@@ -75,6 +75,7 @@ async def _demo(folder: Path, seconds: float, people: int, *, stay: bool) -> boo
     ) as app:
         event = await app.events.create_event(day.event)
         await app.start_workers()
+        settle()
         view = DemoView(app, event, console)
         story = asyncio.create_task(tell(app, event, day, demo_people(people)))
         watching = asyncio.create_task(view.watch(story, until=day.ends, settle=SETTLE_SECONDS))

@@ -12,7 +12,7 @@ import uvicorn
 from rich.console import Console
 
 from tidings.app import App
-from tidings.cli.running import prepare, run, stop_signal
+from tidings.cli.running import prepare, run, settle, stop_signal
 from tidings.db.database import open_database
 from tidings.db.migrate import upgrade
 from tidings.settings import Settings
@@ -57,6 +57,7 @@ async def _work(settings: Settings, queues: list[str] | None) -> None:
     stop = stop_signal()
     async with App(settings, migrate=settings.database_url is None) as app:
         await app.start_workers(queues)
+        settle()
         await stop.wait()
 
 
@@ -67,6 +68,7 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
     async with App(settings, migrate=settings.database_url is None) as app:
         if with_workers:
             await app.start_workers()
+        settle()
         server = _Server(
             uvicorn.Config(app.http(), host=host, port=port, log_config=None, access_log=False, lifespan="off")
         )

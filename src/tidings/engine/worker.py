@@ -32,6 +32,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         self._newest_answer = 0
         self._listening: asyncio.Task[None] | None = None
         self._listens = False
+        self._starting = asyncio.Lock()
         self._closing = asyncio.Event()
         fetch = self.scripts.commands["moveToActive"]
 
@@ -42,9 +43,18 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         self.scripts.commands["moveToActive"] = fetch_what_is_due
 
     async def run(self) -> None:
-        # A worker that starts after a crash looks at once for what its predecessor left behind.
-        await self.runStalledJobsCheck()
-        await super().run()
+        """Works until it is closed. Waits for Redis when it is not there yet."""
+        async with self._starting:
+            while not self._closing.is_set():
+                # A worker that starts after a crash looks at once for what its predecessor left behind.
+                await self.runStalledJobsCheck()
+                try:
+                    await self._ensure_client_names()
+                    break
+                except (RedisError, OSError):  # the check has emitted the error
+                    await self._wait(self.opts["runRetryDelay"] / 1000)
+        if not self._closing.is_set():
+            await super().run()
 
     async def close(self, force: bool = False) -> None:
         """Stops fetching, lets running jobs end, and disconnects; `force` leaves them to another worker.
@@ -55,10 +65,12 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         if self.closed:
             return
         self._closing.set()
-        self.opts["concurrency"] = 0
+        async with self._starting:
+            self.opts["concurrency"] = 0
         while not force and self.running and self.processing:
             await asyncio.wait(self.processing, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.sleep(0)  # the run loop's turn: a finished fetch becomes a running job
+        self.closing = True
         while self._listening and not self._listening.done():
             self._listening.cancel()  # again and again: redis-py swallows it while it connects
             await asyncio.wait({self._listening}, timeout=0.05)
@@ -100,7 +112,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
                 await self._wait(min(rest, MAX_WAIT + 1), self._listening)
             finally:
                 self._listens = False
-            if self._listening.done():
+            if self._listening.done() and not self._listening.cancelled():
                 self._listening.result()
         return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -47,7 +48,8 @@ class Organising:
         start, end = event_times(wanted, zone, rows)
         now = self._work.clock.now()
         stored = Event(
-            **wanted.model_dump(include={"name", "slug", "date", "location"}),
+            **wanted.model_dump(include={"name", "slug", "location"}),
+            date=start.astimezone(ZoneInfo(zone)).date(),
             timezone=zone,
             start_time=start,
             end_time=end,

@@ -22,14 +22,18 @@ MAX_ID = 2**63 - 1
 """The highest id that the databases can hold."""
 
 _Day = TypeVar("_Day", bound=date)
+_NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})  # files beside the zones; the first is the machine's
 _NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 def _known_timezone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError("is not an IANA timezone; write one like Europe/Berlin") from error
+        is_place = name not in _NO_PLACES and not name.startswith(("posix/", "right/"))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        is_place = False
+    if not is_place:
+        raise ValueError("is not an IANA timezone; write one like Europe/Berlin")
     return name
 
 
@@ -61,17 +65,18 @@ Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Day = Annotated[date, AfterValidator(_plausible)]
 Moment = Annotated[datetime, AfterValidator(_plausible)]
 Storable = AfterValidator(_storable)
+BlankIsAbsent = AfterValidator(lambda text: text or None)
 Personalization = Annotated[dict[str, Any], AfterValidator(_storable_json)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
-FirstOrLastName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), Storable]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), Storable]
-ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), Storable]
+FirstOrLastName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), Storable, BlankIsAbsent]
+Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), Storable, BlankIsAbsent]
+ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), Storable, BlankIsAbsent]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), Storable]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Storable]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), Storable]
 Email = Annotated[EmailStr, AfterValidator(str.lower)]
 SessionKey = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Storable]
-GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable]
+GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable, BlankIsAbsent]
 
 
 def in_zone(moment: datetime, timezone: str) -> datetime:

