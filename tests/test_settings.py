@@ -21,7 +21,10 @@ def test_without_any_setting_everything_is_in_the_data_folder_and_nothing_leaves
 
 @pytest.mark.parametrize(
     ("outbound", "other", "used"),
-    [("https://a.example", "https://b.example", "https://a.example"), (None, "https://b.example", "https://b.example")],
+    [
+        ("https://a.example", "https://b.example", "https://a.example"),
+        (None, "https://b.example", "https://b.example"),
+    ],
 )
 def test_either_variable_names_the_webhook_and_the_outbound_one_wins(
     monkeypatch: pytest.MonkeyPatch, outbound: str | None, other: str, used: str

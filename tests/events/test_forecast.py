@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.engine.policy import RateLimit
-from tidings.features.events.forecast import LATE, Burst, Forecast, forecast
-from tidings.features.events.limiter import Arrival, departures
-from tidings.features.events.plan import Planned
+from tidings.features.events.rules.forecast import LATE, Burst, Forecast, forecast
+from tidings.features.events.rules.limiter import Arrival, departures
+from tidings.features.events.rules.plan import Planned
 from tidings.features.events.types import MessageType
 from tidings.messages.statuses import Reason
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.features.events.models import SessionKind
-from tidings.features.events.peers import match_peers
-from tidings.features.events.plan import Attendee, SessionFacts
+from tidings.features.events.rules.peers import match_peers
+from tidings.features.events.rules.plan import Attendee, SessionFacts
 
 MORNING = datetime(2025, 10, 17, 9, tzinfo=UTC)
 IDS = st.lists(st.integers(1, 10_000), unique=True, max_size=25)

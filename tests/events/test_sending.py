@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sink import Sink
 
+from sink import Sink
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.features.events.models import EventMessage

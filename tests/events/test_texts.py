@@ -9,9 +9,9 @@ import pytest
 
 from tidings.errors import TemplateError
 from tidings.features.events.models import SessionKind
-from tidings.features.events.plan import Attendee, EventFacts, SessionFacts
-from tidings.features.events.texts import TEMPLATES, compose_text, known_variables, variables_for
-from tidings.features.events.timing import plan_for
+from tidings.features.events.rules.plan import Attendee, EventFacts, SessionFacts
+from tidings.features.events.rules.texts import TEMPLATES, compose_text, known_variables, variables_for
+from tidings.features.events.rules.timing import plan_for
 from tidings.features.events.types import MessageType
 from tidings.messages.templates import check
 

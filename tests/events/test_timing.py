@@ -11,8 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidings.features.events.models import SessionKind
-from tidings.features.events.plan import Attendee, EventFacts, Planned, SessionFacts
-from tidings.features.events.timing import evening_before, plan_for, sponsor_of, useful_until
+from tidings.features.events.rules.plan import Attendee, EventFacts, Planned, SessionFacts
+from tidings.features.events.rules.timing import evening_before, plan_for, sponsor_of, useful_until
 from tidings.features.events.types import MessageType
 
 ZONES = [

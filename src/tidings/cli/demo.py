@@ -22,7 +22,7 @@ from tidings.cli.demo_people import Person, demo_people
 from tidings.cli.demo_view import DemoView, print_summary
 from tidings.cli.running import run, settle, stop_signal
 from tidings.clock import AcceleratedClock, Stage
-from tidings.features.events.agenda_file import read_agenda
+from tidings.features.events.agenda.file import read_agenda
 from tidings.features.events.models import AgendaSession, Event, SessionKind
 from tidings.features.events.schemas import AgendaIn, EventIn, RegistrationIn, SessionIn, SessionOut
 from tidings.settings import load

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tidings.app import App
 from tidings.cli.output import counted, local_time, open_console
 from tidings.cli.running import prepare, run
-from tidings.features.events.agenda_file import AgendaFile, read_agenda
+from tidings.features.events.agenda.file import AgendaFile, read_agenda
 from tidings.features.events.changes import ScheduleResult
 from tidings.features.events.importing import ImportResult, import_people
 from tidings.features.events.importing import Progress as Report

@@ -14,9 +14,9 @@ from tidings.app import App
 from tidings.cli.output import counted, how_long, local_time, new_table, open_console, print_json
 from tidings.cli.running import prepare, run
 from tidings.engine.policy import QueuePolicy, RateLimit
-from tidings.features.events.forecast import Burst
 from tidings.features.events.jobs import EVENT_MESSAGES
 from tidings.features.events.outlook import Outlook, look_ahead
+from tidings.features.events.rules.forecast import Burst
 from tidings.settings import Settings
 
 NAMES_SHOWN = 5

@@ -14,8 +14,8 @@ from tidings.clock import Clock
 from tidings.features.events.jobs import EVENT_MESSAGES
 from tidings.features.events.models import EventMessage
 from tidings.features.events.outbox import KIND, alarm, alarm_id
-from tidings.features.events.plan import Planned
-from tidings.features.events.timing import is_past
+from tidings.features.events.rules.plan import Planned
+from tidings.features.events.rules.timing import is_past
 from tidings.features.events.types import FACTS
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status

@@ -13,7 +13,6 @@ from tidings.errors import Conflict, NotFound
 from tidings.features.base import parse
 from tidings.features.events.changes import ScheduleResult, clear
 from tidings.features.events.models import AgendaSession, Event, EventStatus, Registration
-from tidings.features.events.plan import Planned
 from tidings.features.events.program import (
     add_registration,
     agenda_rows,
@@ -24,6 +23,7 @@ from tidings.features.events.program import (
     lock_events_of,
     write_agenda,
 )
+from tidings.features.events.rules.plan import Planned
 from tidings.features.events.scheduling import make_schedule, wanted_messages
 from tidings.features.events.schemas import MAX_ID, AgendaIn, ContractorIn, EventIn, RegistrationIn
 from tidings.messages.contacts import Contractor, find_contractor, save_contractor

@@ -13,11 +13,11 @@ from tidings.engine.jobs import Job
 from tidings.engine.policy import QueuePolicy
 from tidings.features.events.jobs import SEND_EVENT_MESSAGE
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
-from tidings.features.events.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
+from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
+from tidings.features.events.rules.texts import compose_text, variables_for
+from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.schemas import SendEventMessage
-from tidings.features.events.texts import compose_text, variables_for
-from tidings.features.events.timing import useful_until
-from tidings.features.events.types import FACTS, MessageType
+from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts import Contractor
 from tidings.messages.outbox import Content, Letter, Outbox, alarm_time
 from tidings.messages.statuses import Reason
@@ -71,7 +71,7 @@ def alarm(row: EventMessage) -> Job:
     return SEND_EVENT_MESSAGE.job(
         SendEventMessage(id=row.id),
         due=alarm_time(row),
-        priority=FACTS[MessageType(row.message_type)].priority,
+        priority=priority_of(row.message_type),
     )
 
 

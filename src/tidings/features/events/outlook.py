@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.policy import RateLimit
 from tidings.features.events import listing
-from tidings.features.events.forecast import Forecast, forecast
-from tidings.features.events.limiter import Arrival
 from tidings.features.events.models import Event, EventMessage, Registration
-from tidings.features.events.plan import EventFacts, Planned, SessionFacts
 from tidings.features.events.program import find_event, find_sessions
+from tidings.features.events.rules.forecast import Forecast, forecast
+from tidings.features.events.rules.limiter import Arrival
+from tidings.features.events.rules.plan import EventFacts, Planned, SessionFacts
+from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.scheduling import event_facts, session_facts, wanted_messages
-from tidings.features.events.timing import useful_until
 from tidings.features.events.types import FACTS, MessageType
 from tidings.messages.contacts import Contractor
 from tidings.messages.statuses import OPEN, Reason, Status

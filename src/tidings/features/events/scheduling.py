@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.clock import Clock
 from tidings.features.events.changes import Change, ScheduleResult
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, Registration, SessionKind
-from tidings.features.events.peers import match_peers
-from tidings.features.events.plan import EVENT_FACTS, SESSION_FACTS, Attendee, EventFacts, Planned, SessionFacts
 from tidings.features.events.program import find_event, find_sessions
-from tidings.features.events.timing import plan_for
+from tidings.features.events.rules.peers import match_peers
+from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, Attendee, EventFacts, Planned, SessionFacts
+from tidings.features.events.rules.timing import plan_for
 from tidings.messages.contacts import Contractor
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit

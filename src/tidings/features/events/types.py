@@ -41,6 +41,12 @@ class TypeFacts:
 
 DEFAULT_PRIORITY = 10
 
+
+def priority_of(message_type: str) -> int:
+    """The priority of a message's job; types that the specification does not list have its default."""
+    return FACTS[MessageType(message_type)].priority if message_type in FACTS else DEFAULT_PRIORITY
+
+
 FACTS: dict[MessageType, TypeFacts] = {
     MessageType.REGISTRATION_CONFIRMATION: TypeFacts(MessageCategory.PRE_EVENT, 10, "You are registered"),
     MessageType.PERSONALIZED_AGENDA: TypeFacts(MessageCategory.PRE_EVENT, 10, "Your agenda"),

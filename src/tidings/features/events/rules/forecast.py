@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidings.engine.policy import RateLimit
-from tidings.features.events.limiter import Arrival, departures
-from tidings.features.events.plan import Planned
-from tidings.features.events.timing import IMMEDIATE, is_past
+from tidings.features.events.rules.limiter import Arrival, departures
+from tidings.features.events.rules.plan import Planned
+from tidings.features.events.rules.timing import IMMEDIATE, is_past
 from tidings.features.events.types import FACTS, MessageType
 from tidings.messages.statuses import Reason
 

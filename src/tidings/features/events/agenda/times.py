@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda_values import ROOT, shown
+from tidings.features.events.agenda.values import ROOT, shown
 
 _LONGEST = timedelta(days=31)
 _DAY_CHANGE = time(4)  # pretalx begins its days then; the CCC ends them then

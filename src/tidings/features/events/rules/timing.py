@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from tidings.clock import to_milliseconds
 from tidings.features.events.models import SessionKind
-from tidings.features.events.plan import Attendee, EventFacts, Planned, SessionFacts
-from tidings.features.events.texts import about_agenda, about_event, about_session
+from tidings.features.events.rules.plan import Attendee, EventFacts, Planned, SessionFacts
+from tidings.features.events.rules.texts import about_agenda, about_event, about_session
 from tidings.features.events.types import MessageType
 
 NIGHT_BEFORE_AT = time(20)

@@ -17,9 +17,9 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import TypeAdapter, ValidationError
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda_sessions import read_session, sessions_of
-from tidings.features.events.agenda_times import read_date, read_day
-from tidings.features.events.agenda_values import EXPORT, ROOT, as_list, as_object, cut, shown, text_of
+from tidings.features.events.agenda.sessions import read_session, sessions_of
+from tidings.features.events.agenda.times import read_date, read_day
+from tidings.features.events.agenda.values import EXPORT, ROOT, as_list, as_object, cut, shown, text_of
 from tidings.features.events.schemas import SessionIn, Timezone
 
 _MOST_SESSIONS = 5000

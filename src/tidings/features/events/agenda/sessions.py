@@ -11,8 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda_times import Day, end_of, start_of
-from tidings.features.events.agenda_values import EXPORT, as_list, as_object, clean, cut, text_of
+from tidings.features.events.agenda.times import Day, end_of, start_of
+from tidings.features.events.agenda.values import EXPORT, as_list, as_object, clean, cut, text_of
 from tidings.features.events.models import SessionKind
 from tidings.features.events.schemas import SessionIn
 

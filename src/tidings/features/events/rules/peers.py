@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tidings.features.events.plan import Attendee, SessionFacts
+from tidings.features.events.rules.plan import Attendee, SessionFacts
 
 
 def match_peers(attendees: Sequence[Attendee], networking: Sequence[SessionFacts]) -> dict[str, dict[int, Attendee]]:

@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidings.errors import TemplateError
-from tidings.features.events.plan import EventFacts, SessionFacts
+from tidings.features.events.rules.plan import EventFacts, SessionFacts
 from tidings.features.events.types import MessageType
 from tidings.messages.templates import render
 

@@ -1,0 +1,1 @@
+"""Reads the agendas that pretalx and frab export."""
