@@ -11,14 +11,14 @@ demo: $(READY) ## watch a conference day's messages leave, in about a minute
 	$(BIN)/tidings demo
 
 test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, SQLite and PostgreSQL
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(READY_TO_TEST) $(NODE_READY) ## format, lint, types, architecture, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal
 
 format: $(READY_TO_TEST) ## put the code into its usual form
 	$(BIN)/ruff format .

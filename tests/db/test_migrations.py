@@ -16,9 +16,9 @@ from tidings.features.events.models import EventMessage
 from tidings.messages.ledger import Delivery
 
 
-async def test_a_migrated_database_has_exactly_the_tables_of_the_models(database_url: str) -> None:
+async def test_a_migrated_database_has_exactly_the_tables_of_the_models(empty_database_url: str) -> None:
     assert Delivery.metadata is Base.metadata
-    database = open_database(database_url)
+    database = open_database(empty_database_url)
     assert await upgrade(database) == (None, newest())
     async with database.writer.connect() as connection:
         differences = await connection.run_sync(
@@ -28,16 +28,16 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_models(database
     await database.close()
 
 
-async def test_several_processes_may_migrate_at_the_same_time(database_url: str) -> None:
-    databases = [open_database(database_url) for _ in range(3)]
+async def test_several_processes_may_migrate_at_the_same_time(empty_database_url: str) -> None:
+    databases = [open_database(empty_database_url) for _ in range(3)]
     await asyncio.gather(*(upgrade(database) for database in databases))
     for database in databases:
         await require_current(database)
         await database.close()
 
 
-async def test_a_database_that_was_not_migrated_is_refused_with_the_command_to_run(database_url: str) -> None:
-    database = open_database(database_url)
+async def test_a_database_that_was_not_migrated_is_refused_with_the_command_to_run(empty_database_url: str) -> None:
+    database = open_database(empty_database_url)
     with pytest.raises(ConfigurationError, match="tidings migrate"):
         await require_current(database)
     await database.close()

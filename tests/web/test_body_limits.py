@@ -101,7 +101,7 @@ async def address(application: FastAPI) -> AsyncIterator[tuple[str, int]]:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         async with asyncio.timeout(10):
-            while not server.started:  # noqa: ASYNC110
+            while not server.started:
                 await asyncio.sleep(0.01)
         yield listening.getsockname()[:2]
     finally:
