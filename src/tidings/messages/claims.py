@@ -19,6 +19,14 @@ ROUNDING = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """A letter in our hands; from `until` on others may take its row."""
+
+    letter: Letter
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """Nothing to do: the message is sent, failed, cancelled or skipped already; None: there is no such row."""
 
@@ -32,13 +40,14 @@ class NotYet:
     until: datetime
 
 
-Claim = Letter | Settled | NotYet
+Claim = Taken | Settled | NotYet
 
 
 async def claim(database: Database, outbox: Outbox, clock: Clock, lease: float, ids: Sequence[int]) -> list[Claim]:
     """Takes the rows of `ids` that are due and free, for `lease` seconds, and answers for each id in turn."""
     async with database.writer.begin() as connection:
-        taken = await _take(connection, outbox, clock, lease, ids)
+        until = clock.after(lease)  # only now: waiting for the writer's place is no part of the lease
+        taken = await _take(connection, outbox, clock.now(), until, ids)
         letters = {letter.id: letter for letter in await outbox.load(connection, taken)} if taken else {}
         others = set(ids) - set(letters)
         refused = await _explain(connection, outbox, others) if others else {}
@@ -47,19 +56,18 @@ async def claim(database: Database, outbox: Outbox, clock: Clock, lease: float, 
         # The same id twice in one batch: only the first asker gets the letter.
         letter = letters.pop(message_id, None)
         if letter is not None:
-            claims.append(letter)
+            claims.append(Taken(letter, until))
         elif message_id in refused:
             claims.append(refused[message_id])
         else:
-            claims.append(NotYet(clock.after(lease)) if message_id in taken else Settled(None))
+            claims.append(NotYet(until) if message_id in taken else Settled(None))
     return claims
 
 
 async def _take(
-    connection: AsyncConnection, outbox: Outbox, clock: Clock, lease: float, ids: Sequence[int]
+    connection: AsyncConnection, outbox: Outbox, now: datetime, until: datetime, ids: Sequence[int]
 ) -> list[int]:
     model = outbox.model
-    now = clock.now()
     free = (
         select(model.id)
         .where(
@@ -74,7 +82,7 @@ async def _take(
     statement = (
         update(model)
         .where(model.id.in_(free))
-        .values(status=Status.SENDING, held_until=clock.after(lease), attempts=model.attempts + 1, updated_at=now)
+        .values(status=Status.SENDING, held_until=until, attempts=model.attempts + 1, updated_at=now)
         .returning(model.id)
     )
     return list((await connection.execute(statement)).scalars())

@@ -21,7 +21,8 @@ class OutboxColumns:
     """The columns that the road out keeps in every feature's message table.
 
     `held_until` is when the row may be taken next: the end of the lease of the worker that is sending it,
-    or the moment a provider asked us to wait for. `attempts` counts takings, crashed ones included.
+    or the moment a provider asked us to wait for. `attempts` counts takings, crashed ones included, but not
+    those that ended in a wait somebody asked for.
     `status_reason` is a Reason: why the row has its status.
     """
 
