@@ -40,9 +40,8 @@ def running(*arguments: str, folder: Path, **variables: str) -> Iterator[subproc
     try:
         yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.terminate()  # killed, it would leave its Valkey behind
+        process.communicate(timeout=60)
 
 
 def answer(client: httpx.Client, process: subprocess.Popen[str], path: str) -> dict[str, Any]:
