@@ -43,5 +43,5 @@ def test_a_name_that_tidings_does_not_have_is_an_attribute_error() -> None:
 
 
 def test_an_unusable_setting_is_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="port"):
+    with pytest.raises(ConfigurationError, match="SMTP_PORT"):
         Tidings(data_dir=tmp_path, smtp_port="many")

@@ -40,9 +40,38 @@ def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -
     assert load().redis_url is None
 
 
-def test_a_wrong_value_is_a_sentence_that_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMTP_PORT", "many")
-    with pytest.raises(ConfigurationError, match="SMTP_PORT"):
+@pytest.mark.parametrize("variable", ["API_KEY", "DATA_DIR", "LOG_LEVEL", "HTTP_TIMEOUT"])
+def test_a_variable_that_is_meant_for_another_program_is_not_read(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    before = load()
+    monkeypatch.setenv(variable, "debug")
+    assert load() == before
+
+
+def test_what_a_program_gives_by_name_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://elsewhere:6379")
+    monkeypatch.setenv("TIDINGS_DATA_DIR", "/elsewhere")
+    settings = load(redis_url=None, data_dir=Path("here"))
+    assert (settings.redis_url, settings.data_dir) == (None, Path("here"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SMTP_PORT", "many"),
+        ("TIDINGS_LOG_LEVEL", "loud"),
+        ("TIDINGS_HTTP_TIMEOUT", "0"),
+        ("TIDINGS_DEFAULT_TIMEZONE", "Mars/Olympus"),
+        ("TIDINGS_DEFAULT_REGION", "usa"),
+        ("SMTP_SECURITY", "some"),
+    ],
+)
+def test_a_wrong_value_is_a_sentence_that_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f" {variable}: "):
         load()
 
 

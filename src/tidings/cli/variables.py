@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import typer
-from pydantic import AliasChoices
 from pydantic.fields import FieldInfo
 
-from tidings.settings import Settings
+from tidings.settings import Settings, variables_of
 
 _HEADING = """# Settings
 
@@ -37,12 +36,10 @@ def settings() -> None:
 
 def settings_page() -> str:
     """The whole page."""
-    return _HEADING + "".join(_row(field) for field in Settings.model_fields.values()) + _QUEUES
+    return _HEADING + "".join(_row(*item) for item in Settings.model_fields.items()) + _QUEUES
 
 
-def _row(field: FieldInfo) -> str:
-    alias = field.validation_alias
-    names = [str(name) for name in alias.choices] if isinstance(alias, AliasChoices) else []
-    variables = " or ".join(f"`{name}`" for name in names if name.isupper())
+def _row(name: str, field: FieldInfo) -> str:
+    variables = " or ".join(f"`{variable}`" for variable in variables_of(name))
     default = "" if field.default is None else f"`{field.default}`"
     return f"| {variables} | {default} | {field.description} |\n"
