@@ -88,20 +88,8 @@ async def test_a_wait_in_a_blocking_read_does_not_hold_up_other_commands(
     assert time.monotonic() - began < 1
 
 
-@pytest.mark.parametrize("blocking", [False, True])
-async def test_reads_may_idle_longer_than_a_worker_waits(
-    server: ValkeyServer, connected: Connect, blocking: bool
-) -> None:
-    client = connected(server.connection_url, blocking=blocking)
-    assert client.connection_pool.connection_kwargs["socket_timeout"] >= 5 * 2
-    assert await client.bzpopmin("nothing", 0.05) is None
-
-
-@pytest.mark.parametrize("blocking", [False, True])
-async def test_a_lost_connection_is_replaced_unnoticed(
-    server: ValkeyServer, connected: Connect, blocking: bool
-) -> None:
-    client, other = connected(server.connection_url, blocking=blocking), connected(server.connection_url)
+async def test_a_lost_connection_is_replaced_unnoticed(server: ValkeyServer, connected: Connect) -> None:
+    client, other = connected(server.connection_url), connected(server.connection_url)
     mine = await client.client_id()
     await other.client_kill_filter(_id=mine)
     assert await client.ping()

