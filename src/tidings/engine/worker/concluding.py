@@ -19,9 +19,10 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError, ResponseError
 
 from tidings.engine.worker.backoff import GIVE_UP, delay_before_retry
-from tidings.engine.worker.fetching import CLOSING_PATIENCE, RETRY_WAIT, Fetcher, Next, Owner
+from tidings.engine.worker.fetching import CLOSING_PATIENCE, Fetcher, Next, Owner
 from tidings.engine.worker.pipeline import NotSent
 from tidings.engine.worker.scripts import Call, QueueScripts
+from tidings.engine.worker.waiting import RETRY_WAIT
 
 _PASSING = re.compile(
     r"\b(LOADING|READONLY|OOM|BUSY|MISCONF|MASTERDOWN|NOREPLICAS|UNBLOCKED|TRYAGAIN|CLUSTERDOWN|NOSCRIPT)\b"

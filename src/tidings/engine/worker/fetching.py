@@ -1,33 +1,22 @@
-"""Keeps the slots of a worker busy: knows when to ask for a job, asks, and makes a job of the reply.
-
-Every empty reply tells when the next delayed job is due, and a timer is set for it. BullMQ's marker, which the
-second connection waits for, tells of new work and of work due earlier. Neither is trusted for longer than MAX_WAIT.
-"""
+"""Keeps the slots of a worker busy: asks for a job, makes a job of the reply, hands back what cannot be started."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import ConnectionError as ConnectionLost
-from redis.exceptions import RedisError
 
 from tidings.engine.worker.job import make_job
-from tidings.engine.worker.pipeline import Pipeline, seen
+from tidings.engine.worker.pipeline import Pipeline
 from tidings.engine.worker.scripts import QueueScripts, read_job
-from tidings.engine.worker.server_clock import ServerClock
+from tidings.engine.worker.waiting import RETRY_WAIT, Waiting
 
-MAX_WAIT = 2.0
-"""Longest wait in seconds before the queue is looked at again, whatever happened to its marker."""
-RETRY_WAIT = 1.0
-"""Seconds after which a server that refused, or is away, is asked again, at most."""
 CLOSING_PATIENCE = 5.0
 """Seconds that a closing worker waits for a server that is away."""
 CLOCK_CHECK = 10.0  # seconds between two looks at the server's clock
-_FINE = 0.0011  # seconds; asyncio's timers are late by up to a millisecond, so the last bit is waited out in turns
 
 
 class Owner(Protocol):
@@ -63,21 +52,16 @@ class Fetcher:
 
     def __init__(self, owner: Owner, client: Any, keys: dict[str, str], calls: QueueScripts, *, name: str) -> None:
         self.pipe = Pipeline(client, name=name)
-        self.clock = ServerClock()
+        self.waiting = Waiting(client, self.pipe, keys["marker"], name=name, look=self.look, complain=owner.complain)
+        self.clock = self.waiting.clock
         self.news = 0  # how often something said that there may be work
         self._owner = owner
         self._keys = keys
         self._calls = calls
-        self._bell = Pipeline(client, name=name, longest=MAX_WAIT)
-        self._bell_id: int | None = None
         self._held = 0
         self._freed = asyncio.Event()
         self._fetching = 0
         self._streak = 0  # fetches in a row that brought a job
-        self._due = 0.0  # epoch milliseconds of the next delayed job; 0 when there is none
-        self._not_before = 0.0  # by the loop's clock: the end of a rate limit, or of a server's refusal
-        self._alarm: asyncio.Handle | None = None
-        self._may_listen = asyncio.Event()
         self._lost: set[str] = set()  # tokens of fetches whose reply was lost
         self._concluding = 0  # conclusions under way that may bring a job
         self._unstarted: list[tuple[Any, str]] = []
@@ -107,7 +91,7 @@ class Fetcher:
             self._fetch()
         else:
             self._rest()
-            self._leave_room()
+            self.waiting.tell_others()  # when the queue's concurrency is limited, others waited for this
 
     def free(self) -> None:
         """The job of a slot has gone."""
@@ -125,13 +109,7 @@ class Fetcher:
         """The reply is there, or will never be; `take`, `use_again` or `free` follows for the slot."""
         self._concluding -= 1
         if not fetched:
-            self._leave_room()
-
-    def limit(self, milliseconds: float) -> None:
-        """The queue is rate limited for so long."""
-        # The server drops the fraction of what is left of a limit.
-        self._not_before = asyncio.get_running_loop().time() + (milliseconds + 1) / 1000
-        self._rest()
+            self.waiting.tell_others()  # when the queue's concurrency is limited, others waited for this
 
     def _fetch(self) -> None:
         self._held += 1
@@ -140,15 +118,10 @@ class Fetcher:
         reply = self.pipe.run(*self._calls.fetch(token, int(self.clock.milliseconds())))
         reply.add_done_callback(partial(self._fetched, token, self.news))
         if self._held >= self._concurrency:
-            self._may_listen.clear()
+            self.waiting.leave_markers()
 
     def _may_fetch(self) -> bool:
-        return (
-            self._is_open
-            and self._held < self._concurrency
-            and self.pipe.up.is_set()
-            and self._not_before <= asyncio.get_running_loop().time()
-        )
+        return self._is_open and self._held < self._concurrency and self.pipe.up.is_set() and self.waiting.is_over
 
     @property
     def _is_open(self) -> bool:
@@ -187,13 +160,10 @@ class Fetcher:
             return True
         self.free()
         self._streak = 0
-        self._due = due
-        if limited:
-            self.limit(limited)
-        elif news < self.news and self._fetching == 0 and self._may_fetch():
+        self.waiting.learn(due, limited)
+        if news < self.news and self._fetching == 0 and self._may_fetch():
             self._fetch()  # what was heard of in between may have come after this reply
         else:
-            self._not_before = 0.0
             self._rest()
         if not self._owner.drained:
             self._owner.drained = True
@@ -212,82 +182,14 @@ class Fetcher:
         self._owner.complain(error)
         if "READONLY" in str(error):  # it was a primary once: the way to the new one starts with a new connection
             self.pipe.give_up(str(error))
-        self._not_before = asyncio.get_running_loop().time() + RETRY_WAIT
+        self.waiting.hold_off(RETRY_WAIT)
         self._rest()
 
-    # Waiting
-
     def _rest(self) -> None:
-        """Sees to it that the next job is noticed at its time."""
-        self._cancel_alarm()
-        if not self._is_open or self._held >= self._concurrency:
-            self._may_listen.clear()
-            return
-        loop = asyncio.get_running_loop()
-        limited = self._not_before - loop.time()
-        if limited > 0:
-            self._may_listen.clear()  # a marker that cannot be followed is left to those who can
-            self._alarm = loop.call_later(min(limited, MAX_WAIT), self._limit_is_over)
-            return
-        self._may_listen.set()
-        if self._due:
-            wait = (self._due - self.clock.milliseconds()) / 1000
-            ring = self._is_due
-            self._alarm = loop.call_later(wait - _FINE, ring) if wait > _FINE else loop.call_soon(ring)
-
-    def _limit_is_over(self) -> None:
-        self._alarm = None
-        self._not_before = 0.0
-        self.look()
-
-    def _is_due(self) -> None:
-        self._alarm = None
-        if self._due > self.clock.milliseconds():
-            self._rest()
+        if self._is_open:
+            self.waiting.start(has_room=self._held < self._concurrency)
         else:
-            self.look()
-
-    def _cancel_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-    async def listen(self) -> None:
-        """Waits for markers, for as long as the worker runs."""
-        while True:
-            await self._may_listen.wait()
-            try:
-                if not self._bell.up.is_set():
-                    await self._bell.open()
-                    self._bell_id = await self._bell.send("CLIENT", "ID")
-                popped = await self._bell.send("BZPOPMIN", self._keys["marker"], MAX_WAIT)
-            except Exception as error:  # whatever it is, the next marker must be waited for
-                self._owner.complain(error)
-                if not isinstance(error, ConnectionLost):  # loading, or a replica now: another way may lead elsewhere
-                    self._bell.give_up(str(error))
-                self._bell_id = None
-                await asyncio.sleep(RETRY_WAIT / 4)
-                continue
-            if popped is None:
-                self.look()
-            elif not self._may_listen.is_set():
-                with suppress(RedisError, OSError):
-                    await self.pass_marker_on()
-            elif (due := float(popped[2])) > self.clock.milliseconds():
-                self._due = min(self._due or due, due)
-                self._rest()
-            else:
-                self.look()
-
-    def _leave_room(self) -> None:
-        """A job has ended here, and nothing was fetched in its place: another worker may have been waiting for that,
-        when the queue's concurrency is limited."""
-        if self.pipe.up.is_set():
-            self.pass_marker_on().add_done_callback(seen)
-
-    def pass_marker_on(self) -> asyncio.Future[Any]:
-        """Wakes whoever waits for the marker of this queue."""
-        return self.pipe.send("ZADD", self._keys["marker"], 0, "0")
+            self.waiting.stop()
 
     # Coming and going
 
@@ -300,7 +202,7 @@ class Fetcher:
                 await self.clock.set(self.pipe)
                 await self._adopt_lost()
                 attempts = 0
-                self._not_before = 0.0
+                self.waiting.forget()
                 self.look()
                 while True:
                     try:
@@ -337,16 +239,6 @@ class Fetcher:
             self._fetching -= 1
             self.take(found.get(token), token, self.news)
 
-    async def stop(self) -> None:
-        """Fetches no more; the owner is closing or paused."""
-        self._rest()
-        if self._owner.running and self.pipe.up.is_set():
-            with suppress(RedisError, OSError):
-                # The wait for a marker is ended rather than cut off: cut off, it might yet swallow one.
-                if self._bell_id is not None:
-                    self.pipe.send("CLIENT", "UNBLOCK", self._bell_id).add_done_callback(seen)
-                await self.pass_marker_on()  # nobody else may know the next due time
-
     async def settle(self) -> None:
         """Waits until no slot is held: jobs have ended, and what was not started has been handed back.
 
@@ -365,9 +257,8 @@ class Fetcher:
         """Drops both connections; fetches under way are forgotten."""
         if self._handing_back is not None:
             self._handing_back.cancel()
-        self._cancel_alarm()
+        await self.waiting.close()
         await self.pipe.close()
-        await self._bell.close()
 
     def _hand_back_if_closed(self) -> None:
         # Only when all that is on its way has come, as their order must be kept.

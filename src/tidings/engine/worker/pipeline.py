@@ -7,6 +7,7 @@ parsed by hiredis, without a task or a round trip for each.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from typing import Any, cast
 
@@ -42,7 +43,7 @@ class Pipeline(asyncio.Protocol):
         self.down = asyncio.Event()
         self.down.set()
         self._client = client
-        self._name = name
+        self._name = re.sub(r"[^!-~]", "_", name)  # CLIENT SETNAME takes nothing else
         self._longest = longest
         self._opening = asyncio.Lock()
         self._connecting: asyncio.Future[None] | None = None

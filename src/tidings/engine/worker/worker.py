@@ -21,9 +21,10 @@ from bullmq.utils import is_redis_cluster
 from redis.exceptions import RedisError
 
 from tidings.engine.worker.concluding import Conclusions, RateLimitError, is_passing
-from tidings.engine.worker.fetching import RETRY_WAIT, Fetcher, Next
+from tidings.engine.worker.fetching import Fetcher, Next
 from tidings.engine.worker.locks import Locks
 from tidings.engine.worker.scripts import QueueScripts, Script, load_scripts, read_job, to_json
+from tidings.engine.worker.waiting import RETRY_WAIT
 from tidings.errors import ConfigurationError
 
 _MOVED = (DelayedError, WaitingChildrenError)  # raised by a processor that has moved its job itself
@@ -95,7 +96,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         if not self.opts.get("skipLockRenewal"):
             self.lockManager.start()
         self._serve(self._fetcher.stay_connected())
-        self._serve(self._fetcher.listen())
+        self._serve(self._fetcher.waiting.listen())
         if not self.opts.get("skipStalledCheck"):
             self._serve(self._look_for_stalled_jobs())
         try:
@@ -112,7 +113,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         if not self.paused:
             self.paused = True
             if self.running:
-                await self._fetcher.stop()
+                await self._fetcher.waiting.hush()
                 if not do_not_wait_active:
                     await self._fetcher.settle()
         self.emit("paused")
@@ -143,7 +144,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         if self.running:
             with suppress(TimeoutError):
                 async with asyncio.timeout(RETRY_WAIT if force else None):
-                    await self._fetcher.stop()
+                    await self._fetcher.waiting.hush()
             if not force:
                 await self._fetcher.settle()
         await self._tear_down(force)
@@ -214,7 +215,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
                 self.emit("completed", job, result)
             self._fetcher.go_on(following)
         except asyncio.CancelledError:
-            self._fetcher.free()
+            self._fetcher.use_again()
             raise
         except Exception as error:  # the job could not be concluded; its lock decides what becomes of it
             self._fetcher.use_again()
