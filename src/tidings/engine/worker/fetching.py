@@ -16,7 +16,7 @@ from tidings.engine.worker.waiting import RETRY_WAIT, Waiting
 
 CLOSING_PATIENCE = 5.0
 """Seconds that a closing worker waits for a server that is away."""
-CLOCK_CHECK = 10.0  # seconds between two looks at the server's clock
+CLOCK_CHECK = 30.0  # seconds between two looks at the server's clock
 
 
 class Owner(Protocol):
@@ -72,7 +72,9 @@ class Fetcher:
     def look(self) -> None:
         """Something says that there may be work."""
         self.news += 1
-        if self._fetching == 0 and self._may_fetch():
+        if self._fetching:
+            return  # its reply will be measured by the news
+        if self._may_fetch():
             self._fetch()
         else:
             self._rest()
@@ -117,8 +119,7 @@ class Fetcher:
         token = self._calls.new_token()
         reply = self.pipe.run(*self._calls.fetch(token, int(self.clock.milliseconds())))
         reply.add_done_callback(partial(self._fetched, token, self.news))
-        if self._held >= self._concurrency:
-            self.waiting.leave_markers()
+        self.waiting.suspend(has_room=self._held < self._concurrency)
 
     def _may_fetch(self) -> bool:
         return self._is_open and self._held < self._concurrency and self.pipe.up.is_set() and self.waiting.is_over
@@ -145,11 +146,15 @@ class Fetcher:
             self.free()
             self._refused(error)
         elif self.take(reply.result(), token, news):
-            # One at first, as it may have to promote a thousand jobs; while they keep coming, two for each.
-            self._streak += 1
-            for _ in range(min(self._streak, 2)):
-                if self._may_fetch():
-                    self._fetch()
+            asyncio.get_running_loop().call_soon(self._fill)  # when the job has started
+
+    def _fill(self) -> None:
+        """Fetches for more slots: for one at first, as it may have to promote a thousand jobs; while jobs keep
+        coming, for two each time."""
+        self._streak += 1
+        for _ in range(min(self._streak, 2)):
+            if self._may_fetch():
+                self._fetch()
 
     def take(self, reply: Any, token: str, news: int) -> bool:
         """Puts a slot to work on the job of a reply, or frees it; `news` is from when the reply was asked for."""

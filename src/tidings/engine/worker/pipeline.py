@@ -140,7 +140,7 @@ class Pipeline(asyncio.Protocol):
         self._unsent.append(hiredis.pack_command(command))
         self._pending.append((future, script, arguments))
         if len(self._unsent) >= _AT_ONCE:
-            self._flush()
+            self.flush()
         elif not self._flush_planned:
             self._flush_planned = True
             loop.call_soon(self._end_turn)
@@ -148,15 +148,17 @@ class Pipeline(asyncio.Protocol):
 
     def _end_turn(self) -> None:
         self._flush_planned = False
-        self._flush()
+        self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Sends what has been said, before the turn ends."""
         if self._transport is None or not self._unsent:
             return
-        if self._watchdog is None:
-            loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if len(self._pending) == len(self._unsent):  # no reply was outstanding so far
             self._heard = loop.time()
-            self._watchdog = loop.call_later(1.0, self._watch)
+        if self._watchdog is None:
+            self._watchdog = loop.call_later(self._patience, self._watch)
         self._transport.write(b"".join(self._unsent))
         self._unsent.clear()
 
@@ -185,7 +187,7 @@ class Pipeline(asyncio.Protocol):
         if script is not None and str(error).startswith("NOSCRIPT"):
             self._unsent.append(hiredis.pack_command(("EVAL", script.source, *arguments)))
             self._pending.append((future, None, arguments))
-            self._flush()
+            self.flush()
         elif not future.done():
             future.set_exception(error)
 
@@ -216,10 +218,15 @@ class Pipeline(asyncio.Protocol):
         if not self._pending:
             return
         loop = asyncio.get_running_loop()
-        if loop.time() - self._heard > PATIENCE + self._longest:
-            self.give_up("the server has gone silent")
+        left = self._heard + self._patience - loop.time()
+        if left > 0:
+            self._watchdog = loop.call_later(left, self._watch)
         else:
-            self._watchdog = loop.call_later(1.0, self._watch)
+            self.give_up("the server has gone silent")
+
+    @property
+    def _patience(self) -> float:
+        return PATIENCE + self._longest
 
 
 def seen(future: asyncio.Future[Any]) -> None:

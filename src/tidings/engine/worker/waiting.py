@@ -8,6 +8,7 @@ MAX_WAIT.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -20,9 +21,10 @@ from tidings.engine.worker.server_clock import ServerClock
 
 MAX_WAIT = 2.0
 """Longest wait in seconds before the queue is looked at again, whatever happened to its marker."""
+LISTEN = 4.0  # seconds that one wait for the marker lasts
 RETRY_WAIT = 1.0
 """Seconds after which a server that refused, or is away, is asked again, at most."""
-_FINE = 0.0011  # seconds; asyncio's timers are late by up to a millisecond, so the last bit is waited out in turns
+_FINE = 0.002  # seconds; asyncio's timers are late by a millisecond or more, so the last bit is waited out in turns
 
 
 class Waiting:
@@ -41,7 +43,7 @@ class Waiting:
     ) -> None:
         self.clock = ServerClock()
         self._pipe = pipe
-        self._bell = Pipeline(client, name=name, longest=MAX_WAIT)
+        self._bell = Pipeline(client, name=name, longest=LISTEN)
         self._bell_id: int | None = None
         self._marker = marker
         self._look = look
@@ -50,6 +52,7 @@ class Waiting:
         self._not_before = 0.0  # by the loop's clock: the end of a rate limit, or of a server's refusal
         self._alarm: asyncio.Handle | None = None
         self._may_listen = asyncio.Event()
+        self._has_room = False
 
     @property
     def is_over(self) -> bool:
@@ -79,22 +82,27 @@ class Waiting:
         if limited > 0:
             self._alarm = loop.call_later(min(limited, MAX_WAIT), self._limit_is_over)
             return
+        self._has_room = has_room
         if has_room:
             self._may_listen.set()
-        if self._due:
-            ring = self._is_due if has_room else self._is_due_for_others
-            wait = (self._due - self.clock.milliseconds()) / 1000
+        ring = self._is_due if has_room else self._is_due_for_others
+        wait = (self._due - self.clock.milliseconds()) / 1000 if self._due else math.inf
+        if has_room and wait > MAX_WAIT:
+            self._alarm = loop.call_later(MAX_WAIT, self._look)
+        elif wait < math.inf:
             self._alarm = loop.call_later(wait - _FINE, ring) if wait > _FINE else loop.call_soon(ring)
 
     def stop(self) -> None:
         """Waits for nothing; a marker that comes is passed on."""
+        self._has_room = False
         self._may_listen.clear()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
 
-    def leave_markers(self) -> None:
-        """There is no room for another job: markers are left to others."""
+    def suspend(self, *, has_room: bool) -> None:
+        """A fetch is under way, so that the next marker need not be waited for yet."""
+        self._has_room = has_room
         self._may_listen.clear()
 
     def pass_marker_on(self) -> asyncio.Future[Any]:
@@ -114,7 +122,7 @@ class Waiting:
                 if not self._bell.up.is_set():
                     await self._bell.open()
                     self._bell_id = await self._bell.send("CLIENT", "ID")
-                popped = await self._bell.send("BZPOPMIN", self._marker, MAX_WAIT)
+                popped = await self._bell.send("BZPOPMIN", self._marker, LISTEN)
             except Exception as error:  # whatever it is, the next marker must be waited for
                 self._complain(error)
                 if not isinstance(error, ConnectionLost):  # loading, or a replica now: a new way may lead elsewhere
@@ -122,11 +130,7 @@ class Waiting:
                 self._bell_id = None
                 await asyncio.sleep(RETRY_WAIT / 4)
                 continue
-            if popped is None:
-                self._look()
-            elif not self._may_listen.is_set():
-                self.tell_others()
-            else:
+            if popped is not None:
                 self._heed(float(popped[2]))
 
     async def hush(self) -> None:
@@ -145,11 +149,15 @@ class Waiting:
         await self._bell.close()
 
     def _heed(self, due: float) -> None:
-        if due <= self.clock.milliseconds():
+        """A marker says that there is work, or will be."""
+        if not self._has_room:
+            self.tell_others()
+        elif due <= self.clock.milliseconds():
             self._look()
         else:
             self._due = min(self._due or due, due)
-            self.start(has_room=True)
+            if self._may_listen.is_set():  # else the reply that is under way will tell, and more
+                self.start(has_room=True)
 
     def _limit_is_over(self) -> None:
         self._alarm = None
@@ -162,6 +170,7 @@ class Waiting:
             self.start(has_room=True)
         else:
             self._look()
+            self._pipe.flush()  # nobody is waited for at a due moment
 
     def _is_due_for_others(self) -> None:
         self._alarm = None
