@@ -9,13 +9,14 @@ from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import ConnectionError as ConnectionLost
 
-from tidings.engine.worker.job import make_job
+from tidings.engine.worker.job import JobMaker
 from tidings.engine.worker.pipeline import Pipeline
 from tidings.engine.worker.scripts import QueueScripts, read_job
 from tidings.engine.worker.waiting import RETRY_WAIT, Waiting
 
 CLOSING_PATIENCE = 5.0
 """Seconds that a closing worker waits for a server that is away."""
+MOST_AT_ONCE = 16  # commands in one write of a busy worker; with all slots in one, worker and server would alternate
 CLOCK_CHECK = 30.0  # seconds between two looks at the server's clock
 
 
@@ -56,6 +57,7 @@ class Fetcher:
         self.clock = self.waiting.clock
         self.news = 0  # how often something said that there may be work
         self._owner = owner
+        self._jobs = JobMaker(owner)
         self._keys = keys
         self._calls = calls
         self._held = 0
@@ -68,6 +70,11 @@ class Fetcher:
         self._handing_back: asyncio.Task[None] | None = None
 
     # Asking
+
+    def adjust(self) -> None:
+        """The owner's concurrency is new, or has changed."""
+        self.pipe.at_once = min(max(self._concurrency // 3, 1), MOST_AT_ONCE)
+        self.look()
 
     def look(self) -> None:
         """Something says that there may be work."""
@@ -161,7 +168,7 @@ class Fetcher:
         fields, job_id, limited, due = read_job(reply)
         if fields is not None:
             self._owner.drained = False
-            self._start(make_job(self._owner, fields, job_id), token)
+            self._start(self._jobs.make(fields, job_id), token)
             return True
         self.free()
         self._streak = 0
@@ -208,7 +215,7 @@ class Fetcher:
                 await self._adopt_lost()
                 attempts = 0
                 self.waiting.forget()
-                self.look()
+                self.adjust()
                 while True:
                     try:
                         async with asyncio.timeout(CLOCK_CHECK):

@@ -1,6 +1,6 @@
-"""Makes a bullmq.Job of what a script answers.
+"""Makes a bullmq.Job of what a script answers: what `Job.fromJSON` makes, at a third of its cost.
 
-`Job.fromJSON` does the same, but decodes also what is not there, which is half the cost of a job.
+That one runs a constructor meant for jobs to be added, and decodes fields that are not there.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import bullmq
+from bullmq.backoffs import Backoffs
 from bullmq.job import getReturnValue, optsDecodeMap
 
 _decode = json.JSONDecoder().decode
@@ -26,36 +27,61 @@ _STRINGS = {
     "parentKey": "parentKey",
 }
 _JSON = {"progress": "progress", "stacktrace": "stacktrace", "parent": "parent"}
-_OPTIONAL = _INTEGERS.keys() | _STRINGS.keys() | _JSON.keys()
+_USUAL = {"name", "data", "opts", "timestamp", "delay", "priority", "processedOn", "ats", "atm", "attemptsMade", "pb"}
+_SPECIAL = {"parent", "deduplication", *optsDecodeMap}
+"""Options that the constructor reads more into than their value."""
 
 
-def make_job(queue: Any, fields: Mapping[str, str], job_id: str) -> Any:
-    """The job of these fields. One that cannot be read comes with the failure it has to end with."""
-    try:
-        return _read(queue, fields, job_id)
-    except (ValueError, TypeError, AttributeError) as error:  # written by hand, or by something broken
-        job = bullmq.Job(queue, fields.get("name", ""), None, {}, job_id)
-        job.deferredFailure = f"the job cannot be read: {error}"
+class JobMaker:
+    """Makes the jobs of one queue or worker."""
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self._blank = vars(bullmq.Job(queue, "", None, {}))
+
+    def make(self, fields: Mapping[str, str], job_id: str) -> Any:
+        """The job of these fields. One that cannot be read comes with the failure that it has to end with."""
+        try:
+            return self._read(fields, job_id)
+        except (ValueError, TypeError, AttributeError) as error:  # written by hand, or by something broken
+            job = bullmq.Job(self._queue, fields.get("name", ""), None, {}, job_id)
+            job.deferredFailure = f"the job cannot be read: {error}"
+            return job
+
+    def _read(self, fields: Mapping[str, str], job_id: str) -> Any:
+        options = _decode(fields.get("opts", "{}"))
+        if not _SPECIAL.isdisjoint(options):
+            return bullmq.Job.fromJSON(self._queue, fields, job_id)
+        job = bullmq.Job.__new__(bullmq.Job)
+        own = vars(job)
+        own.update(self._blank)
+        own["id"] = job_id
+        own["name"] = fields.get("name")
+        own["data"] = _decode(fields.get("data", "{}"))
+        own["opts"] = {"attempts": 0, "delay": 0, **options, "backoff": Backoffs.normalize(options.get("backoff"))}
+        own["attempts"] = options.get("attempts", 1)
+        own["removeOnComplete"] = options.get("removeOnComplete", True)
+        own["removeOnFail"] = options.get("removeOnFail", False)
+        own["timestamp"] = int(fields.get("timestamp", 0))
+        own["delay"] = int(fields.get("delay", 0))
+        own["priority"] = int(fields.get("priority", 0))
+        own["processedOn"] = int(fields.get("processedOn") or 0)
+        own["attemptsStarted"] = int(fields.get("ats") or 0)
+        own["attemptsMade"] = int(fields.get("attemptsMade") or fields.get("atm") or 0)
+        own["stacktrace"] = []
+        if not _USUAL.issuperset(fields):
+            self._read_unusual(own, fields)
         return job
 
-
-def _read(queue: Any, fields: Mapping[str, str], job_id: str) -> Any:
-    options = _decode(fields.get("opts", "{}"))
-    for short in optsDecodeMap.keys() & options.keys():
-        options[optsDecodeMap[short]] = options.pop(short)
-    job = bullmq.Job(queue, fields.get("name"), _decode(fields.get("data", "{}")), options)
-    job.id = job_id
-    job.delay = int(fields.get("delay", 0))
-    job.priority = int(fields.get("priority", 0))
-    job.timestamp = int(fields.get("timestamp", 0))
-    job.attemptsMade = int(fields.get("attemptsMade") or fields.get("atm") or 0)
-    for field in fields.keys() & _OPTIONAL:
-        if field in _INTEGERS:
-            setattr(job, _INTEGERS[field], int(fields[field]))
-        elif field in _STRINGS:
-            setattr(job, _STRINGS[field], fields[field])
-        else:
-            setattr(job, _JSON[field], _decode(fields[field]))
-    if "returnvalue" in fields:
-        job.returnvalue = getReturnValue(fields["returnvalue"])
-    return job
+    def _read_unusual(self, own: dict[str, Any], fields: Mapping[str, str]) -> None:
+        for field, attribute in _INTEGERS.items():
+            if fields.get(field):
+                own[attribute] = int(fields[field])
+        for field, attribute in _STRINGS.items():
+            if fields.get(field):
+                own[attribute] = fields[field]
+        for field, attribute in _JSON.items():
+            if fields.get(field):
+                own[attribute] = _decode(fields[field])
+        if "returnvalue" in fields:
+            own["returnvalue"] = getReturnValue(fields["returnvalue"])

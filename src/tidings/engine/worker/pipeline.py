@@ -25,7 +25,6 @@ from tidings.engine.worker.scripts import Script
 CONNECT_TIMEOUT = 3.0  # seconds, for each step of the way to an open connection
 PATIENCE = 5.0
 """Seconds without a single byte, while replies are outstanding, after which a connection is given up as half-open."""
-_AT_ONCE = 16  # commands that leave without waiting for the turn's end, so that the server works while we do
 
 
 class NotSent(ConnectionLost):
@@ -35,10 +34,12 @@ class NotSent(ConnectionLost):
 class Pipeline(asyncio.Protocol):
     """A connection that never waits for a reply before it sends the next command.
 
-    `longest` is for how many seconds a command on it may rightly block.
+    `longest` is for how many seconds a command on it may rightly block. `at_once` is how many commands leave without
+    waiting for the turn's end, so that the server works while we do.
     """
 
     def __init__(self, client: Redis, *, name: str, longest: float = 0.0) -> None:
+        self.at_once = 16
         self.up = asyncio.Event()
         self.down = asyncio.Event()
         self.down.set()
@@ -100,9 +101,10 @@ class Pipeline(asyncio.Protocol):
         try:
             await cast(Any, connection).connect()
             # There is no public way to the transport; the pinned redis-py and the tests keep this honest.
-            transport = cast(Any, connection)._writer.transport
-            if self._closed or transport.is_closing():
+            writer = cast(Any, connection)._writer
+            if self._closed or writer is None or writer.transport.is_closing():
                 raise ConnectionLost("the connection was closed while it was made")
+            transport = writer.transport
         except BaseException:
             _drop(connection)
             raise
@@ -139,7 +141,7 @@ class Pipeline(asyncio.Protocol):
         command = arguments if script is None else ("EVALSHA", script.sha, *arguments)
         self._unsent.append(hiredis.pack_command(command))
         self._pending.append((future, script, arguments))
-        if len(self._unsent) >= _AT_ONCE:
+        if len(self._unsent) >= self.at_once:
             self.flush()
         elif not self._flush_planned:
             self._flush_planned = True

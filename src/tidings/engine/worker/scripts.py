@@ -79,7 +79,9 @@ class QueueScripts:
     ) -> None:
         self._scripts = load_scripts()
         self._prefix = keys[""]
-        self._options = {"lockDuration": options["lockDuration"], "limiter": options.get("limiter")}
+        self._options: dict[str, Any] = {"lockDuration": options["lockDuration"]}
+        if options.get("limiter"):
+            self._options["limiter"] = options["limiter"]
         if worker_name:
             self._options["name"] = worker_name  # a job shows it as processedBy
         self._metrics_size = (options.get("metrics") or {}).get("maxDataPoints", "")
@@ -132,19 +134,13 @@ class QueueScripts:
         self, job: Any, token: str, now: int, target: str, outcome: tuple[str, str],
         fields: Mapping[str, str] | None, fetch_next: bool,
     ) -> Call:  # fmt: skip
-        options = job.opts
         packed = msgpack.packb(
             {
                 "token": token,
                 **self._options,
-                "keepJobs": _keep_jobs(options.get("removeOnComplete" if target == "completed" else "removeOnFail")),
+                "keepJobs": _keep_jobs(job.opts.get("removeOnComplete" if target == "completed" else "removeOnFail")),
                 "attempts": job.attempts,
-                "attemptsMade": job.attemptsMade,
                 "maxMetricsSize": self._metrics_size,
-                "fpof": options.get("failParentOnFailure", False),
-                "cpof": options.get("continueParentOnFailure", False),
-                "idof": options.get("ignoreDependencyOnFailure", False),
-                "rdof": options.get("removeDependencyOnFailure", False),
             }
         )
         finished, metrics = self._targets[target]

@@ -24,7 +24,7 @@ MAX_WAIT = 2.0
 LISTEN = 4.0  # seconds that one wait for the marker lasts
 RETRY_WAIT = 1.0
 """Seconds after which a server that refused, or is away, is asked again, at most."""
-_FINE = 0.002  # seconds; asyncio's timers are late by a millisecond or more, so the last bit is waited out in turns
+_FINE = 0.0025  # seconds; asyncio's timers are late by a millisecond or two, so the last bit is waited out in turns
 
 
 class Waiting:

@@ -75,7 +75,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         _check({"concurrency": concurrency})
         self.opts["concurrency"] = concurrency
         if self.running:
-            self._fetcher.look()
+            self._fetcher.adjust()
 
     # Running, pausing, closing
 
