@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tidings.cli import demo, imports, plan, serve, show, variables
+from tidings.cli import bench, demo, imports, plan, serve, show, variables
 from tidings.errors import InvalidRows, UserError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(show.queues)
 app.command()(show.upcoming)
 app.command()(show.messages)
 app.command()(variables.settings)
+app.add_typer(bench.app)
 
 LISTED_ROWS = 20
 

@@ -79,7 +79,7 @@ class Conclusions:
         """The job of this token has been seen to."""
         self._lost_locks.discard(token)
 
-    def complete(self, job: Any, token: str, value: str) -> Coroutine[Any, Any, Next]:
+    def complete(self, job: Any, token: str, value: str) -> Coroutine[Any, Any, Next | None]:
         """Completes a job with its result as JSON."""
         return self._finish(
             job, token, lambda now, fetch_next: self._calls.complete(job, token, now, value, fetch_next=fetch_next)
@@ -110,17 +110,17 @@ class Conclusions:
             await self._fetcher.pipe.send(*command)
         return Next([0, 0, limited, 0], token, self._fetcher.news) if limited else None
 
-    async def _finish(self, job: Any, token: str, call: Callable[[int, bool], Call]) -> Next:
+    async def _finish(self, job: Any, token: str, call: Callable[[int, bool], Call]) -> Next | None:
         fetcher = self._fetcher
         now, news = int(fetcher.clock.milliseconds()), fetcher.news
         fetch_next = fetcher.begin_conclusion()
         try:
             reply = await self._repeat(job, token, lambda: call(now, fetch_next))
         finally:
-            fetcher.end_conclusion(fetch_next)
+            fetcher.end_conclusion()
         job.finishedOn = now
         job.attemptsMade += 1
-        return Next(reply, token, news)
+        return Next(reply, token, news) if fetch_next else None
 
     async def _put_back(self, job: Any, token: str, wait: int, fields: Mapping[str, str]) -> Next | None:
         fetcher = self._fetcher
@@ -136,7 +136,7 @@ class Conclusions:
         try:
             reply = await self._repeat(job, token, call)
         finally:
-            fetcher.end_conclusion(fetch_next)
+            fetcher.end_conclusion()
         job.delay = wait
         job.attemptsMade += 1
         return Next(reply, token, news) if isinstance(reply, list) else None

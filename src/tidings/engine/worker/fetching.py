@@ -114,11 +114,9 @@ class Fetcher:
         self._concluding += 1
         return self._is_open and self._held <= self._concurrency
 
-    def end_conclusion(self, fetched: bool) -> None:
-        """The reply is there, or will never be; `take`, `use_again` or `free` follows for the slot."""
+    def end_conclusion(self) -> None:
+        """The reply is there, or will never be; `go_on` follows for the slot."""
         self._concluding -= 1
-        if not fetched:
-            self.waiting.tell_others()  # when the queue's concurrency is limited, others waited for this
 
     def _fetch(self) -> None:
         self._held += 1
