@@ -31,10 +31,9 @@ _MEANING = {
     -1: "it was removed",
     -2: "its lock has expired",
     -3: "it was moved away",
-    -4: "it has children that are not done",
     -6: "another worker has it",
-    -9: "it has failed children",
 }  # of bullmq.error_code.ErrorCode
+_FORBIDDEN = {-4: "it has children that are not done", -9: "it has at least one failed child"}
 _GONE = (-1, -2, -3)  # what a conclusion finds that was carried out before
 
 
@@ -80,7 +79,7 @@ class Conclusions:
         self._lost_locks.discard(token)
 
     def complete(self, job: Any, token: str, value: str) -> Coroutine[Any, Any, Next | None]:
-        """Completes a job with its result as JSON."""
+        """Completes a job with its result as JSON. Raises UnrecoverableError when its children forbid that."""
         return self._finish(
             job, token, lambda now, fetch_next: self._calls.complete(job, token, now, value, fetch_next=fetch_next)
         )
@@ -161,6 +160,8 @@ class Conclusions:
                 reply = await self._fetcher.pipe.run(*call())
                 if not isinstance(reply, int) or reply >= 0:
                     return reply
+                if reply in _FORBIDDEN:  # and the job is still ours
+                    raise UnrecoverableError(f"Cannot complete job {job.id}: {_FORBIDDEN[reply]}")
                 if uncertain and reply in _GONE and not await self._is_active(job):
                     return (await self._fetcher.locked_by([token])).get(token)
                 raise NotConcluded(f"job {job.id} is not ours any more: {_MEANING.get(reply, reply)}")

@@ -210,9 +210,7 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
             except Exception as error:
                 following = await self._fail(job, token, error)
             else:
-                following = await self._conclusions.complete(job, token, value)
-                job.returnvalue = result
-                self.emit("completed", job, result)
+                following = await self._complete(job, token, result, value)
             self._fetcher.go_on(following)
         except asyncio.CancelledError:
             self._fetcher.use_again()
@@ -225,6 +223,15 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
             self._conclusions.forget(token)
             if self.lockManager.token_of(job.id) == token:  # else another run of the same job is under way here
                 self.lockManager.untrack_job(job.id)
+
+    async def _complete(self, job: Any, token: str, result: object, value: str) -> Next | None:
+        try:
+            following = await self._conclusions.complete(job, token, value)
+        except UnrecoverableError as error:
+            return await self._fail(job, token, error)
+        job.returnvalue = result
+        self.emit("completed", job, result)
+        return following
 
     async def _fail(self, job: Any, token: str, error: BaseException) -> Next | None:
         following = await self._conclusions.fail(job, token, error)
