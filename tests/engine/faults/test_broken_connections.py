@@ -48,6 +48,30 @@ async def test_jobs_that_end_while_the_server_is_out_of_reach_are_completed_late
     assert sorted(station.ran) == sorted(station.completed) == ["job-1", "job-2", "job-3", "job-4"]
 
 
+async def test_a_worker_rests_while_a_job_is_due_and_its_server_is_out_of_reach(
+    station: Station, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    start = waiting.Waiting.start
+
+    def counted(self: waiting.Waiting, *, has_room: bool) -> None:
+        nonlocal looks
+        looks += 1
+        start(self, has_room=has_room)
+
+    monkeypatch.setattr(waiting.Waiting, "start", counted)
+    due = time.time() + 0.2
+    await station.add(1, delay=200)
+    station.start()
+    await station.idle()
+    proxy.refuse()
+    proxy.cut()
+    await until(lambda: time.time() > due and proxy.refused >= 5)
+    assert looks < 5_000  # those before the due moment; without rest as many come every 100 ms
+    proxy.refuse(False)
+    await station.finished(1)
+
+
 @pytest.mark.parametrize("force", [True, False])
 async def test_a_worker_closes_soon_though_its_server_is_out_of_reach(
     station: Station, proxy: Proxy, force: bool

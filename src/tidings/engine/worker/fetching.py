@@ -196,7 +196,8 @@ class Fetcher:
         self._rest()
 
     def _rest(self) -> None:
-        if self._is_open:
+        # Without a connection nothing can be fetched, however due it is; whoever connects again looks.
+        if self._is_open and self.pipe.up.is_set():
             self.waiting.start(has_room=self._held < self._concurrency)
         else:
             self.waiting.stop()
