@@ -25,7 +25,8 @@ from tidings.features.events.program import (
 )
 from tidings.features.events.rules.plan import Planned
 from tidings.features.events.scheduling import make_schedule, wanted_messages
-from tidings.features.events.schemas import MAX_ID, AgendaIn, ContractorIn, EventIn, RegistrationIn
+from tidings.features.events.schemas import AgendaIn, ContractorIn, EventIn, RegistrationIn
+from tidings.features.fields import MAX_ID
 from tidings.messages.contacts import Contractor, find_contractor, save_contractor
 from tidings.messages.phones import parse_phone
 from tidings.messages.statuses import Reason

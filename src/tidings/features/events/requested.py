@@ -16,8 +16,9 @@ from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.events.changes import change_row
 from tidings.features.events.models import Event, EventMessage, EventStatus
 from tidings.features.events.outbox import alarm
-from tidings.features.events.schemas import EventMessageIn, in_zone
+from tidings.features.events.schemas import EventMessageIn
 from tidings.features.events.types import FACTS
+from tidings.features.fields import in_zone
 from tidings.messages.contacts import Contractor
 from tidings.messages.phones import parse_phone
 from tidings.messages.statuses import Reason, Status

@@ -1,98 +1,40 @@
 """What comes in and goes out over HTTP, in files and in jobs.
 
-A time may be aware (an instant) or naive (the event's wall clock); `in_zone` turns either into UTC.
+A time may be aware (an instant) or naive (the event's wall clock).
 """
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import UTC, date, datetime
-from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import date, datetime
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from tidings.features.events.models import EventStatus, SessionKind
 from tidings.features.events.types import MessageCategory, MessageType
+from tidings.features.fields import (
+    Day,
+    Email,
+    FirstOrLastName,
+    GhlId,
+    Id,
+    Input,
+    JsonObject,
+    Line,
+    Moment,
+    Name,
+    Output,
+    Phone,
+    ShortLine,
+    Storable,
+    Text,
+    Timezone,
+    Title,
+)
 from tidings.messages.ledger import Outcome
 from tidings.messages.statuses import Reason, Status
 
-MAX_ID = 2**63 - 1
-"""The highest id that the databases can hold."""
-
-_Day = TypeVar("_Day", bound=date)
-_NO_PLACES = frozenset({"localtime", "posixrules", "Factory"})  # files beside the zones; the first is the machine's
-_NUL_IN_JSON = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-
-
-def _known_timezone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-        is_place = name not in _NO_PLACES and not name.startswith(("posix/", "right/"))
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        is_place = False
-    if not is_place:
-        raise ValueError("is not an IANA timezone; write one like Europe/Berlin")
-    return name
-
-
-def _plausible(day: _Day) -> _Day:
-    if not 1970 < day.year < 2200:
-        raise ValueError("is too far from today to be meant; check the year")
-    return day
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds a NUL character, which no database text can; leave it out")
-    return text
-
-
-def _storable_json(data: dict[str, Any]) -> dict[str, Any]:
-    try:
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"cannot be stored as JSON: {error}") from error
-    if _NUL_IN_JSON.search(text):
-        raise ValueError("holds a NUL character, which no database text can; leave it out")
-    return data
-
-
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-Timezone = Annotated[str, AfterValidator(_known_timezone)]
-Day = Annotated[date, AfterValidator(_plausible)]
-Moment = Annotated[datetime, AfterValidator(_plausible)]
-Storable = AfterValidator(_storable)
-BlankIsAbsent = AfterValidator(lambda text: text or None)
-Personalization = Annotated[dict[str, Any], AfterValidator(_storable_json)]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Storable]
-FirstOrLastName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100), Storable, BlankIsAbsent]
-Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300), Storable, BlankIsAbsent]
-ShortLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200), Storable, BlankIsAbsent]
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), Storable]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Storable]
-Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), Storable]
-Email = Annotated[EmailStr, AfterValidator(str.lower)]
 SessionKey = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), Storable]
-GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable, BlankIsAbsent]
-
-
-def in_zone(moment: datetime, timezone: str) -> datetime:
-    """`moment` in UTC; a naive one is read on the wall clock of `timezone` (IANA name).
-
-    A wall-clock time that a DST change skips or repeats is taken as the standard library does with
-    fold=0 (PEP 495): the repeated hour's first pass, the skipped hour moved on by the gap.
-    """
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
-    return aware.astimezone(UTC)
-
-
-class Input(BaseModel):
-    """Something that people write; unknown fields are mistakes and are named."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class SessionIn(Input):
@@ -163,7 +105,7 @@ class EventMessageIn(Input):
     scheduled_time: Moment
     session_key: Annotated[str, StringConstraints(max_length=64), Storable] | None = None
     message_content: Text | None = None
-    personalization_data: Personalization = {}
+    personalization_data: JsonObject = Field(default={})
     phone: Phone | None = None
     channel: Annotated[str, StringConstraints(pattern="^(sms|email)$")] = "sms"
     ghl_contact_id: GhlId | None = None
@@ -175,11 +117,7 @@ class RescheduleIn(Input):
 
     scheduled_time: Moment
     message_content: Text | None = None
-    personalization_data: Personalization | None = None
-
-
-class Output(BaseModel):
-    model_config = ConfigDict(from_attributes=True)
+    personalization_data: JsonObject | None = None
 
 
 class SessionOut(Output):
@@ -282,12 +220,6 @@ class DeliveryOut(Output):
     lateness_ms: float | None
     duration_ms: float | None
     request_id: str | None
-
-
-class Counted(Output):
-    """How many messages a request changed."""
-
-    messages: int
 
 
 class SendEventMessage(BaseModel):

@@ -21,7 +21,8 @@ from tidings.features.events.organising import Organising
 from tidings.features.events.outbox import alarm
 from tidings.features.events.program import find_event
 from tidings.features.events.requested import put_messages, refuse, require_not_cancelled, revive
-from tidings.features.events.schemas import EventMessageIn, RescheduleIn, in_zone
+from tidings.features.events.schemas import EventMessageIn, RescheduleIn
+from tidings.features.fields import in_zone
 from tidings.messages.contacts import find_contractor
 from tidings.messages.statuses import Reason, Status
 
