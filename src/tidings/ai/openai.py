@@ -1,0 +1,250 @@
+"""Any server that speaks OpenAI's Chat Completions: one low class that asks, and the writer made of it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tidings.ai import prompts
+from tidings.ai.base import AIError, Brief, Completion, Draft, Usage
+from tidings.ai.completions import read
+from tidings.ai.embeddings import Embeddings, read_embeddings
+from tidings.ai.guard import check, clean
+from tidings.log import get_logger
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+log = get_logger(__name__)
+
+BASE_URL = "https://api.openai.com/v1"
+MAX_TOKENS = 600
+"""Tokens that a message may have: about four times the longest SMS."""
+_MAX_BYTES = 256 * 1024
+_EXCERPT = 200
+_RETRYABLE = frozenset({408, 409, 425, 429})
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible server.
+
+    `timeout` is seconds from connecting to the last byte of the answer, everything included; nothing is tried
+    twice. `base_url` ends with the version, as in ``https://api.openai.com/v1``, which it is when None.
+    Redirects are not followed. Any number of tasks may share one model; its sockets open with the first question.
+    """
+
+    def __init__(self, api_key: str, base_url: str | None, model: str, timeout: float = 10.0) -> None:
+        self.model = model
+        self._api_key = api_key
+        self._base_url = base_url or BASE_URL
+        self._timeout = timeout
+        self._host = _host(self._base_url)
+        self._client: AsyncOpenAI | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+
+    async def complete(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        max_tokens: int,
+        model: str | None = None,
+        temperature: float | None = None,
+    ) -> Completion:
+        """The model's answer to `messages`, complete and with a text; `model` None is this object's own.
+
+        Raises AIError for everything else: retryable when the server cannot be reached, is too slow, too busy
+        or broken; final when it refuses the key, the model or the question, or its answer has no use.
+        """
+        name = model or self.model
+        payload = {
+            "model": name,
+            "messages": [dict(message) for message in messages],
+            **self._limit(max_tokens),
+            **({} if temperature is None else {"temperature": temperature}),
+        }
+        body, milliseconds = await self._ask(lambda client: client.chat.completions, payload, _MAX_BYTES)
+        return read(body, self._host, name, milliseconds)
+
+    async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
+        """A vector for each text, in their order, by an embedding model of the same server. Raises AIError."""
+        payload = {"model": model, "input": list(texts), "encoding_format": "float"}
+        limit = _MAX_BYTES * max(len(texts), 1)
+        body, milliseconds = await self._ask(lambda client: client.embeddings, payload, limit)
+        return read_embeddings(body, self._host, model, len(texts), milliseconds)
+
+    async def close(self) -> None:
+        """Drops every connection. Questions under way end with AIError."""
+        self._closed = True
+        async with self._opening:
+            if self._client is not None:
+                await self._client.close()
+
+    async def _ask(
+        self, endpoint: Callable[[AsyncOpenAI], Any], payload: Mapping[str, Any], limit: int
+    ) -> tuple[bytes, int]:
+        """The bytes of an answer, and how many milliseconds it took."""
+        if self._closed:
+            raise AIError(f"{self._host} was not asked: Tidings is stopping", retryable=True)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeout):
+                body = await self._post(endpoint, payload, limit)
+        except TimeoutError:
+            raise AIError(
+                f"{self._host} did not answer in time; an answer has {self._timeout:g} s", retryable=True
+            ) from None
+        return body, round((time.monotonic() - started) * 1000)
+
+    async def _post(self, endpoint: Callable[[AsyncOpenAI], Any], payload: Mapping[str, Any], limit: int) -> bytes:
+        client = await self._opened()
+        import openai  # loaded by now
+
+        # The library's own reading of an answer takes any shape and any length; both are checked here.
+        create = endpoint(client).with_streaming_response.create
+        name = str(payload["model"])
+        try:
+            async with create(**payload) as response:
+                body = bytearray()
+                async for chunk in response.iter_bytes():
+                    body += chunk
+                    if len(body) > limit:
+                        raise AIError(f"{self._host} answered with too many bytes", retryable=False)
+                return bytes(body)
+        # The causes are left out of the traceback: they quote the server, which may quote the key.
+        except openai.APIStatusError as error:
+            raise self._refused(name, error.status_code, error.body) from None
+        except openai.APITimeoutError:
+            raise TimeoutError from None
+        except AIError:
+            raise
+        except asyncio.CancelledError:
+            raise
+        except openai.APIConnectionError as error:
+            raise AIError(f"the connection to {self._host} failed{_cause(error)}", retryable=True) from None
+        except Exception as error:  # whatever else the library and its transport raise: none of it may stop a message
+            kind = (
+                "had not answered when Tidings stopped" if self._closed else f"gave a broken answer: {_name(error)}"
+            )
+            raise AIError(f"{self._host} {kind}", retryable=True) from None
+
+    async def _opened(self) -> AsyncOpenAI:
+        async with self._opening:
+            if self._closed:
+                raise AIError(f"{self._host} was not asked: Tidings is stopping", retryable=True)
+            if self._client is None:
+                try:
+                    # In a thread: loading the package takes most of a second, and other messages are due.
+                    self._client = await asyncio.to_thread(self._open)
+                except Exception as error:
+                    raise AIError(
+                        f"{self._host} cannot be asked: check OPENAI_BASE_URL and OPENAI_API_KEY ({_name(error)})",
+                        retryable=False,
+                    ) from None
+            return self._client
+
+    def _open(self) -> AsyncOpenAI:
+        openai = importlib.import_module("openai")
+        client: AsyncOpenAI = openai.AsyncOpenAI(
+            api_key=self._api_key,
+            base_url=self._base_url,
+            timeout=self._timeout,
+            max_retries=0,
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=self._timeout),
+        )
+        return client
+
+    def _limit(self, max_tokens: int) -> dict[str, int]:
+        """OpenAI's newer models take only the new name of the limit, other servers often only the old one."""
+        return {"max_completion_tokens" if self._host.endswith("openai.com") else "max_tokens": max_tokens}
+
+    def _refused(self, model: str, status: int, body: object) -> AIError:
+        match status:
+            case 401:
+                sentence = "does not accept the key; check OPENAI_API_KEY"
+            case 403:
+                sentence = f"does not let this key use the model {model}"
+            case 404:
+                sentence = f"has no model {model} at this address; check the model's name and OPENAI_BASE_URL"
+            case 429:
+                sentence = "takes no more questions for now, or the account has no credit left (429)"
+            case _ if 300 <= status < 400:
+                sentence = f"has moved ({status}); check OPENAI_BASE_URL"
+            case _ if status >= 500:
+                sentence = f"is failing ({status}){self._excerpt(body)}"
+            case _:
+                sentence = f"refused the question ({status}){self._excerpt(body)}"
+        return AIError(f"{self._host} {sentence}", retryable=status in _RETRYABLE or status >= 500)
+
+    def _excerpt(self, body: object) -> str:
+        """What the server says about an error, on one line and without the key."""
+        error = body.get("error", body) if isinstance(body, dict) else body
+        message = error.get("message") if isinstance(error, dict) else error
+        if not isinstance(message, str):
+            return ""
+        line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
+        return f": {line.replace(self._api_key, '***')[:_EXCERPT]}" if self._api_key and line else ""
+
+
+class OpenAIWriter:
+    """Asks a model for every message, and sends the template whenever the guard refuses what it says."""
+
+    name = "openai"
+
+    def __init__(self, model: OpenAIModel) -> None:
+        self._model = model
+
+    async def write(self, brief: Brief) -> Draft:
+        """The model's message, or the template and the reason. Raises UnknownTask."""
+        conversation = prompts.messages(brief)
+        try:
+            answer = await self._model.complete(conversation, max_tokens=MAX_TOKENS)
+        except AIError as error:
+            log.warning(
+                "no answer of the model can be used", task=brief.task, model=self._model.model, reason=str(error)
+            )
+            return self._template(brief, str(error), error.usage)
+        text = clean(answer.text)
+        if refusal := check(text, brief):
+            # The reason quotes the answer, and with it people and numbers: it belongs to the draft, not into logs.
+            log.info("an answer of the model was refused", task=brief.task, model=answer.usage.model)
+            return self._template(brief, f"{answer.usage.model}'s answer was refused: {refusal}", answer.usage)
+        return Draft(text, author=self.name, model=answer.usage.model, fallback=None, usage=answer.usage)
+
+    async def close(self) -> None:
+        """Closes the model."""
+        await self._model.close()
+
+    def _template(self, brief: Brief, reason: str, usage: Usage | None) -> Draft:
+        return Draft(brief.template, author="template", model=self._model.model, fallback=reason, usage=usage)
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason in the operating system's words; others may quote the URL."""
+    reason = ""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            # asyncio writes the address into strerror; name lookups have errors of their own, below zero.
+            reason = f": {os.strerror(cause.errno) if cause.errno > 0 else cause.strerror}"
+        cause = cause.__cause__ or cause.__context__
+    return reason
+
+
+def _name(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _host(url: str) -> str:
+    """Host and port of a URL; its path and user may hold a secret."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "the AI server"
+    return f"{host}:{port}" if host and port else host or "the AI server"
