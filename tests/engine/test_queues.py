@@ -377,6 +377,114 @@ async def test_on_a_faster_clock_a_schedule_comes_round_as_much_sooner(open_work
     assert await shop.redis.hget(shop.key("repeat:tick"), "every") == "2000"
 
 
+# -- schedules by the clock's minutes
+
+
+async def next_time(shop: Workshop) -> float:
+    """When the only schedule's next job is due, in seconds since the epoch; the job itself has to be there."""
+    ((name, milliseconds),) = await shop.redis.zrange(shop.key("repeat"), 0, -1, withscores=True)
+    job_id = f"repeat:{name}:{int(milliseconds)}"
+    assert await shop.redis.zrange(shop.key("delayed"), 0, -1) == [job_id]
+    assert (await shop.queues.stats("orders")).total == 1
+    assert await when(shop, job_id) == milliseconds / 1000
+    return float(milliseconds) / 1000
+
+
+def boundaries(period: int, *moments: float) -> set[float]:
+    """The first full minute, hour … after each moment; two when one of them passed in between."""
+    return {(moment // period + 1) * period for moment in moments}
+
+
+async def put_in_the_past(
+    shop: Workshop, schedule: Schedule[Order], monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """As if a process had put it that long ago, and no worker had been there since."""
+    then = time.time() - seconds
+    queues = Queues(
+        [shop.policy], shop.redis, prefix=shop.prefix, clock=ManualClock(datetime.fromtimestamp(then, UTC))
+    )
+    with monkeypatch.context() as past:
+        past.setattr(time, "time", lambda: then)
+        await queues.put_schedule(schedule)
+
+
+@pytest.mark.parametrize(
+    ("cron", "period"), [("* * * * *", 60), ("*/5 * * * *", 300), ("0 * * * *", 3600), ("0 0 * * *", 86_400)]
+)
+async def test_a_cron_schedule_is_due_on_the_clock_s_own_minute(
+    open_workshop: OpenWorkshop, cron: str, period: int
+) -> None:
+    shop = await open_workshop()
+    before = time.time()
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(number=7), seconds=period, cron=cron))
+    assert await next_time(shop) in boundaries(period, before, time.time())
+    known = await shop.bullmq.getJobScheduler("tick")
+    assert (known["pattern"], known["tz"], known.get("every")) == (cron, "UTC", None)
+    assert known["template"]["data"] == {"number": 7}
+
+
+async def test_a_cron_schedule_put_again_and_at_the_same_time_is_one(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    hourly = Schedule("tick", shop.orders, Order(), seconds=3600, cron="0 * * * *")
+    before = time.time()
+    await asyncio.gather(shop.queues.put_schedule(hourly), shop.queues.put_schedule(hourly))
+    await shop.queues.put_schedule(hourly)
+    assert await next_time(shop) in boundaries(3600, before, time.time())
+
+
+async def test_a_schedule_changes_between_seconds_and_cron(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    before = time.time()
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600))
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600, cron="0 * * * *"))
+    assert await next_time(shop) in boundaries(3600, before, time.time())
+    assert await shop.redis.hmget(shop.key("repeat:tick"), "pattern", "every") == ["0 * * * *", None]
+
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600, cron="*/5 * * * *"))
+    assert await next_time(shop) in boundaries(300, before, time.time())
+
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600))
+    assert await shop.redis.hmget(shop.key("repeat:tick"), "pattern", "every") == [None, "3600000"]
+    assert (await shop.queues.stats("orders")).total == 1
+
+
+async def test_a_cron_job_that_no_worker_saw_runs_once_and_the_next_is_in_step(
+    open_workshop: OpenWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await open_workshop()
+    hourly = Schedule("tick", shop.orders, Order(number=7), seconds=3600, cron="0 * * * *")
+    await put_in_the_past(shop, hourly, monkeypatch, seconds=5 * 3600)
+    assert await next_time(shop) < time.time() - 3 * 3600
+
+    before = time.time()
+    for _ in range(2):  # two processes that start
+        await shop.queues.put_schedule(hourly)
+    await shop.work()
+    (ran,) = await shop.runs(1)
+    assert ran.number == 7
+    await shop.finished(1)
+    assert await next_time(shop) in boundaries(3600, before, time.time())
+    await shop.queues.put_schedule(hourly)
+    assert await next_time(shop) in boundaries(3600, before, time.time())
+    assert len(shop.ran) == 1
+
+
+@pytest.mark.parametrize("start", [datetime(2026, 3, 10, tzinfo=UTC), None])
+async def test_on_a_faster_clock_a_cron_schedule_goes_by_its_seconds(
+    open_workshop: OpenWorkshop, start: datetime | None
+) -> None:
+    shop = await open_workshop(clock=AcceleratedClock(Stage(start or datetime.now(UTC), 600.0)))
+    await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600, cron="0 * * * *"))
+    assert await shop.redis.hmget(shop.key("repeat:tick"), "pattern", "every") == [None, "6000"]
+
+
+async def test_a_cron_pattern_that_cannot_be_read_is_refused(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    with pytest.raises(ValueError, match="61"):
+        await shop.queues.put_schedule(Schedule("tick", shop.orders, Order(), seconds=3600, cron="61 * * * *"))
+    assert not await shop.redis.exists(shop.key("repeat"))
+
+
 # -- a Redis that forgets, or is away
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bullmq.custom_errors import DelayedError, UnrecoverableError
@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 from structlog.contextvars import bound_contextvars
 
-from tidings.engine.jobs import GiveUpJob, Handler, PostponeJob, Run
+from tidings.clock import Clock, SystemClock
+from tidings.engine.jobs import DeadJob, GiveUpJob, Handler, PostponeJob, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.worker import Worker
@@ -23,16 +24,36 @@ from tidings.log import get_logger, new_request_id
 log = get_logger(__name__)
 
 
-class WorkerHost:
-    """The workers of one process. `connect` opens a fresh Redis client, one for each worker."""
+OnDeadLetter = Callable[[DeadJob], Awaitable[object]]
+"""What is done about a job that has failed for good, before BullMQ is told so."""
 
-    def __init__(self, queues: Queues, connect: Callable[[], Redis], *, prefix: str, lock_duration: float) -> None:
+
+class WorkerHost:
+    """The workers of one process. `connect` opens a fresh Redis client, one for each worker.
+
+    `on_dead_letter` is awaited for every job that fails for good, with `clock`'s time; what goes wrong in it is
+    logged and changes nothing for the job.
+    """
+
+    def __init__(
+        self,
+        queues: Queues,
+        connect: Callable[[], Redis],
+        *,
+        prefix: str,
+        lock_duration: float,
+        on_dead_letter: OnDeadLetter | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._queues = queues
+        self._on_dead_letter = on_dead_letter
+        self._clock = clock or SystemClock()
         self._connect = connect
         self._prefix = prefix
         self._lock_milliseconds = round(lock_duration * 1000)
         self._workers: dict[str, Worker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._reports: set[asyncio.Task[None]] = set()
 
     def start(self, policy: QueuePolicy, handlers: Sequence[Handler[Any]]) -> None:
         """Starts working on one queue; jobs are told apart by their kind."""
@@ -59,6 +80,7 @@ class WorkerHost:
         worker = Worker(policy.name, process, options)
         worker.on("error", lambda error, *_: log.error("worker error", queue=policy.name, error=str(error)))
         worker.on("stalled", lambda job_id: log.warning("job stalled", queue=policy.name, job_id=job_id))
+        worker.on("failed", lambda job, error: self._note_unseen(policy, job, error))
         self._workers[policy.name] = worker
         self._running[policy.name] = asyncio.ensure_future(worker.run())
         log.info("worker ready", queue=policy.name, concurrency=policy.concurrency, rate_limit=options.get("limiter"))
@@ -78,15 +100,10 @@ class WorkerHost:
 
         await asyncio.gather(*(stop(worker) for worker in self._workers.values()))
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await asyncio.gather(*self._reports)
 
     async def _process(self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], job: Any, token: str) -> Any:
-        request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
-        run = Run(
-            job_id=job.id,
-            attempt=job.attemptsMade + 1,
-            last=job.attemptsMade + 1 >= job.opts.get("attempts", 1),
-            request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
-        )
+        run = _run_of(job)
         with bound_contextvars(queue=policy.name, job_id=run.job_id, attempt=run.attempt, request_id=run.request_id):
             started = time.perf_counter()
             try:
@@ -97,6 +114,7 @@ class WorkerHost:
                 raise DelayedError from postponed
             except GiveUpJob as error:
                 log.warning("job failed", error=str(error), final=True, duration_ms=_since(started))
+                await self._report_dead(policy, job, error, run)
                 raise UnrecoverableError(str(error)) from error
             except Exception as error:
                 log.warning(
@@ -106,9 +124,37 @@ class WorkerHost:
                     duration_ms=_since(started),
                     exc_info=not isinstance(error, TidingsError),
                 )
+                if run.last:
+                    await self._report_dead(policy, job, error, run)
                 raise
             log.info("job completed", result=result, duration_ms=_since(started))
             return result
+
+    def _note_unseen(self, policy: QueuePolicy, job: Any, error: BaseException) -> None:
+        """A job that stalled too often fails without ever getting to `_process`."""
+        if job.deferredFailure:
+            report = asyncio.ensure_future(self._report_dead(policy, job, error, _run_of(job)))
+            self._reports.add(report)
+            report.add_done_callback(self._reports.discard)
+
+    async def _report_dead(self, policy: QueuePolicy, job: Any, error: BaseException, run: Run) -> None:
+        if self._on_dead_letter is None:
+            return
+        dead = DeadJob(
+            queue=policy.name,
+            name=job.name,
+            job_id=run.job_id,
+            data=job.data,
+            error=str(error) or type(error).__name__,
+            attempts=run.attempt,
+            failed_at=self._clock.now(),
+            request_id=run.request_id,
+            priority=job.opts.get("priority") or 0,
+        )
+        try:
+            await self._on_dead_letter(dead)
+        except Exception:
+            log.exception("dead letter not kept", queue=policy.name, job_id=run.job_id)
 
     async def _handle(self, by_name: dict[str, Handler[Any]], job: Any, run: Run) -> object:
         handler = by_name.get(job.name)
@@ -122,6 +168,16 @@ class WorkerHost:
             sentence = f"{path}: {first['msg']}" if path else first["msg"]
             raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
         return await handler.handle(data, run)
+
+
+def _run_of(job: Any) -> Run:
+    request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
+    return Run(
+        job_id=job.id,
+        attempt=job.attemptsMade + 1,
+        last=job.attemptsMade + 1 >= job.opts.get("attempts", 1),
+        request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
+    )
 
 
 def _since(started: float) -> float:

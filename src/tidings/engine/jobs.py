@@ -79,12 +79,35 @@ class Handler(Generic[Data]):
 
 @dataclass(frozen=True)
 class Schedule(Generic[Data]):
-    """A job that comes round every `seconds`, by a BullMQ job scheduler named `id`."""
+    """A job that comes round every `seconds`, by a BullMQ job scheduler named `id`.
+
+    With `cron`, five fields in UTC such as ``0 * * * *`` for each full hour, it comes round on those minutes
+    instead. Then `seconds` is how far they are apart; a clock that does not show the machine's time goes by it.
+    """
 
     id: str
     job_type: JobType[Data]
     data: Data
     seconds: float
+    cron: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job that has failed for good: after its last attempt, or because another one would not help.
+
+    `attempts` counts the last one too, `failed_at` is UTC, `priority` as in `Job`.
+    """
+
+    queue: str
+    name: str
+    job_id: str
+    data: Any
+    error: str
+    attempts: int
+    failed_at: datetime
+    request_id: str
+    priority: int = 0
 
 
 class PostponeJob(Exception):

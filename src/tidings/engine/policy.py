@@ -25,7 +25,8 @@ class QueuePolicy:
     """A queue's declared behaviour.
 
     `backoff` is the wait in seconds after the first failed attempt; it doubles with each further one.
-    `keep_completed` and `keep_failed` are how many finished jobs stay readable in Redis.
+    `keep_completed` and `keep_failed` are how many finished jobs stay readable in Redis; where
+    `keep_completed_seconds` or `keep_failed_seconds` is set, they stay for so long instead, however many they are.
     """
 
     name: str
@@ -35,6 +36,8 @@ class QueuePolicy:
     backoff: float = 5.0
     keep_completed: int = 1000
     keep_failed: int = 1000
+    keep_completed_seconds: int | None = None
+    keep_failed_seconds: int | None = None
 
     @property
     def variable(self) -> str:
@@ -72,6 +75,18 @@ class QueuePolicy:
             raise ConfigurationError(f"{self.variable}_RATE_LIMIT is {raw!r}; give jobs/seconds, like 20/60, or off.")
         return RateLimit(int(found[1]), float(found[2]))
 
+    @property
+    def retention(self) -> dict[str, dict[str, int]]:
+        """How long finished jobs stay, as BullMQ's job options."""
+        return {
+            "removeOnComplete": _keep(self.keep_completed, self.keep_completed_seconds),
+            "removeOnFail": _keep(self.keep_failed, self.keep_failed_seconds),
+        }
+
     def backoff_after(self, attempt: int) -> float:
         """Seconds to wait after the given failed attempt, counted from 1."""
         return float(self.backoff * 2 ** (attempt - 1))
+
+
+def _keep(count: int, seconds: int | None) -> dict[str, int]:
+    return {"count": count} if seconds is None else {"age": seconds}

@@ -121,17 +121,41 @@ class Queues:
         )
 
     async def put_schedule(self, schedule: Schedule[Any]) -> None:
-        """Makes sure that a recurring job exists; on a fast clock it comes round as much faster."""
-        real = self._clock.seconds_until(self._clock.now() + timedelta(seconds=schedule.seconds))
+        """Makes sure that a recurring job exists; on a fast clock it comes round as much faster.
+
+        With a cron pattern, one whose time has passed unseen is due at once, and the next on the pattern's minute.
+        Raises ValueError for a pattern that cannot be read.
+        """
         policy = schedule.job_type.queue
+        following = self._clock.now() + timedelta(seconds=schedule.seconds)
+        began = time.time()
+        real = self._clock.seconds_until(following)
+        shows_machine_time = began - 0.01 <= following.timestamp() - real <= time.time() + 0.01
+        repeat: dict[str, Any]
         async with self._guarded():
+            if schedule.cron is not None and shows_machine_time:
+                # Without tz, Node's BullMQ reads a pattern in the zone of its machine.
+                repeat = {"pattern": schedule.cron, "tz": "UTC", "immediately": await self._is_overdue(schedule)}
+            else:
+                repeat = {"every": round(max(round(real, 1), 1.0) * 1000)}
             await self._queue(policy.name).upsertJobScheduler(
                 schedule.id,
-                {"every": round(max(round(real, 1), 1.0) * 1000)},
+                repeat,
                 schedule.job_type.name,
                 schedule.data.model_dump(mode="json"),
-                {"removeOnComplete": {"count": policy.keep_completed}, "removeOnFail": {"count": policy.keep_failed}},
+                policy.retention,
             )
+
+    async def _is_overdue(self, schedule: Schedule[Any]) -> bool:
+        """Whether a job of this pattern still waits after its time: BullMQ would replace it by the one after it."""
+        queue = self._queue(schedule.job_type.queue.name)
+        async with self._pipeline() as pipe:
+            pipe.hget(queue.toKey(f"repeat:{schedule.id}"), "pattern")
+            pipe.zscore(queue.toKey("repeat"), schedule.id)
+            pattern, due = await pipe.execute()
+        if pattern != schedule.cron or due is None or due > time.time() * 1000:
+            return False
+        return await queue.getJobState(f"repeat:{schedule.id}:{int(due)}") in {"waiting", "delayed", "prioritized"}
 
     async def count_workers(self, queue: str) -> int:
         """How many workers, in whatever process, are connected for a queue; Node's count too."""
@@ -180,8 +204,7 @@ class Queues:
             "delay": max(self.due_milliseconds(job.due) - now, 0),
             "attempts": policy.attempts,
             "backoff": {"type": "exponential", "delay": round(policy.backoff * 1000)},
-            "removeOnComplete": {"count": policy.keep_completed},
-            "removeOnFail": {"count": policy.keep_failed},
+            **policy.retention,
         }
         if job.id is not None:
             options["jobId"] = job.id
@@ -189,7 +212,7 @@ class Queues:
             options["priority"] = job.priority
         data = {
             **job.data,
-            "requestId": current_request_id(),
+            "requestId": job.data.get("requestId") or current_request_id(),
             "enqueuedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         await queue.scripts.addJob(bullmq.Job(queue, job.name, data, options, job.id), pipe)

@@ -1,0 +1,167 @@
+"""Slowing down for one provider by what it says, and getting faster again by itself.
+
+The rule is TCP's (RFC 5681): a refusal halves the rate, and afterwards it grows steadily, here by time. Each message
+that has to wait is given a place in a line, a moment that is its own. The places are planned as if the provider took
+every message; a refusal (429 or 503) makes a new plan, in the same order, and whoever comes at an old time learns
+the new one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+SLOWEST = 0.2
+"""Messages per second, at least."""
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds without a message after a refusal that names no time: doubled each time until one is taken."""
+
+RECOVERY = 60.0
+"""Seconds in which the rate would grow from nothing to what it was before the refusal."""
+
+DOUBLING = 4.0
+"""Seconds in which the rate doubles once it is beyond that, as long as messages stand in line."""
+
+FORGOTTEN = 10.0
+"""Seconds after its time that a message may still use its place."""
+
+_WINDOW = 5  # seconds over which the achieved rate is observed
+_EARLY = 0.001  # seconds: BullMQ's times are whole milliseconds, and a timer may be as much early
+
+
+class Pace:
+    """How fast one provider is given messages by this process. `now` gives real, monotonic seconds.
+
+    A message asks `wait`; what became of it is told by `taken` or `throttled`. Not for use by several threads.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._achieved = _AchievedRate()
+        self._plan: _Plan | None = None
+        self._pauses = 0  # since the provider last took a message
+
+    def wait(self, key: str) -> float:
+        """Seconds until the message `key` may be handed over; 0.0 means now, and uses its place up.
+
+        A message that is told to wait has the place of that moment: coming back then, or up to 10 s later, it is let
+        through, unless the provider refused another one meanwhile. If it does not come, nobody waits for it.
+        """
+        if self._plan is None:
+            return 0.0
+        now = self._now()
+        plan = self._current(now)
+        return 0.0 if plan is None else plan.wait(key, now)
+
+    def throttled(self, retry_after: float | None) -> None:
+        """The provider refused a message with 429 or 503; `retry_after` is the seconds it asked for, if it did.
+
+        Refusals of one burst, until a message is let through after the pause, slow down once.
+        """
+        now = self._now()
+        plan = self._current(now)
+        asked = retry_after if retry_after is not None and retry_after > 0 else None
+        if plan is not None and not plan.in_use:
+            if asked is not None:
+                plan.start = max(plan.start, now + asked)
+            return
+        before = self._achieved.at(now) if plan is None else plan.rate_at(now)
+        pause = asked if asked is not None else min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
+        self._pauses = min(self._pauses + 1, 10)
+        self._plan = _Plan(now + pause, before, plan.line if plan is not None else ())
+
+    def taken(self) -> None:
+        """The provider took a message."""
+        self._achieved.count(self._now())
+        if self._plan is None or self._plan.in_use:  # in a pause it is news from before the refusal
+            self._pauses = 0
+
+    def rate(self) -> float | None:
+        """Messages per second now allowed, in a pause those after it; None: unlimited."""
+        now = self._now()
+        plan = self._current(now)
+        return None if plan is None else plan.rate_at(now)
+
+    def _current(self, now: float) -> _Plan | None:
+        if self._plan is not None and self._plan.is_over(now):
+            self._plan = None
+        return self._plan
+
+
+class _Plan:
+    """Who goes when, from the end of a pause until the provider needs no care any more.
+
+    `start` is the end of the pause; every place is kept in seconds after it, so that a longer pause moves them all.
+    """
+
+    def __init__(self, start: float, before: float, line: Iterable[str]) -> None:
+        self.start = start
+        self.in_use = False
+        self._goal = max(before, SLOWEST)
+        self._first_rate = max(before / 2, SLOWEST)
+        self._recovered = RECOVERY * (1 - self._first_rate / self._goal)
+        self._free = 0.0  # the first place that nobody has
+        self.line: OrderedDict[str, float] = OrderedDict()
+        for key in line:
+            self._append(key)
+
+    def rate_at(self, now: float) -> float:
+        return self._rate(now - self.start)
+
+    def is_over(self, now: float) -> bool:
+        """Whether the rate is what it was before the refusal, and at most one message is in line."""
+        elapsed = now - self.start
+        return elapsed >= self._recovered and self._free - elapsed <= 1 / self._goal
+
+    def wait(self, key: str, now: float) -> float:
+        elapsed = now - self.start
+        self._forget(elapsed)
+        place = self.line.get(key)
+        if place is None:
+            self._free = max(self._free, elapsed)
+            place = self._append(key)
+        if place - elapsed > _EARLY:
+            return place - elapsed
+        self.in_use = True
+        del self.line[key]
+        return 0.0
+
+    def _append(self, key: str) -> float:
+        place = self.line[key] = self._free
+        self._free += 1 / self._rate(place)
+        return place
+
+    def _rate(self, elapsed: float) -> float:
+        if elapsed < self._recovered:
+            return self._first_rate + self._goal / RECOVERY * max(elapsed, 0.0)
+        # A line that is still there at the old rate is reason to look for what the provider takes now.
+        return self._goal * float(2 ** ((elapsed - self._recovered) / DOUBLING))
+
+    def _forget(self, elapsed: float) -> None:
+        while self.line:
+            key = next(iter(self.line))
+            if self.line[key] + FORGOTTEN >= elapsed:
+                break
+            del self.line[key]
+
+
+class _AchievedRate:
+    """Messages per second over the last seconds in which there were any."""
+
+    def __init__(self) -> None:
+        self._seconds: deque[list[float]] = deque(maxlen=_WINDOW)  # each: when it began, messages since
+
+    def count(self, now: float) -> None:
+        if self._seconds and now - self._seconds[-1][0] < 1.0:
+            self._seconds[-1][1] += 1
+        else:
+            self._seconds.append([now, 1])
+
+    def at(self, now: float) -> float:
+        recent = [second for second in self._seconds if now - second[0] < _WINDOW]
+        if not recent:
+            return 0.0
+        return sum(messages for _, messages in recent) / max(now - recent[0][0], 1.0)
