@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,7 +51,7 @@ class Work:
         async with AsyncSession(self.database.writer, expire_on_commit=False) as session, session.begin():
             unit = Unit(session)
             yield unit
-        await self._release(unit)
+        await self.release(unit.armed, unit.disarmed)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -59,10 +59,11 @@ class Work:
         async with AsyncSession(self.database.reader) as session:
             yield session
 
-    async def _release(self, unit: Unit) -> None:
+    async def release(self, armed: Sequence[Job], disarmed: Mapping[str, Sequence[str]] | None = None) -> None:
+        """After a commit: `armed` jobs exist, and the `disarmed` (ids by queue) do not."""
         try:
-            for queue, job_ids in unit.disarmed.items():
+            for queue, job_ids in (disarmed or {}).items():
                 await self.queues.disarm(queue, job_ids)
-            await self.queues.arm(unit.armed)
+            await self.queues.arm(armed)
         except QueueUnavailable as error:
-            log.warning("jobs not released yet; the sweep will add them", jobs=len(unit.armed), error=str(error))
+            log.warning("jobs not released yet; the sweep will add them", jobs=len(armed), error=str(error))

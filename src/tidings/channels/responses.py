@@ -24,14 +24,17 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
 
     408, 425, 429 and 5xx may be retried, all others not (RFC 9110, section 15; RFC 8470; RFC 6585). On
     429 and 503 the error's `retry_after` is what the header Retry-After asks for, counted from `now`, an
-    aware datetime. The text has the status and the first 200 characters of the body, on one line.
+    aware datetime. A 429, and a 503 that asks for a wait, say that the provider gets too many messages. The
+    text has the status and the first 200 characters of the body, on one line.
     """
     if 200 <= response.status < 300:
         return
+    wait = retry_after(response, now) if response.status in _THROTTLING else None
     raise SendError(
         f"{provider} answered {response.status}: {_excerpt(response)}",
         retryable=response.status in _RETRYABLE or response.status >= 500,
-        retry_after=retry_after(response, now) if response.status in _THROTTLING else None,
+        retry_after=wait,
+        throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS or wait is not None,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,11 +38,17 @@ class Simulator:
     A message whose idempotency key it already knows is acknowledged and not kept again; keys in the file
     count, also those that other processes add. The file and its folder appear with the first message,
     the file readable by its owner only. Raises OSError when an existing file cannot be read.
+
+    With `per_second` it has the manners of a carrier: of more messages than that in a second it refuses the
+    rest and asks for a second's patience, so that a rehearsal shows what happens then.
     """
 
     name = "simulator"
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, per_second: int | None = None) -> None:
+        self.refused = 0
+        self._per_second = per_second
+        self._taken: deque[float] = deque()  # monotonic seconds of what was taken within the last one
         self.messages: list[SimulatedMessage] = []
         self._path = path
         self._keys: set[str] = set()
@@ -53,8 +61,11 @@ class Simulator:
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Keeps the message; its provider id is `sim-` and the idempotency key.
 
-        Raises SendError: retryable when the file cannot be written, final when the metadata is not JSON.
+        Raises SendError: throttled when it gets too many, retryable when the file cannot be written, final when
+        the metadata is not JSON.
         """
+        if self._per_second is not None:
+            self._admit(self._per_second)
         message = SimulatedMessage(
             at=SystemClock().now(),
             to=outgoing.to,
@@ -81,6 +92,17 @@ class Simulator:
                 self._watchers.remove(callback)
 
         return stop
+
+    def _admit(self, per_second: int) -> None:
+        now = time.monotonic()
+        while self._taken and self._taken[0] <= now - 1.0:
+            self._taken.popleft()
+        if len(self._taken) >= per_second:
+            self.refused += 1
+            raise SendError(
+                "the simulator answered 429: too many messages", retryable=True, retry_after=1.0, throttled=True
+            )
+        self._taken.append(now)
 
     async def close(self) -> None:
         """Nothing to release: the file is open only while a line is written."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import Handler, Schedule
 from tidings.engine.policy import QueuePolicy
@@ -17,12 +19,29 @@ from tidings.messages.outbox import Outbox
 Model = TypeVar("Model", bound=BaseModel)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened to a contact in one feature, and that another may refer to.
+
+    `kind` is a word such as `event_ended`, `at` is UTC, `facts` are what may be said about it.
+    """
+
+    contact_id: int
+    kind: str
+    at: datetime
+    facts: Mapping[str, Any]
+
+
+Moments = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Moment]]]
+"""What a feature tells the others: the moments of the given contacts."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """One message system as the application sees it.
 
     `handlers` say what its workers do with each kind of job; `outboxes` are its messages' ways to the road
-    out; `schedules` are its recurring jobs; `router` its HTTP endpoints.
+    out; `schedules` are its recurring jobs; `router` makes its HTTP endpoints, which workers do without.
     """
 
     name: str
@@ -30,7 +49,7 @@ class Feature:
     handlers: tuple[Handler[Any], ...]
     outboxes: tuple[Outbox, ...]
     schedules: tuple[Schedule[Any], ...]
-    router: APIRouter
+    router: Callable[[], APIRouter]
 
 
 def parse(model: type[Model], data: Model | Mapping[str, Any], *, at: str = "") -> Model:

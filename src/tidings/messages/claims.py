@@ -12,6 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidings.clock import Clock
 from tidings.db.database import Database
 from tidings.messages.outbox import Letter, Outbox
+from tidings.messages.policy import Decision, Rules
+from tidings.messages.standing import admit
 from tidings.messages.statuses import OPEN, Status
 
 ROUNDING = timedelta(milliseconds=1)
@@ -20,10 +22,11 @@ ROUNDING = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A letter in our hands; from `until` on others may take its row."""
+    """A letter in our hands, and what the gate decided about it; from `until` on others may take its row."""
 
     letter: Letter
     until: datetime
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,19 @@ class NotYet:
 Claim = Taken | Settled | NotYet
 
 
-async def claim(database: Database, outbox: Outbox, clock: Clock, lease: float, ids: Sequence[int]) -> list[Claim]:
-    """Takes the rows of `ids` that are due and free, for `lease` seconds, and answers for each id in turn."""
+async def claim(
+    database: Database, outbox: Outbox, rules: Rules, clock: Clock, lease: float, ids: Sequence[int]
+) -> list[Claim]:
+    """Takes the rows of `ids` that are due and free, for `lease` seconds, and answers for each id in turn.
+
+    The gate decides in the same transaction, so that what it goes by cannot change before the row is taken.
+    """
     async with database.writer.begin() as connection:
         until = clock.after(lease)  # only now: waiting for the writer's place is no part of the lease
-        taken = await _take(connection, outbox, clock.now(), until, ids)
+        now = clock.now()
+        taken = await _take(connection, outbox, now, until, ids)
         letters = {letter.id: letter for letter in await outbox.load(connection, taken)} if taken else {}
+        decisions = await admit(connection, outbox.kind, list(letters.values()), rules, now) if letters else {}
         others = set(ids) - set(letters)
         refused = await _explain(connection, outbox, others) if others else {}
     claims: list[Claim] = []
@@ -56,12 +66,21 @@ async def claim(database: Database, outbox: Outbox, clock: Clock, lease: float, 
         # The same id twice in one batch: only the first asker gets the letter.
         letter = letters.pop(message_id, None)
         if letter is not None:
-            claims.append(Taken(letter, until))
+            claims.append(Taken(letter, until, decisions[letter.id]))
         elif message_id in refused:
             claims.append(refused[message_id])
         else:
             claims.append(NotYet(until) if message_id in taken else Settled(None))
     return claims
+
+
+async def look_again(
+    database: Database, outbox: Outbox, rules: Rules, clock: Clock, letters: Sequence[Letter]
+) -> list[Decision]:
+    """What the gate says now about letters that were let out a while ago, as composing their texts took long."""
+    async with database.writer.begin() as connection:
+        decisions = await admit(connection, outbox.kind, letters, rules, clock.now())
+    return [decisions[letter.id] for letter in letters]
 
 
 async def _take(

@@ -15,7 +15,7 @@ from tidings.errors import Conflict, NotFound
 
 
 class Contractor(Base):
-    """A person. `phone` is E.164; `timezone` an IANA name, when it is known."""
+    """A person. `phone` is E.164; `timezone` an IANA name, when it is known; `vip` goes first where it can."""
 
     __tablename__ = "contractors"
     __table_args__ = (UniqueConstraint("phone"), UniqueConstraint("email"))
@@ -28,6 +28,7 @@ class Contractor(Base):
     email: Mapped[str | None] = mapped_column(String(254), default=None)
     company_name: Mapped[str | None] = mapped_column(String(200), default=None)
     timezone: Mapped[str | None] = mapped_column(String(64), default=None)
+    vip: Mapped[bool] = mapped_column(default=False)
     ghl_contact_id: Mapped[str | None] = mapped_column(String(64), default=None)
     ghl_location_id: Mapped[str | None] = mapped_column(String(64), default=None)
     created_at: Mapped[datetime]

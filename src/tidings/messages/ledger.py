@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.messages.contacts import Contractor
 
 
 class Outcome(StrEnum):
@@ -25,21 +26,50 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DeliveryStatus(StrEnum):
+    """What became of a message after it left; it only moves upward, and a failure is final."""
+
+    PENDING = "PENDING"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    READ = "READ"
+    FAILED = "FAILED"
+
+    def follows(self) -> tuple[DeliveryStatus, ...]:
+        """The statuses that this one may come after."""
+        return _BEFORE[self]
+
+
+_BEFORE = {
+    DeliveryStatus.PENDING: (),
+    DeliveryStatus.SENT: (DeliveryStatus.PENDING,),
+    DeliveryStatus.DELIVERED: (DeliveryStatus.PENDING, DeliveryStatus.SENT),
+    DeliveryStatus.READ: (DeliveryStatus.PENDING, DeliveryStatus.SENT, DeliveryStatus.DELIVERED),
+    DeliveryStatus.FAILED: (DeliveryStatus.PENDING, DeliveryStatus.SENT),
+}
+
+
 class Delivery(Base):
     """A line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
 
     `lateness_ms` is the real time between the due moment and the hand-over to the provider,
-    `duration_ms` how long the provider took. `inputs` are what a decision was made from.
+    `duration_ms` how long the provider took. `inputs` are what a decision was made from. A line that says
+    `sent` also has `delivery_status`, what the provider told us since, and when.
     """
 
     __tablename__ = "deliveries"
-    __table_args__ = (Index(None, "kind", "message_id"), Index(None, "contact_id", "at"), Index(None, "at"))
+    __table_args__ = (
+        Index(None, "kind", "message_id"),
+        Index(None, "contact_id", "at"),
+        Index(None, "at"),
+        Index(None, "provider_message_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime]
     kind: Mapped[str] = mapped_column(String(32))
     message_id: Mapped[int] = mapped_column(BigId)
-    contact_id: Mapped[int] = mapped_column(BigId)
+    contact_id: Mapped[int | None] = mapped_column(BigId, default=None)
     outcome: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(String(32), default=None)
     attempt: Mapped[int] = mapped_column(default=0)
@@ -51,6 +81,8 @@ class Delivery(Base):
     duration_ms: Mapped[float | None] = mapped_column(default=None)
     request_id: Mapped[str | None] = mapped_column(String(100), default=None)
     inputs: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    delivery_status: Mapped[str | None] = mapped_column(String(16), default=None)
+    delivery_status_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
 async def write_lines(connection: AsyncConnection | AsyncSession, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -65,3 +97,19 @@ async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence
         select(Delivery).where(Delivery.kind == kind, Delivery.message_id == message_id).order_by(Delivery.id)
     )
     return lines.all()
+
+
+async def lines_after(session: AsyncSession, line_id: int, limit: int) -> list[dict[str, Any]]:
+    """Lines about any message after the one with this id, oldest first, with their contact's name and timezone."""
+    rows = await session.execute(
+        select(Delivery, Contractor.name, Contractor.timezone)
+        .outerjoin(Contractor, Contractor.id == Delivery.contact_id)
+        .where(Delivery.id > line_id)
+        .order_by(Delivery.id)
+        .limit(limit)
+    )
+    names = [column.key for column in Delivery.__table__.columns]
+    return [
+        {**{name: getattr(line, name) for name in names}, "contact_name": contact, "timezone": timezone}
+        for line, contact, timezone in rows
+    ]

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tidings.engine.jobs import Schedule
+from tidings.engine.jobs import Job, Schedule
+from tidings.engine.queues import ArmedJob
 from tidings.errors import QueueUnavailable
 from tidings.log import get_logger
 from tidings.messages.outbox import Outbox
@@ -87,15 +88,22 @@ class Sweep:
         while rows := await self._page(outbox, before, last_id):
             last_id = rows[-1].id
             jobs = [outbox.alarm(row) for row in rows]
-            found = await self._work.queues.find(outbox.queue.name, [job.id or "" for job in jobs])
             missing = [
                 job
-                for job, present in zip(jobs, found, strict=True)
+                for job, present in await self._look_up(jobs)
                 if present is None or (job.due and present.seconds > self._seconds_until(job.due) + SLACK)
             ]
             await self._work.queues.arm(missing)
             armed += len(missing)
         return armed
+
+    async def _look_up(self, jobs: Sequence[Job]) -> list[tuple[Job, ArmedJob | None]]:
+        """Each job with what its queue knows of it. A feature's messages may wait in several queues."""
+        found: list[tuple[Job, ArmedJob | None]] = []
+        for queue in dict.fromkeys(job.queue for job in jobs):
+            theirs = [job for job in jobs if job.queue == queue]
+            found += zip(theirs, await self._work.queues.find(queue, [job.id or "" for job in theirs]), strict=True)
+        return found
 
     async def _page(self, outbox: Outbox, before: datetime | None, after_id: int) -> Sequence[Any]:
         model = outbox.model

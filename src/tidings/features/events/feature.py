@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tidings.engine.jobs import Handler, Schedule
 from tidings.engine.policy import QueuePolicy
 from tidings.features.base import Feature
@@ -30,5 +32,5 @@ def events_feature(events: Events, work: Work, road: Road) -> Feature:
         handlers=(Handler(SEND_EVENT_MESSAGE, worker.send), Handler(ORCHESTRATE, worker.orchestrate)),
         outboxes=(road.outbox,),
         schedules=(Schedule("event-orchestration-every-minute", ORCHESTRATE, Orchestrate(), seconds=60.0),),
-        router=events_router(events),
+        router=partial(events_router, events),
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.engine.jobs import Job
 from tidings.engine.policy import QueuePolicy
@@ -19,7 +19,7 @@ from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.schemas import SendEventMessage
 from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts import Contractor
-from tidings.messages.outbox import Content, Letter, Outbox, alarm_time
+from tidings.messages.outbox import Content, Letter, Outbox, Reply, alarm_time
 from tidings.messages.statuses import Reason
 
 KIND = "event-message"
@@ -110,7 +110,7 @@ def _session_of(row: Mapping[str, Any]) -> SessionFacts | None:
     return SessionFacts(**{**facts, "kind": SessionKind(facts["kind"])})
 
 
-def compose(letter: Letter) -> Content:
+async def compose(letter: Letter) -> Content:
     """The text of one message, and the payload fields that the specification puts beside it.
 
     Raises TemplateError when its template cannot be rendered.
@@ -136,14 +136,54 @@ def compose(letter: Letter) -> Content:
     )
 
 
-def when_sent(letter: Letter, moment: datetime) -> dict[str, Any]:
+def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
     """The specification's columns of a sent message; `delay_minutes` may be a fraction."""
     delay = (moment - letter.scheduled_time).total_seconds() / 60
     return {"actual_send_time": moment, "delay_minutes": round(max(delay, 0.0), 4)}
 
 
+async def on_reply(session: AsyncSession, message_id: int, reply: Reply) -> str | None:
+    """Keeps what somebody answered with the message; a rating that it asked for becomes its `pcr_score`.
+
+    A later reply is added to the text of the earlier ones and brings the newer score.
+    """
+    row = await session.get(EventMessage, message_id, with_for_update=True)
+    if row is None:
+        return None
+    row.response_received = f"{row.response_received}\n{reply.text}" if row.response_received else reply.text
+    row.response_time = row.response_time or reply.received_at
+    action = None
+    if reply.command is None:
+        row.sentiment_score = reply.sentiment_score
+        if reply.rating is not None and row.message_type == MessageType.PCR_REQUEST:
+            row.pcr_score = reply.rating
+            action = "rating_recorded"
+    row.action_taken = action or reply.action_taken
+    return action
+
+
+async def expects_rating(session: AsyncSession, ids: Sequence[int]) -> set[int]:
+    """Those of the messages that asked for a rating and have none."""
+    rows = await session.scalars(
+        select(EventMessage.id).where(
+            EventMessage.id.in_(ids),
+            EventMessage.message_type == MessageType.PCR_REQUEST,
+            EventMessage.pcr_score.is_(None),
+        )
+    )
+    return set(rows)
+
+
 def event_outbox(queue: QueuePolicy) -> Outbox:
     """The outbox of event messages on their (configured) queue."""
     return Outbox(
-        kind=KIND, queue=queue, model=EventMessage, alarm=alarm, load=load, compose=compose, when_sent=when_sent
+        kind=KIND,
+        queue=queue,
+        model=EventMessage,
+        alarm=alarm,
+        load=load,
+        compose=compose,
+        when_sent=when_sent,
+        on_reply=on_reply,
+        expects_rating=expects_rating,
     )

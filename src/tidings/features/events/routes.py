@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Response
 
 from tidings.features.events.changes import ScheduleResult
 from tidings.features.events.schemas import (
-    MAX_ID,
     AgendaIn,
     ContractorIn,
     ContractorOut,
-    Counted,
     DeliveryOut,
     EventIn,
     EventMessageIn,
     EventMessageOut,
     EventOut,
-    Id,
     ListedMessage,
     RegistrationIn,
     RegistrationOut,
@@ -26,10 +23,8 @@ from tidings.features.events.schemas import (
     SessionOut,
 )
 from tidings.features.events.service import Events
+from tidings.features.fields import After, Counted, Id, Limit
 from tidings.messages.statuses import Status
-
-After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Most entries to return.")]
 
 
 def events_router(events: Events) -> APIRouter:
