@@ -13,7 +13,8 @@ from starlette.types import Lifespan
 from tidings.web.errors import HANDLERS, Problem, UnexpectedErrors
 from tidings.web.limits import BodyLimit
 from tidings.web.request_id import RequestIds
-from tidings.web.security import HEALTH_PATHS, Access, usable_key
+from tidings.web.security import HEALTH_PATHS, Access, ShopOfKey, usable_key
+from tidings.web.webhooks import PREFIX
 
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM: dict[str, Any] = {
@@ -29,11 +30,14 @@ def create_application(
     api_key: str | None,
     max_body_bytes: int,
     version: str,
+    shop_of_key: ShopOfKey | None = None,
 ) -> FastAPI:
     """Puts the HTTP side together.
 
-    With `api_key` every route but the health probes needs it; without (None or blank) only requests that
-    name a loopback host are answered, so a test client has to call `http://localhost`, not `http://test`.
+    With `api_key` every route needs it but the health probes and those under /webhooks/, which check their
+    callers themselves; without (None or blank) only requests that name a loopback host are answered, so a test
+    client has to call `http://localhost`, not `http://test`. `shop_of_key` tells whose key a shop's is, which opens
+    that shop's addresses alone.
 
     The function names of all routers have to differ: they are the operation ids in /openapi.json. There are
     no /docs and /redoc pages, because FastAPI's load their scripts from the internet, which Tidings never needs.
@@ -50,7 +54,7 @@ def create_application(
         middleware=[  # from the outside in
             Middleware(RequestIds),
             Middleware(UnexpectedErrors),
-            Middleware(Access, api_key=api_key),
+            Middleware(Access, api_key=api_key, shop_of_key=shop_of_key),
             Middleware(BodyLimit, max_body_bytes=max_body_bytes),
         ],
     )
@@ -80,7 +84,8 @@ class _Application(FastAPI):
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             }
             schema["security"] = [{"bearer": []}, {"header": []}]
-            for path in HEALTH_PATHS & schema["paths"].keys():
-                for operation in schema["paths"][path].values():
-                    operation["security"] = []
+            for path, operations in schema["paths"].items():
+                if path in HEALTH_PATHS or path.startswith(PREFIX):
+                    for operation in operations.values():
+                        operation["security"] = []
         return schema

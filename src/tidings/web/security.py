@@ -1,11 +1,12 @@
-"""Who may call: holders of the API key, or, without a key, programs and pages on this machine."""
+"""Who may call: holders of the API key, without one whoever is on this machine, and shops for themselves."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from secrets import compare_digest
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -13,10 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from tidings.errors import ConfigurationError
-from tidings.web.errors import FORBIDDEN, MISDIRECTED, UNAUTHORIZED, Kind, respond
+from tidings.web.errors import FORBIDDEN, MISDIRECTED, NOT_FOUND, UNAUTHORIZED, Kind, respond
+from tidings.web.webhooks import PREFIX
 
 HEALTH_PATHS = frozenset({"/health", "/queue/health"})
 """Paths that probes read; they need no key and say nothing about messages."""
+
+SHOPS = "/shops/"
+"""What is below this path and a shop's domain also takes that shop's own key."""
+
+ShopOfKey = Callable[[str], Awaitable[str | None]]
+"""The domain of the shop that has a key, None when no shop has it."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, section 9.2.1
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<name>[^:\[\]]+))(?::\d*)?")
@@ -58,17 +66,22 @@ class _Refused(Exception):
 
 
 class Access:
-    """ASGI middleware that refuses whoever may not call; see `_with_key` and `_from_this_machine`."""
+    """ASGI middleware that refuses whoever may not call; see `_check` and `_from_this_machine`.
 
-    def __init__(self, app: ASGIApp, api_key: str | None) -> None:
+    A shop's key (`shop_of_key`) opens what is below /shops/<its domain> and nothing else: other addresses are
+    forbidden to it, and other shops do not exist for it.
+    """
+
+    def __init__(self, app: ASGIApp, api_key: str | None, shop_of_key: ShopOfKey | None = None) -> None:
         key = usable_key(api_key)
         self._app = app
         self._key = None if key is None else key.encode()
+        self._shop_of_key = shop_of_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
             try:
-                self._check(scope)
+                await self._check(scope)
             except _Refused as refused:
                 if scope["type"] == "websocket":
                     await WebSocketClose(code=1008)(scope, receive, send)
@@ -78,16 +91,37 @@ class Access:
                 return
         await self._app(scope, receive, send)
 
-    def _check(self, scope: Scope) -> None:
+    async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
+        if scope["path"].startswith(PREFIX):
+            return  # providers call from anywhere, and show who they are in their own way
         if self._key is None:
             _from_this_machine(headers, changes=scope.get("method") not in _SAFE_METHODS)
+            await self._as_shop(scope["path"], _keys_in(headers))  # who says to be a shop gets no more than one
         elif scope["path"] not in HEALTH_PATHS:
-            _with_key(headers, self._key)
+            given = _keys_in(headers)
+            if not _is_among(self._key, given) and not await self._as_shop(scope["path"], given):
+                _refuse(given)
+
+    async def _as_shop(self, path: str, given: Sequence[str]) -> bool:
+        """Whether one of the keys is a shop's that may call `path`; one that may not is refused."""
+        if self._shop_of_key is None or path in HEALTH_PATHS:
+            return False
+        for key in given:
+            domain = await self._shop_of_key(key)
+            if domain is None:
+                continue
+            if not path.startswith(SHOPS):
+                raise _Refused(FORBIDDEN, f"A shop's key opens {SHOPS}{domain} and what is below it, nothing else.")
+            named = path.removeprefix(SHOPS).partition("/")[0]
+            if named.strip().lower() != domain:
+                raise _Refused(NOT_FOUND, f"there is no shop {named[:255]}")
+            return True
+        return False
 
 
-def _with_key(headers: Headers, key: bytes) -> None:
-    """The key comes as `Authorization: Bearer …` (RFC 6750, section 2.1) or `X-API-Key`.
+def _keys_in(headers: Headers) -> list[str]:
+    """Keys come as `Authorization: Bearer …` (RFC 6750, section 2.1) or `X-API-Key`.
 
     Browsers attach neither by themselves, so a foreign page cannot use a visitor's key.
     """
@@ -96,8 +130,14 @@ def _with_key(headers: Headers, key: bytes) -> None:
         scheme, _, credentials = value.partition(" ")
         if scheme.lower() == "bearer":
             given.append(credentials.strip())
-    if any(compare_digest(value.encode("latin-1"), key) for value in given):
-        return
+    return given
+
+
+def _is_among(key: bytes, given: Sequence[str]) -> bool:
+    return any(compare_digest(value.encode("latin-1"), key) for value in given)
+
+
+def _refuse(given: Sequence[str]) -> NoReturn:
     if given:
         challenge, detail = 'Bearer realm="tidings", error="invalid_token"', "The API key is not the right one."
     else:

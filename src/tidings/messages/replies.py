@@ -1,0 +1,58 @@
+"""What people answered: one row a reply, whatever it led to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId
+
+
+class StoredReply(Base):
+    """A reply. `kind` and `message_id` name the message that it answers, when there is one.
+
+    `command` is STOP, START or HELP; `sentiment_score` is -1 to 1, `rating` 1 to 10; `action_taken` says what
+    became of it. A provider's id is stored once, so a reply that is delivered twice counts once.
+    """
+
+    __tablename__ = "replies"
+    __table_args__ = (
+        UniqueConstraint("provider", "provider_message_id"),
+        Index(None, "contact_id", "received_at"),
+        Index(None, "kind", "message_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    provider: Mapped[str] = mapped_column(String(32))
+    provider_message_id: Mapped[str] = mapped_column(String(255))
+    sender: Mapped[str] = mapped_column(String(254))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    text: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime]
+    command: Mapped[str | None] = mapped_column(String(8), default=None)
+    kind: Mapped[str | None] = mapped_column(String(32), default=None)
+    message_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    sentiment_score: Mapped[float | None] = mapped_column(default=None)
+    rating: Mapped[int | None] = mapped_column(default=None)
+    action_taken: Mapped[str] = mapped_column(String(64), default="")
+    created_at: Mapped[datetime]
+
+
+async def last_replies(session: AsyncSession, contact_ids: Collection[int]) -> dict[int, datetime]:
+    """When each of the contacts last replied (UTC); who never did is left out."""
+    rows = await session.execute(
+        select(StoredReply.contact_id, func.max(StoredReply.received_at))
+        .where(StoredReply.contact_id.in_(sorted(contact_ids)))
+        .group_by(StoredReply.contact_id)
+    )
+    return {contact_id: at for contact_id, at in rows if contact_id is not None}
+
+
+async def replies_to(session: AsyncSession, kind: str, message_id: int) -> Sequence[StoredReply]:
+    """Every reply to one message, oldest first."""
+    query = select(StoredReply).where(StoredReply.kind == kind, StoredReply.message_id == message_id)
+    return (await session.scalars(query.order_by(StoredReply.id))).all()

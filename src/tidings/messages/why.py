@@ -1,0 +1,170 @@
+"""Why did it (not) go out? The ledger's lines about one message, said in plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import func, or_, select
+
+from tidings.errors import NotFound
+from tidings.messages.inbound import parse_name
+from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome, history, lines_after
+from tidings.messages.outbox import Outbox
+from tidings.messages.replies import StoredReply, replies_to
+from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.messages.terms import ConsentNeed
+from tidings.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A message's story: where it stands, and one sentence or more for everything that happened to it."""
+
+    message: str
+    status: str
+    summary: str
+    sentences: tuple[str, ...]
+    lines: Sequence[Delivery]
+
+
+class Why:
+    """Answers for every message of every feature."""
+
+    def __init__(self, work: Work, outboxes: Sequence[Outbox]) -> None:
+        self._work = work
+        self._outboxes: Mapping[str, Outbox] = {outbox.kind: outbox for outbox in outboxes}
+
+    async def explain(self, name: str) -> Answer:
+        """The story of `event-message-123` and the like. Raises InvalidInput and NotFound."""
+        kind, message_id = parse_name(name)
+        outbox = self._outboxes.get(kind)
+        if outbox is None:
+            raise NotFound("kind of message", f"{kind}; there are {', '.join(sorted(self._outboxes))}")
+        async with self._work.read() as session:
+            row = await session.get(outbox.model, message_id)
+            if row is None:
+                raise NotFound(kind, message_id)
+            lines = await history(session, kind, message_id)
+            replies = await replies_to(session, kind, message_id)
+        story = sorted(
+            [entry for line in lines for entry in _story(line)]
+            + [(reply.received_at, _reply(reply)) for reply in replies],
+            key=lambda entry: entry[0],
+        )
+        return Answer(name, row.status, _summary(row), tuple(sentence for _, sentence in story), lines)
+
+    async def count_open(self, until: datetime) -> dict[str, int]:
+        """How many messages of each kind are still to go out by `until` (UTC), those under way included.
+
+        A message that was put off beyond it does not count.
+        """
+        counts: dict[str, int] = {}
+        async with self._work.read() as session:
+            for kind, outbox in self._outboxes.items():
+                model = outbox.model
+                held = or_(model.held_until.is_(None), model.held_until <= until)
+                query = select(func.count()).where(model.status.in_(OPEN), model.scheduled_time <= until, held)
+                counts[kind] = await session.scalar(query) or 0
+        return counts
+
+    async def lines_after(self, line_id: int, limit: int = 1000) -> list[dict[str, Any]]:
+        """The ledger's lines of every feature after the one with this id, with the names of their contacts."""
+        async with self._work.read() as session:
+            return await lines_after(session, line_id, limit)
+
+
+def _summary(row: Any) -> str:
+    """Where the message stands now."""
+    reason = Reason(row.status_reason).sentence if row.status_reason else None
+    match row.status:
+        case Status.SENT:
+            return "It was sent."
+        case Status.FAILED:
+            return f"It failed: {row.error_message}."
+        case Status.SKIPPED:
+            return f"It was not sent: {reason or 'no reason was stored'}."
+        case Status.CANCELLED:
+            return f"It was cancelled: {reason or 'no reason was stored'}."
+        case Status.SENDING:
+            return "It is being sent right now, or its sender died and another one takes over soon."
+        case _:
+            due = row.scheduled_time if row.held_until is None else max(row.scheduled_time, row.held_until)
+            return f"It waits until {_moment(due)}."
+
+
+def _story(line: Delivery) -> Iterator[tuple[datetime, str]]:
+    """What one line says, and when each of it happened."""
+    yield from ((line.at, sentence) for sentence in (*_said(line), *_considered(line.inputs or {}, line.at)))
+    if line.delivery_status and line.delivery_status != DeliveryStatus.SENT and line.delivery_status_at:
+        error = f": {line.error}" if line.delivery_status == DeliveryStatus.FAILED and line.error else ""
+        at = line.delivery_status_at
+        yield at, f"{_moment(at)}: the provider reported {line.delivery_status}{error}."
+
+
+def _said(line: Delivery) -> Iterator[str]:
+    at = _moment(line.at)
+    reason = Reason(line.reason).sentence if line.reason else None
+    match line.outcome:
+        case Outcome.SENT:
+            late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
+            yield f"{at}: handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
+        case Outcome.RETRY:
+            yield f"{at}: {line.provider or 'the provider'} did not take it (attempt {line.attempt}): {line.error}."
+        case Outcome.FAILED:
+            yield f"{at}: it failed for good (attempt {line.attempt}): {line.error}."
+        case Outcome.DEFERRED:
+            yield f"{at}: it was put off, because {reason}."
+        case Outcome.SKIPPED:
+            yield f"{at}: it was not sent, because {reason}."
+        case Outcome.CANCELLED:
+            yield f"{at}: it was cancelled, because {reason}."
+
+
+def _considered(inputs: Mapping[str, Any], at: datetime) -> Iterator[str]:
+    """What a decision was made from, as far as it was looked at."""
+    if since := inputs.get("opted_out_since"):
+        yield f"The recipient had opted out at {_moment(datetime.fromisoformat(since))}."
+    if consent := inputs.get("consent"):
+        yield _consent(consent["needed"], consent["granted"])
+    if trust := inputs.get("trust"):
+        yield f"The recipient's trust was {trust['score']:g} of 100; the message needed {trust['needed']:g}."
+    if frequency := inputs.get("frequency"):
+        caps = " and ".join(frequency["caps"]) or "none"
+        yield f"Promotional messages that the recipient had lately: {frequency['had']}; the caps are {caps}."
+    if quiet := inputs.get("quiet_hours"):
+        clocks = ", ".join(f"{at.astimezone(ZoneInfo(zone)):%H:%M} in {zone}" for zone in quiet["zones"][:3])
+        more = f" and {len(quiet['zones']) - 3} more zones" if len(quiet["zones"]) > 3 else ""
+        yield f"It was {clocks}{more}; quiet hours are {quiet['hours']}."
+    if inputs.get("not_after"):
+        yield f"It was of use until {_moment(datetime.fromisoformat(inputs['not_after']))}."
+    if written := inputs.get("written_by"):
+        why = f", since {written['fallback']}" if written["fallback"] else ""
+        model = f" ({written['model']})" if written["model"] else ""
+        yield f"Its text was written by {written['author']}{model}{why}."
+
+
+def _consent(needed: str, granted: bool | None) -> str:
+    stands = {True: "has consented", False: "has taken consent back", None: "has not said anything about consent"}[
+        granted
+    ]
+    wants = "needs consent" if needed == ConsentNeed.GRANTED else "goes unless consent was taken back"
+    return f"The recipient {stands}; such a message {wants}."
+
+
+def _reply(reply: StoredReply) -> str:
+    shown = reply.text if len(reply.text) <= 80 else reply.text[:79] + "…"
+    return f"{_moment(reply.received_at)}: they replied {shown!r} ({reply.action_taken.replace('_', ' ')})."
+
+
+def _late(milliseconds: float) -> str:
+    if milliseconds < 1000:
+        return f"{max(milliseconds, 0):.0f} ms after its time"
+    return f"{milliseconds / 1000:,.0f} s after its time"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%a %d %b %Y %H:%M:%S} UTC"
