@@ -1,0 +1,1 @@
+"""Pure rules of the follow-ups: no database, no queue."""

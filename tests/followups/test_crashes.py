@@ -1,0 +1,65 @@
+"""A worker killed in the middle of a burst of recurring follow-ups: each is sent, and each series goes on once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+from followups.conftest import Office, seconds
+from sink import Sink
+from tidings.messages.statuses import Status
+
+SERIES = 24
+
+
+async def start_worker(office: Office, sink: Sink) -> asyncio.subprocess.Process:
+    settings = office.app.settings
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tidings", "worker"),
+        env={
+            **os.environ,
+            "DATABASE_URL": settings.database,
+            "REDIS_URL": office.app.redis_url,
+            "REDIS_PREFIX": settings.redis_prefix,
+            "N8N_OUTBOUND_WEBHOOK_URL": sink.url,
+            "CONTRACTOR_FOLLOWUPS_RATE_LIMIT": "off",
+            "TIDINGS_QUIET_HOURS": "off",
+            "TIDINGS_FREQUENCY_CAPS": "off",
+            "TIDINGS_AI_TIMEOUT": "0.5",
+            "TIDINGS_LOCK_DURATION": "1",
+            "TIDINGS_HTTP_TIMEOUT": "0.5",
+            "TIDINGS_LOG_LEVEL": "error",
+        },
+    )
+
+
+async def test_a_killed_worker_leaves_no_series_without_its_next_one_and_none_with_two(
+    new_office: Callable[..., Awaitable[Office]],
+) -> None:
+    async with Sink() as sink:
+        office = await new_office()
+        rows = [await office.schedule(is_recurring=True, recurrence_interval_days=1) for _ in range(SERIES)]
+        worker = await start_worker(office, sink)
+        await sink.wait_for(5)
+        os.kill(worker.pid, signal.SIGKILL)
+        await worker.wait()
+        assert len(sink.taken) < SERIES
+        successor = await start_worker(office, sink)
+        ended = [await office.ended(row) for row in rows]
+        assert {row.status for row in ended} == {Status.SENT}
+        assert len(sink.taken) == SERIES
+        following = {row.next_occurrence_id for row in ended}
+        assert None not in following
+        assert len(following) == SERIES
+        everything = await office.all()
+        assert len(everything) == 2 * SERIES
+        for row in everything[SERIES:]:
+            while await office.due_in(row) is None:  # the sweep releases what died with its worker
+                await asyncio.sleep(0.01)
+            assert await office.due_in(row) == seconds(86_400)
+        successor.terminate()
+        assert await successor.wait() == 0
