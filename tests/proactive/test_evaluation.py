@@ -1,0 +1,263 @@
+"""From a contact's state to a written message: once, within the limits, with its reasons."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from proactive.desk import DAY, HELLO, NOW, Desk, Scribe, trigger
+from tidings.features.base import Moment
+from tidings.features.proactive import loading
+from tidings.features.proactive.evaluation import WRITERS_AT_ONCE
+from tidings.features.proactive.finding import Trigger
+from tidings.features.proactive.models import WAITING, Approval
+from tidings.features.proactive.safeguards import STALE_AFTER, Safeguards
+from tidings.features.proactive.states import ContactState, Impulse
+from tidings.messages.opt_outs import add_opt_out
+from tidings.messages.statuses import Reason
+
+
+async def test_a_stalled_goal_becomes_a_waiting_message_that_says_why(desk: Desk) -> None:
+    contact = await desk.contact()
+    goal = await desk.goal(contact, idle_days=9, checklist=["Call Ben", "Send offer"])
+    result = await desk.app.proactive.evaluate_proactive_triggers()
+    assert (result.contacts, result.candidates, result.created) == (1, 1, 1)
+    [row] = await desk.messages()
+    assert (row.contractor_id, row.message_type, row.goal_id) == (contact, "check_in", goal.id)
+    assert row.ai_reasoning == f"Goal #{goal.id} has 2 pending checklist items and no progress for 9 days"
+    assert row.message_content.startswith('Hi Ada, how is "Win three clients" going?')
+    assert row.context_data["facts"] == {"goal": "Win three clients", "open_steps": 2, "next_step": "Call Ben"}
+    assert (row.context_data["author"], row.context_data["usage"]) == ("template", None)
+    assert "OPENAI_API_KEY" in row.context_data["fallback"]
+    assert (row.status, row.status_reason, row.sent_at) == (WAITING, Reason.TRIGGERED, None)
+    assert (row.approval, row.scheduled_time, row.useful_until) == (Approval.NOT_NEEDED, NOW, NOW + STALE_AFTER)
+    assert await desk.due_in(row.id) is None
+
+
+async def test_an_impulse_becomes_one_message_however_often_triggers_are_evaluated(desk: Desk) -> None:
+    await desk.contact()
+    scribe = Scribe()
+    proactive = desk.proactive(writer=scribe)
+    for _ in range(3):
+        await proactive.evaluate_proactive_triggers()
+        desk.clock.move(30 * DAY)
+    assert len(await desk.messages()) == len(scribe.briefs) == 1
+
+
+async def test_two_evaluations_at_once_make_one_message(desk: Desk) -> None:
+    contacts = [await desk.contact() for _ in range(3)]
+    both = asyncio.Barrier(2 * len(contacts))  # every text is asked for twice before any is stored
+    results = await asyncio.gather(
+        *(desk.proactive(writer=Scribe(both.wait)).evaluate_proactive_triggers() for _ in range(2))
+    )
+    assert sorted(row.contractor_id for row in await desk.messages()) == contacts
+    assert sum(result.created for result in results) == sum(result.duplicates for result in results) == len(contacts)
+
+
+async def test_two_evaluations_at_once_with_different_reasons_still_write_to_a_contact_once(desk: Desk) -> None:
+    await desk.contact()
+    both = asyncio.Barrier(2)
+    other = trigger(Impulse("other", "Another reason", "Hi"), message_type="other")
+    results = await asyncio.gather(
+        *(desk.proactive(one, writer=Scribe(both.wait)).evaluate_proactive_triggers() for one in (HELLO, other))
+    )
+    assert len(await desk.messages()) == 1
+    assert sorted(result.created for result in results) == [0, 1]
+
+
+async def test_of_several_reasons_the_most_urgent_is_written_and_the_others_come_after_the_pause(desk: Desk) -> None:
+    await desk.contact()
+    proactive = desk.proactive(
+        trigger(Impulse("a", "Can wait", "Hi", urgency=9), Impulse("b", "First", "Hi", urgency=1)),
+        trigger(Impulse("a", "Second", "Hi", urgency=2), message_type="another"),
+    )
+    for days in (0, 2.9, 0.2, 2.9, 0.2):
+        desk.clock.move(days * DAY)
+        await proactive.evaluate_proactive_triggers()
+        for row in await desk.messages():
+            if row.status == WAITING:
+                await proactive.cancel(row.id)
+    assert [row.ai_reasoning for row in await desk.messages()] == ["First", "Second", "Can wait"]
+    assert [(row.created_at - NOW) / DAY for row in await desk.messages()] == pytest.approx([0, 3.1, 6.2])
+
+
+async def test_the_pause_counts_from_when_a_message_was_sent(desk: Desk) -> None:
+    await desk.contact()
+    first = await desk.made(desk.proactive())
+    desk.clock.move(2 * DAY)
+    await desk.app.proactive.deliver_waiting()
+    await desk.deliver(first.id)
+    other = desk.proactive(trigger(Impulse("x", "Again", "Hi"), message_type="other"))
+    desk.clock.move(2 * DAY)
+    assert (await other.evaluate_proactive_triggers()).created == 0
+    desk.clock.move(1 * DAY)
+    assert (await other.evaluate_proactive_triggers()).created == 1
+
+
+async def test_whoever_has_a_message_under_way_is_not_written_to_however_old_it_is(desk: Desk) -> None:
+    await desk.contact()
+    row = await desk.made(desk.proactive(trigger(Impulse("x", "why", "Hi", useful_until=NOW + 30 * DAY))))
+    desk.clock.move(5 * DAY)
+    assert (await desk.proactive().evaluate_proactive_triggers()).contacts == 0
+    await desk.app.proactive.deliver_waiting()
+    assert (await desk.proactive().evaluate_proactive_triggers()).contacts == 0
+    await desk.app.proactive.cancel(row.id)
+    assert (await desk.proactive().evaluate_proactive_triggers()).created == 1
+
+
+async def test_an_evaluation_makes_no_more_messages_than_it_may_and_the_next_makes_the_rest(desk: Desk) -> None:
+    contacts = [await desk.contact() for _ in range(5)]
+    proactive = desk.proactive(safeguards=Safeguards(per_evaluation=2))
+    made = [(await proactive.evaluate_proactive_triggers()).created for _ in range(4)]
+    assert made == [2, 2, 1, 0]
+    rows = [row.contractor_id for row in await desk.messages()]
+    assert [sorted(rows[start : start + 2]) for start in (0, 2, 4)] == [contacts[:2], contacts[2:4], contacts[4:]]
+
+
+async def test_every_contact_is_looked_at_however_many_pages_they_fill(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "PAGE", 2)
+    contacts = [await desk.contact() for _ in range(5)]
+    for contact in contacts[:3]:
+        await desk.goal(contact, idle_days=9, checklist=["Call Ben"])
+    assert (await desk.app.proactive.evaluate_proactive_triggers()).created == 3
+    result = await desk.proactive().evaluate_proactive_triggers()
+    assert (result.contacts, result.created) == (2, 2)
+    assert sorted(row.contractor_id for row in await desk.messages()) == contacts
+
+
+async def test_an_evaluation_that_dies_while_texts_are_written_is_made_up_for_by_the_next(desk: Desk) -> None:
+    await desk.contact()
+    scribe = Scribe(asyncio.Event().wait)
+    dying = asyncio.ensure_future(desk.proactive(writer=scribe).evaluate_proactive_triggers())
+    while not scribe.briefs:
+        await asyncio.sleep(0.005)
+    dying.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await dying
+    assert not await desk.messages()
+    assert (await desk.proactive().evaluate_proactive_triggers()).created == 1
+
+
+async def test_texts_are_written_a_bounded_number_at_a_time(desk: Desk) -> None:
+    for _ in range(12):
+        await desk.contact()
+    scribe = Scribe(lambda: asyncio.sleep(0.01))
+    await desk.proactive(writer=scribe).evaluate_proactive_triggers()
+    assert (len(scribe.briefs), scribe.most_at_once) == (12, WRITERS_AT_ONCE)
+
+
+async def test_no_transaction_is_open_while_a_text_is_written(desk: Desk) -> None:
+    await desk.contact()
+    database = desk.app.database
+
+    async def look() -> None:
+        pools: list[Any] = [engine.pool for engine in {database.writer, database.reader}]
+        assert sum(pool.checkedout() for pool in pools) == 0
+
+    assert (await desk.proactive(writer=Scribe(look)).evaluate_proactive_triggers()).created == 1
+
+
+async def test_nothing_is_written_for_whoever_has_no_address_or_said_stop(desk: Desk) -> None:
+    await desk.contact(phone=None)
+    gone = await desk.contact(phone="+18105557777")
+    async with desk.app.work.begin() as unit:
+        await add_opt_out(unit.session, "+18105557777", gone, NOW, source="test", words="STOP")
+    scribe = Scribe()
+    assert (await desk.proactive(writer=scribe).evaluate_proactive_triggers()).contacts == 0
+    assert not scribe.briefs
+
+
+async def test_a_contact_with_only_a_mail_address_gets_a_mail_without_the_limit_of_an_sms(desk: Desk) -> None:
+    await desk.contact(phone=None, email="ada@example.com")
+    scribe = Scribe()
+    row = await desk.made(desk.proactive(writer=scribe))
+    assert (row.channel, row.subject) == ("email", "Checking in")
+    assert scribe.briefs[0].too_long("x" * 1000) is None
+
+
+async def test_a_writer_gets_the_template_the_facts_and_the_limit_of_three_sms(desk: Desk) -> None:
+    await desk.contact(name="Ada Abara", company_name="Acme")
+    scribe = Scribe()
+    hello = trigger(Impulse("x", "why", "Hi {{ first_name }} of {{ company_name }}: {{ n }}", {"n": 3}))
+    await desk.proactive(hello, writer=scribe).evaluate_proactive_triggers()
+    [brief] = scribe.briefs
+    assert (brief.task, brief.template) == ("proactive", "Hi Ada of Acme: 3")
+    assert brief.facts == {"n": 3, "first_name": "Ada", "name": "Ada Abara", "company_name": "Acme"}
+    assert brief.too_long("x" * 459) is None
+    assert brief.too_long("x" * 460)
+
+
+async def test_a_trigger_or_a_text_that_fails_keeps_no_other_contact_from_its_message(desk: Desk) -> None:
+    ada, ben, cy = await desk.contact(), await desk.contact(name="Ben"), await desk.contact(name="Cy")
+
+    def stumble(state: ContactState, now: datetime) -> Iterator[Impulse]:
+        if state.contractor_id == ada:
+            raise RuntimeError("no")
+        yield Impulse("x", "why", "Hi {{ misspelt }}" if state.contractor_id == ben else "Hi")
+
+    result = await desk.proactive(Trigger("shaky", "Sometimes.", stumble)).evaluate_proactive_triggers()
+    assert (result.created, result.failed) == (1, 1)
+    assert [row.contractor_id for row in await desk.messages()] == [cy]
+
+
+async def test_what_other_features_tell_reaches_the_triggers(desk: Desk) -> None:
+    ada, ben = await desk.contact(), await desk.contact(name="Ben")
+    seen: dict[int, tuple[Moment, ...]] = {}
+
+    async def tell(session: Any, contractor_ids: Any) -> list[Moment]:
+        return [Moment(ada, "event_ended", NOW, {"event_name": "Expo"})] if ada in contractor_ids else []
+
+    def note(state: ContactState, now: datetime) -> Iterator[Impulse]:
+        seen[state.contractor_id] = state.moments
+        return iter(())
+
+    await desk.proactive(Trigger("note", "Never.", note), moments=[tell]).evaluate_proactive_triggers()
+    assert {contact: len(moments) for contact, moments in seen.items()} == {ada: 1, ben: 0}
+
+
+async def test_a_state_tells_when_a_contact_was_last_written_to_by_any_feature(desk: Desk) -> None:
+    ada = await desk.contact(first_name=None, name="Ada Abara", timezone=None)
+    await desk.sent()
+    desk.clock.move(4 * DAY)
+    seen: list[ContactState] = []
+
+    def note(state: ContactState, now: datetime) -> Iterator[Impulse]:
+        seen.append(state)
+        return iter(())
+
+    await desk.proactive(Trigger("note", "Never.", note)).evaluate_proactive_triggers()
+    [state] = seen
+    assert (state.contractor_id, state.first_name, state.timezone, state.trust) == (ada, "Ada", "UTC", 50.0)
+    assert (state.last_sent, state.last_reply) == (NOW, None)
+
+
+async def test_many_contacts_cost_as_few_statements_as_one(desk: Desk) -> None:
+    statements: list[str] = []
+    event.listen(
+        desk.app.database.reader.sync_engine,
+        "before_cursor_execute",
+        lambda connection, cursor, statement, *_: statements.append(statement),
+    )
+    counts = []
+    for contacts in (1, 40):
+        for _ in range(contacts):
+            await desk.goal(await desk.contact(), idle_days=1, checklist=["A"])
+        statements.clear()
+        assert (await desk.app.proactive.evaluate_proactive_triggers()).created == 0
+        counts.append(len(statements))
+    assert counts[0] == counts[1] < 20
+
+
+async def test_an_impulse_whose_time_is_over_is_not_written(desk: Desk) -> None:
+    await desk.contact()
+    over = trigger(Impulse("x", "why", "Hi", useful_until=NOW))
+    soon = trigger(Impulse("y", "why", "Hi", useful_until=NOW + timedelta(hours=1)))
+    assert (await desk.proactive(over).evaluate_proactive_triggers()).candidates == 0
+    assert (await desk.made(desk.proactive(soon))).useful_until == NOW + timedelta(hours=1)
