@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
 from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from fastapi import FastAPI
 
+from tidings.ai.base import Writer
+from tidings.ai.openai import OpenAIModel, OpenAIWriter
+from tidings.ai.template import TemplateWriter
 from tidings.channels.base import Channel
 from tidings.channels.http import HttpClient
 from tidings.channels.n8n import N8n
@@ -20,27 +24,55 @@ from tidings.clock import Clock, SystemClock
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.engine.host import WorkerHost
-from tidings.engine.jobs import Handler
+from tidings.engine.jobs import Handler, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.redis import check_server, connect
 from tidings.engine.valkey import EmbeddedValkey
-from tidings.errors import NotFound
+from tidings.errors import ConfigurationError, NotFound
 from tidings.features.base import Feature
 from tidings.features.events.feature import QUEUES as EVENT_QUEUES
 from tidings.features.events.feature import events_feature
 from tidings.features.events.jobs import EVENT_MESSAGES
+from tidings.features.events.moments import event_moments
 from tidings.features.events.outbox import event_outbox
 from tidings.features.events.service import Events
+from tidings.features.followups.feature import QUEUES as FOLLOWUP_QUEUES
+from tidings.features.followups.feature import followups_feature
+from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
+from tidings.features.followups.outbox import followup_outbox
+from tidings.features.followups.service import FollowUps
+from tidings.features.followups.writing import Wording
+from tidings.features.proactive.feature import QUEUES as PROACTIVE_QUEUES
+from tidings.features.proactive.feature import proactive_feature
+from tidings.features.proactive.jobs import PROACTIVE_MESSAGES
+from tidings.features.proactive.outbox import proactive_outbox
+from tidings.features.proactive.safeguards import Safeguards
+from tidings.features.proactive.service import Proactive
 from tidings.log import get_logger
-from tidings.messages.delivery import Road
+from tidings.messages.delivery import Road, Ways
+from tidings.messages.inbound import Inbound
+from tidings.messages.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
+from tidings.messages.outbox import Outbox
+from tidings.messages.people import People
+from tidings.messages.policy import Rules, parse_caps
+from tidings.messages.quiet_hours import QuietHours
 from tidings.messages.sweep import Sweep
+from tidings.messages.why import Why
 from tidings.settings import Settings, environment
 from tidings.web.application import create_application
 from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, queue_router
+from tidings.web.inbound import inbound_router
+from tidings.web.people import people_router
+from tidings.web.texts import texts_router
 from tidings.work import Work
 
 log = get_logger(__name__)
+
+RoadOf = Callable[[Outbox], Road]
+
+QUEUES = (NOTICES, *EVENT_QUEUES, *FOLLOWUP_QUEUES, *PROACTIVE_QUEUES)
+"""Every queue of the house, as it is declared."""
 
 
 class App:
@@ -75,8 +107,15 @@ class App:
     queues: Queues
     channels: dict[str, Channel]
     work: Work
+    writer: Writer
+    contacts: People
+    inbound: Inbound
+    why: Why
     events: Events
+    followups: FollowUps
+    proactive: Proactive
     features: tuple[Feature, ...]
+    outboxes: tuple[Outbox, ...]
 
     async def __aenter__(self) -> Self:
         try:
@@ -106,22 +145,93 @@ class App:
         self._stack.push_async_callback(redis.aclose)
         await check_server(redis)
 
-        self.policies = {policy.name: policy.configured(self._queue_settings) for policy in EVENT_QUEUES}
+        self.policies = {policy.name: policy.configured(self._queue_settings) for policy in QUEUES}
         self.queues = Queues(self.policies.values(), redis, prefix=settings.redis_prefix, clock=self.clock)
         self.work = Work(self.database, self.queues, self.clock)
         self.channels = self._open_channels()
+        self.writer = self._open_writer()
+        self._build()
 
-        self.events = Events(self.work, region=settings.default_region, timezone=settings.default_timezone)
-        queue = self.policies[EVENT_MESSAGES.name]
-        road = Road(
-            event_outbox(queue),
-            queue,
-            self.database,
-            self.channels,
-            self.clock,
-            deadline=settings.http_timeout,
+    def _build(self) -> None:
+        """The features, and what all of them share: one road out for each outbox, one gate, one door in."""
+        settings, work = self.settings, self.work
+        rules = self._rules()
+        ways = Ways(self.channels)
+
+        def road(outbox: Outbox) -> Road:
+            return Road(outbox, work, ways, rules, deadline=settings.http_timeout)
+
+        self.features = (self._events(road), self._followups(road), self._proactive(road))
+        notices = road(notice_outbox(self.policies[NOTICES.name]))
+
+        async def send_notice(data: SendNotice, run: Run) -> str:
+            return await notices.deliver(data.id, run)
+
+        self._handlers = (
+            Handler(SEND_NOTICE, send_notice),
+            *(handler for feature in self.features for handler in feature.handlers),
         )
-        self.features = (events_feature(self.events, self.work, road),)
+        self.outboxes = (notices.outbox, *(outbox for feature in self.features for outbox in feature.outboxes))
+        self.contacts = People(work, region=settings.default_region)
+        texts = NoticeTexts(settings.brand, settings.support)
+        self.inbound = Inbound(work, self.outboxes, texts, region=settings.default_region)
+        self.why = Why(work, self.outboxes)
+
+    def _events(self, road: RoadOf) -> Feature:
+        settings = self.settings
+        self.events = Events(self.work, region=settings.default_region, timezone=settings.default_timezone)
+        return events_feature(self.events, self.work, road(event_outbox(self.policies[EVENT_MESSAGES.name])))
+
+    def _followups(self, road: RoadOf) -> Feature:
+        settings = self.settings
+        zone = settings.default_timezone
+        wording = Wording(self.writer, timezone=zone, max_segments=settings.sms_max_segments)
+        self.followups = FollowUps(self.work, wording, timezone=zone)
+        outbox = followup_outbox(
+            self.policies[CONTRACTOR_FOLLOWUPS.name],
+            wording,
+            self.clock,
+            timezone=zone,
+            compose_seconds=settings.ai_timeout,
+        )
+        return followups_feature(self.followups, road(outbox))
+
+    def _proactive(self, road: RoadOf) -> Feature:
+        settings = self.settings
+        safeguards = Safeguards(approval_timeout=timedelta(hours=settings.proactive_approval_hours))
+        self.proactive = Proactive(
+            self.work,
+            self.writer,
+            timezone=settings.default_timezone,
+            moments=(event_moments,),
+            safeguards=safeguards,
+            deliver_now=settings.proactive_deliver_now,
+            max_segments=settings.sms_max_segments,
+        )
+        outbox = proactive_outbox(self.policies[PROACTIVE_MESSAGES.name], safeguards)
+        return proactive_feature(self.proactive, road(outbox))
+
+    def _rules(self) -> Rules:
+        settings = self.settings
+        try:
+            quiet_hours = QuietHours.parse(settings.quiet_hours)
+        except ValueError as error:
+            raise ConfigurationError(f"TIDINGS_QUIET_HOURS cannot be used: {error}.") from error
+        return Rules(quiet_hours, parse_caps(settings.frequency_caps), settings.default_timezone)
+
+    def _open_writer(self) -> Writer:
+        settings = self.settings
+        writer: Writer = TemplateWriter()
+        if settings.openai_api_key:
+            model = OpenAIModel(
+                settings.openai_api_key.get_secret_value(),
+                settings.openai_base_url,
+                settings.openai_model,
+                settings.ai_timeout,
+            )
+            writer = OpenAIWriter(model)
+        self._stack.push_async_callback(writer.close)
+        return writer
 
     def _embedded_valkey(self) -> str:
         embedded = EmbeddedValkey.start_or_join(self.settings.data_dir)
@@ -157,12 +267,22 @@ class App:
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
         return create_application(
-            routers=[queue_router(self), *(feature.router for feature in self.features)],
+            routers=[
+                queue_router(self),
+                inbound_router(self.inbound, self._inbound_secret()),
+                people_router(self.contacts, self.why),
+                texts_router(),
+                *(feature.router() for feature in self.features),
+            ],
             lifespan=None,
             api_key=self.settings.api_key.get_secret_value() if self.settings.api_key else None,
             max_body_bytes=self.settings.max_body_bytes,
             version=version("tidings"),
         )
+
+    def _inbound_secret(self) -> str | None:
+        secret = self.settings.n8n_inbound_secret
+        return secret.get_secret_value() if secret else None
 
     async def health(self) -> QueueHealth:
         """Whether Redis answers, and which queues have a worker, in this process or another."""
@@ -194,13 +314,12 @@ class App:
             lock_duration=self.settings.lock_duration,
         )
         self.hosts.append(host)
-        for feature in self.features:
-            for declared in feature.queues:
-                if declared.name in wanted:
-                    host.start(self.policies[declared.name], _handlers_of(feature, declared))
+        for name, policy in self.policies.items():
+            if name in wanted:
+                host.start(policy, [one for one in self._handlers if one.job_type.queue.name == name])
         sweep = Sweep(
             self.work,
-            [outbox for feature in self.features for outbox in feature.outboxes],
+            self.outboxes,
             [schedule for feature in self.features for schedule in feature.schedules],
             interval=self.settings.sweep_interval,
         )
@@ -209,13 +328,9 @@ class App:
     async def stop_workers(self) -> None:
         """Lets running jobs end and stops working. Harmless when nothing runs."""
         for task in self._tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            while not task.done():
+                task.cancel()  # once more, if what it was waiting for has swallowed it
+                await asyncio.wait({task}, timeout=0.5)
         self._tasks.clear()
         while self.hosts:
             await self.hosts.pop().close()
-
-
-def _handlers_of(feature: Feature, queue: QueuePolicy) -> list[Handler[Any]]:
-    return [handler for handler in feature.handlers if handler.job_type.queue.name == queue.name]

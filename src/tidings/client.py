@@ -7,6 +7,11 @@ from typing import Any, Self
 
 from tidings.app import App
 from tidings.features.events.service import Events
+from tidings.features.followups.service import FollowUps
+from tidings.features.proactive.service import Proactive
+from tidings.messages.inbound import Inbound
+from tidings.messages.people import People
+from tidings.messages.why import Answer
 from tidings.settings import load
 
 
@@ -34,3 +39,27 @@ class Tidings:
     def events(self) -> Events:
         """Event messages."""
         return self.app.events
+
+    @property
+    def followups(self) -> FollowUps:
+        """CRM follow-ups."""
+        return self.app.followups
+
+    @property
+    def proactive(self) -> Proactive:
+        """Proactive messages."""
+        return self.app.proactive
+
+    @property
+    def contacts(self) -> People:
+        """Opt-outs, consents, and what is known about a contact."""
+        return self.app.contacts
+
+    @property
+    def inbound(self) -> Inbound:
+        """Where replies and delivery reports go in."""
+        return self.app.inbound
+
+    async def why(self, message: str) -> Answer:
+        """Why a message, like `event-message-123`, did or did not go out. Raises InvalidInput and NotFound."""
+        return await self.app.why.explain(message)

@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         validation_alias="REDIS_PREFIX",
         description="Prefix of every queue key.",
     )
+    n8n_inbound_secret: SecretStr | None = Field(
+        None,
+        validation_alias="N8N_INBOUND_SECRET",
+        description="Shared secret of replies and delivery reports that n8n posts. Unset: they are refused.",
+    )
     n8n_outbound_webhook_url: Annotated[str | None, Optional] = Field(
         None,
         validation_alias=AliasChoices("N8N_OUTBOUND_WEBHOOK_URL", "N8N_WEBHOOK_URL"),
@@ -103,6 +108,60 @@ class Settings(BaseSettings):
     default_timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         "UTC",
         description="IANA timezone of events that name none.",
+    )
+    brand: str = Field(
+        "Tidings",
+        min_length=1,
+        max_length=60,
+        description="Who the answers to STOP, START and HELP speak for.",
+    )
+    support: Annotated[str | None, Optional] = Field(
+        None,
+        description="Mail address or phone number that the answer to HELP names.",
+    )
+    quiet_hours: str = Field(
+        "21:00-08:00",
+        description="When promotional messages wait, on the recipient's clocks; or `off`.",
+    )
+    frequency_caps: str = Field(
+        "2/1d, 5/7d",
+        description="Most promotional messages to one contact, over all features: messages/time (h, d), or `off`.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="OPENAI_API_KEY",
+        description="Key of the AI that personalises messages. Unset: templates only.",
+    )
+    openai_base_url: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Address of an OpenAI-compatible API. Unset: OpenAI's own.",
+    )
+    openai_model: str = Field(
+        "gpt-4o-mini",
+        validation_alias="OPENAI_MODEL",
+        description="The model that writes.",
+    )
+    ai_timeout: float = Field(
+        8.0,
+        gt=0,
+        description="Seconds the AI has for one text; then the template is sent.",
+    )
+    sms_max_segments: int = Field(
+        3,
+        ge=1,
+        description="SMS that a text written by the AI may take; a longer one is not sent, the template is.",
+    )
+    proactive_deliver_now: bool = Field(
+        False,
+        validation_alias="PROACTIVE_DELIVER_NOW",
+        description="Send proactive messages as soon as they are due instead of in the next cycle.",
+    )
+    proactive_approval_hours: float = Field(
+        24.0,
+        gt=0,
+        validation_alias="PROACTIVE_APPROVAL_HOURS",
+        description="Hours that a proactive message waits for approval before it is skipped.",
     )
     max_body_bytes: int = Field(
         8 * 1024 * 1024,

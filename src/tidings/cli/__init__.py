@@ -8,6 +8,10 @@ import typer
 from rich.console import Console
 
 from tidings.cli import bench, demo, imports, plan, serve, show, variables
+from tidings.cli.approvals import approvals
+from tidings.cli.followups import followups
+from tidings.cli.segments import segments
+from tidings.cli.why import why
 from tidings.errors import InvalidRows, UserError
 
 app = typer.Typer(
@@ -21,12 +25,16 @@ app.command()(serve.up)
 app.command()(serve.worker)
 app.command()(serve.api)
 app.command()(serve.migrate)
-app.command()(demo.demo)
+app.add_typer(demo.app, name="demo")
 app.add_typer(imports.app)
 app.command()(plan.plan)
 app.command()(show.queues)
 app.command()(show.upcoming)
 app.command()(show.messages)
+app.command()(followups)
+app.command()(approvals)
+app.command()(why)
+app.command()(segments)
 app.command()(variables.settings)
 app.add_typer(bench.app)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 from pydantic.fields import FieldInfo
 
+from tidings.app import QUEUES
+from tidings.engine.policy import QueuePolicy
 from tidings.settings import Settings, variables_of
 
 _HEADING = """# Settings
@@ -16,16 +18,12 @@ Environment variables, or lines of a file `.env` in the working folder. This pag
 """
 
 _QUEUES = """
-Every queue has four more; for `event-messages` they are
+Every queue has four more, which begin with its name: `EVENT_MESSAGES_CONCURRENCY` (jobs that one worker runs at a
+time), `EVENT_MESSAGES_RATE_LIMIT` (jobs per seconds over all workers, or `off`), `EVENT_MESSAGES_ATTEMPTS` (before a
+message has failed) and `EVENT_MESSAGES_BACKOFF` (seconds before the second attempt; each further wait is doubled).
 
-| variable | default | what it is |
-| --- | --- | --- |
-| `EVENT_MESSAGES_CONCURRENCY` | 10 | Jobs that one worker runs at a time. |
-| `EVENT_MESSAGES_RATE_LIMIT` | 20/60 | Jobs per seconds over all workers, or `off`. |
-| `EVENT_MESSAGES_ATTEMPTS` | 3 | Attempts before a message has failed. |
-| `EVENT_MESSAGES_BACKOFF` | 5 | Seconds before the second attempt; it doubles with each further one. |
-
-and likewise `EVENT_ORCHESTRATION_…` for `event-orchestration`.
+| queue | variables | concurrency | rate limit | attempts | backoff |
+| --- | --- | --- | --- | --- | --- |
 """
 
 
@@ -36,7 +34,14 @@ def settings() -> None:
 
 def settings_page() -> str:
     """The whole page."""
-    return _HEADING + "".join(_row(*item) for item in Settings.model_fields.items()) + _QUEUES
+    rows = "".join(_row(*item) for item in Settings.model_fields.items())
+    return _HEADING + rows + _QUEUES + "".join(_queue(policy) for policy in QUEUES)
+
+
+def _queue(policy: QueuePolicy) -> str:
+    limit = f"{policy.rate_limit.max}/{policy.rate_limit.seconds:g}" if policy.rate_limit else "off"
+    cells = (policy.concurrency, limit, policy.attempts, f"{policy.backoff:g}")
+    return f"| `{policy.name}` | `{policy.variable}_…` | " + " | ".join(map(str, cells)) + " |\n"
 
 
 def _row(name: str, field: FieldInfo) -> str:

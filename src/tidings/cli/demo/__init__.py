@@ -1,0 +1,37 @@
+"""`tidings demo`: watch a day of each message system in about a minute."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tidings.cli.demo.conference import ConferenceDay
+from tidings.cli.demo.followups import FollowUpDay
+from tidings.cli.demo.proactive import ProactiveDay
+from tidings.cli.demo.rehearsal import rehearse
+
+app = typer.Typer(help="Watch a day's messages leave at their exact times; nothing leaves this machine.")
+
+Seconds = Annotated[float, typer.Option(min=5, max=3600, help="How long the day takes.")]
+People = Annotated[int, typer.Option(min=2, max=2000, help="How many people come.")]
+Stay = Annotated[bool, typer.Option("--stay", help="Keep running afterwards, until Ctrl-C.")]
+
+
+@app.callback(invoke_without_command=True)
+def demo(context: typer.Context, seconds: Seconds = 55.0, people: People = 40, stay: Stay = False) -> None:
+    """Watch the messages of a conference day leave at their exact times. Nothing leaves this machine."""
+    if context.invoked_subcommand is None:
+        rehearse(ConferenceDay(seconds, people), stay=stay)
+
+
+@app.command("followups")
+def demo_followups(seconds: Seconds = 55.0, people: People = 24, stay: Stay = False) -> None:
+    """A day of CRM follow-ups in four timezones: quiet hours, a slow carrier, an A/B test, replies and a STOP."""
+    rehearse(FollowUpDay(seconds, people), stay=stay)
+
+
+@app.command("proactive")
+def demo_proactive(seconds: Seconds = 55.0, people: People = 24, stay: Stay = False) -> None:
+    """A day of proactive messages: hourly triggers, approvals, delivery cycles, trust that rises and falls."""
+    rehearse(ProactiveDay(seconds, people), stay=stay)
