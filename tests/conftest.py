@@ -34,7 +34,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_tests_only() -> Iterator[None]:
     """No setting of the developer's shell reaches a test."""
-    ours = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "EVENT_")
+    services = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "OPENAI_")
+    ours = (*services, "EVENT_", "CONTRACTOR_", "PROACTIVE_", "NOTICES_")
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ours)}
     yield
     os.environ.update(kept)
@@ -97,6 +98,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'tidings.db'}"
     template = request.getfixturevalue("migrated_postgres")
     return _postgres_database(request.getfixturevalue("postgres"), template=template)
+
+
+@pytest.fixture
+def new_postgres_database(postgres: Any, migrated_postgres: str) -> Callable[[], str]:
+    """Makes a new, migrated PostgreSQL database and returns its address."""
+    return lambda: _postgres_database(postgres, template=migrated_postgres)
 
 
 def _postgres_database(server: Any, *, template: str) -> str:

@@ -28,7 +28,7 @@ def tidings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tidings:
         try:
             result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
         finally:
-            log.configure(level="WARNING", json=True)  # the command's standard error is gone
+            log.configure(level="DEBUG", json=True)  # as for all tests; the command's standard error is gone
         assert result.exit_code == 0, result.output
         return result
 

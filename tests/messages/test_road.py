@@ -19,7 +19,8 @@ from tidings.features.events.jobs import SEND_EVENT_MESSAGE
 from tidings.features.events.models import EventMessage
 from tidings.features.events.outbox import alarm, event_outbox
 from tidings.features.events.schemas import SendEventMessage
-from tidings.messages.delivery import AWAY_PAUSE, MAX_CRASHES, Road
+from tidings.messages.delivery import AWAY_PAUSE, MAX_CRASHES, Road, Ways
+from tidings.messages.policy import Rules
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.sweep import Sweep
 
@@ -69,8 +70,8 @@ async def takes(outgoing: Outgoing) -> None:
 
 def road_of(app: App, provider: Provider) -> Road:
     """A road that a test walks by itself, without a worker."""
-    queue = app.policies["event-messages"]
-    return Road(event_outbox(queue), queue, app.database, {"sms": provider}, app.clock, deadline=DEADLINE)
+    outbox = event_outbox(app.policies["event-messages"])
+    return Road(outbox, app.work, Ways({"sms": provider}), Rules(), deadline=DEADLINE)
 
 
 def run(attempt: int = 1, *, last: bool = False) -> Run:
