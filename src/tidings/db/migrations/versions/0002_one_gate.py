@@ -98,9 +98,7 @@ def upgrade() -> None:
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.ForeignKeyConstraint(["contact_id"], ["contractors.id"], name=op.f("fk_replies_contact_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_replies")),
-        sa.UniqueConstraint(
-            "provider", "provider_message_id", name=op.f("uq_replies_provider_provider_message_id")
-        ),
+        sa.UniqueConstraint("provider", "provider_message_id", name=op.f("uq_replies_provider_provider_message_id")),
     )
     op.create_index("ix_replies_contact_id_received_at", "replies", ["contact_id", "received_at"])
     op.create_index("ix_replies_kind_message_id", "replies", ["kind", "message_id"])
