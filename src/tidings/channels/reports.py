@@ -1,0 +1,40 @@
+"""What providers tell of their own accord: how a message fared, and what somebody answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+ReportedStatus = Literal["SENT", "DELIVERED", "READ", "FAILED"]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """A provider's word on a message it took.
+
+    `provider_message_id` is the id of the receipt. `at` is UTC, None when the report names no time. `error` says
+    why a message failed. `reference` is the idempotency key, if the provider hands it back: it names the message
+    even when the answer with the provider's id was lost.
+    """
+
+    provider_message_id: str
+    status: ReportedStatus
+    at: datetime | None = None
+    error: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """What somebody wrote.
+
+    `provider_message_id` is the provider's id of this message, None when it has none: then nothing tells a
+    repetition from a second message. `sender` is E.164 when it is a phone number. `received_at` is UTC, None when
+    the provider names no time.
+    """
+
+    provider_message_id: str | None
+    sender: str
+    text: str
+    received_at: datetime | None = None
