@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import TemplateError
-from tidings.messages.templates import FILTERS, MAX_TEXT, TAGS, check, render
+from tidings.messages.templates import FILTERS, MAX_TEXT, TAGS, Sandbox, check, render
 
 VARIABLES = {
     "first_name": "Anna",
@@ -214,3 +217,138 @@ def test_checking_finds_a_misspelt_name_even_where_it_would_go_unnoticed():
 )
 def test_checking_accepts_known_names_and_those_that_the_template_makes_itself(source):
     check(source, {"first_name", "agenda"})
+
+
+NAMES = {
+    "first_name",
+    "hints",
+    "order.name",
+    "order.total",
+    "order.tags",
+    "order.buyer.city",
+    "order.line_items[].title",
+    "order.line_items[].parts[].name",
+}
+"""What a caller with a schema knows: `hints` may have anything in it, `order` only what is listed."""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ first_name }} {{ order.name }} {{ order.buyer.city }}",
+        "{{ hints }} {{ hints.anything.at.all }} {{ hints[0].x }}",
+        "{{ order }} {{ order.buyer }} {{ order.tags | join: ', ' }} {{ order.tags.size }} {{ order.tags.first }}",
+        "{{ order['name'] }} {{ order[first_name].x }} {{ order[hints.key] }}",
+        "{% for item in order.line_items %}{{ item.title }} {{ forloop.index }}{% endfor %}",
+        "{% for item in order.line_items %}{% for part in item.parts %}{{ part.name }}{% endfor %}{% endfor %}",
+        "{{ order.line_items[0].title }} {{ order.line_items.last.parts[1].name }}",
+        "{{ order.line_items.first.title }} {% for item in order.line_items limit: order.total %}x{% endfor %}",
+        "{% for tag in order.tags %}{{ tag }}{% endfor %}",
+        "{% for hint in hints %}{{ hint.anything }}{% endfor %}",
+        "{% assign buyer = order.buyer %}{{ buyer.anything }}",
+        "{% assign items = order.line_items | reverse %}{% for item in items %}{{ item.anything }}{% endfor %}",
+        "{% capture order %}x{% endcapture %}{{ order.anything }}",
+    ],
+)
+def test_checking_accepts_what_a_schema_has(source: str) -> None:
+    check(source, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "instead"),
+    [
+        (
+            "{{ order.nonsense }}",
+            "order.nonsense",
+            "order.buyer, order.line_items, order.name, order.tags, order.total",
+        ),
+        ("{{ order['nonsense'] | upcase }}", "order.nonsense", "order.buyer"),
+        ("{% if order.totl > 5 %}x{% endif %}", "order.totl", "order.buyer"),
+        ("{% if first_name and order.totl %}x{% endif %}", "order.totl", "order.buyer"),
+        ("{{ first_name | append: order.nam }}", "order.nam", "order.buyer"),
+        ("{{ hints[order.nam] }}", "order.nam", "order.buyer"),
+        ("{{ order.buyer.town }}", "order.buyer.town", "it has: order.buyer.city"),
+        ("{{ order.name.first_part }}", "order.name.first_part", "it has: order.name"),
+        ("{{ ordr.name }}", "ordr", "it has: first_name, hints, order"),
+        ("{% for item in order.line_items %}{{ item.titel }}{% endfor %}", "item.titel", "item.parts, item.title"),
+        (
+            "{% for i in order.line_items %}{% for p in i.parts %}{{ p.nam }}{% endfor %}{% endfor %}",
+            "p.nam",
+            "it has: p.name",
+        ),
+        ("{% for item in order.lines %}x{% endfor %}", "order.lines", "order.line_items"),
+        ("{{ order.line_items[0].titel }}", "order.line_items[…].titel", "order.line_items[…].title"),
+        ("{{ order.line_items.first.titel }}", "order.line_items[…].titel", "order.line_items[…].title"),
+        ("{% for item in hints %}x{% endfor %}{{ item.title }}", "item", "it has: first_name"),
+        ("{{ later }}{% assign later = 1 %}", "later", "it has: first_name"),
+    ],
+)
+def test_checking_finds_a_name_that_a_schema_has_not(source: str, name: str, instead: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        check(source, NAMES)
+    assert caught.value.variable == name
+    assert instead in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(LIQUID)
+def test_checking_with_a_schema_raises_nothing_but_a_template_error(source: str) -> None:
+    with suppress(TemplateError):
+        check(source, {"many[].x", "session.title", "first_name"})
+
+
+def greet(variables: Mapping[str, Any], value: object, mark: object = "!") -> str:
+    if value == "nobody":
+        raise ValueError("nobody cannot be greeted")
+    return f"{variables['greeting']} {value}{mark}" * int(variables.get("times", 1))
+
+
+POLITE = Sandbox({"greet": greet})
+
+
+def test_a_sandbox_knows_filters_of_its_caller_beside_the_usual_ones() -> None:
+    source = "{{ name | upcase | greet }} {{ name | greet: '?' | downcase }}"
+    assert POLITE.render(source, {"name": "Anna", "greeting": "Hello"}) == "Hello ANNA! hello anna?"
+    POLITE.check(source, {"name"})
+
+
+def test_the_filters_of_one_sandbox_are_unknown_to_another() -> None:
+    for attempt in (lambda: render("{{ 'x' | greet }}", {}), lambda: check("{{ 'x' | greet }}", {})):
+        with pytest.raises(TemplateError, match="there is no filter 'greet'"):
+            attempt()
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{{ 'nobody' | greet }}", "greet: nobody cannot be greeted"),
+        ("{{ name | greet }}", "uses 'name', which this message does not have"),
+        ("{{ 'x' | greet: name }}", "uses 'name', which this message does not have"),
+        ("{{ 'x' | greet: 1, 2, 3 }}", "on line 1"),
+    ],
+)
+def test_what_goes_wrong_in_an_extra_filter_is_a_template_error(source: str, said: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        POLITE.render(source, {"greeting": "Hello"})
+    assert said in str(caught.value)
+
+
+def test_an_extra_filter_cannot_make_a_text_without_end() -> None:
+    with pytest.raises(TemplateError, match="greet: the result is too big"):
+        POLITE.render("{{ 'x' | greet }}", {"greeting": "Hello", "times": MAX_TEXT})
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ price }}", "49.90"),
+        ("{{ price | times: 2 }}", "99.8"),
+        ("{{ 0.2 | plus: price }}", "50.1"),
+        ("{{ price | minus: price }}", "0.0"),
+        ("{{ price | round }}", "50"),
+        ("{{ price | default: 'free' }}", "49.90"),
+        ("{% if price > 49 and price < 50 %}cheap{% endif %}", "cheap"),
+    ],
+)
+def test_decimals_are_reckoned_with_exactly(source: str, text: str) -> None:
+    assert render(source, {"price": Decimal("49.90")}) == text

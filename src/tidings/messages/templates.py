@@ -6,6 +6,8 @@ may use up is limited, and whatever goes wrong inside it is a TemplateError with
 A missing name is false in a condition (`{% if sponsor_name %}`), may have a default
 (`{{ sponsor_name | default: "our sponsor" }}`) and is an error anywhere else. A name without a value (None)
 prints as nothing.
+
+`render` and `check` know FILTERS; a `Sandbox` knows filters of its caller beside them.
 """
 
 from __future__ import annotations
@@ -13,17 +15,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache, wraps
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from liquid import BoundTemplate, Environment, Node, RenderContext, Undefined
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.exceptions import FilterArgumentError, LiquidError, LiquidSyntaxError
 from liquid.expression import Expression
+from liquid.filter import with_context
 from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT, Token
 from liquid.utils import ReadOnlyChainMap
 
 from tidings.errors import TemplateError
+from tidings.messages.template_names import first_unknown
 
 MAX_SOURCE = 10_000
 """Characters of a template. Liquid's reading time can grow with their square."""
@@ -90,7 +96,7 @@ class _Template(BoundTemplate):
         return render_args  # Liquid would add a variable named `partial`
 
 
-class _Sandbox(Environment):
+class _Environment(Environment):
     template_class = _Template
     loop_iteration_limit = MAX_ITEMS
     local_namespace_limit = MAX_TEXT * 4  # a character takes up to four bytes
@@ -104,41 +110,67 @@ class _Sandbox(Environment):
         self.filters = {name: _guarded(name, own.get(name, self.filters[name])) for name in FILTERS}
 
 
-def render(source: str, variables: Mapping[str, Any]) -> str:
-    """The finished text, without white space at its end.
+class Sandbox:
+    """Renders and checks templates with FILTERS and the caller's own filters.
 
-    Raises TemplateError for a malformed template, a missing variable (then `variable` is its name) and
-    whatever else goes wrong, a used-up limit included.
+    An extra filter is called with the template's variables, the value on its left and its arguments; a
+    ValueError, ArithmeticError or LookupError that it raises becomes a TemplateError with that sentence. The
+    compiled templates are kept, so keep the sandbox as well.
     """
-    template = _compiled(source)
-    try:
-        text = template.render(variables)
-    except _Missing as error:
-        raise _unknown(error.path, variables) from None
-    except Exception as error:
-        raise TemplateError(f"the template cannot be rendered{_where(error)}: {_reason(error)}") from error
-    return text.rstrip()
+
+    def __init__(self, extra_filters: Mapping[str, Callable[..., Any]] = MappingProxyType({})) -> None:
+        self._environment = _Environment(undefined=_Absent)
+        for name, function in extra_filters.items():
+            self._environment.filters[name] = _guarded(name, _with_variables(function))
+        self._compiled = lru_cache(maxsize=512)(self._compile)
+
+    def render(self, source: str, variables: Mapping[str, Any]) -> str:
+        """The finished text, without white space at its end.
+
+        Raises TemplateError for a malformed template, a missing variable (then `variable` is its name) and
+        whatever else goes wrong, a used-up limit included.
+        """
+        template = self._compiled(source)
+        try:
+            text = template.render(variables)
+        except _Missing as error:
+            raise _unknown(error.path, variables) from None
+        except Exception as error:
+            raise TemplateError(f"the template cannot be rendered{_where(error)}: {_reason(error)}") from error
+        return text.rstrip()
+
+    def check(self, source: str, known: Collection[str]) -> None:
+        """Raises TemplateError when `source` is malformed or uses a variable that is not in `known`.
+
+        Names inside a condition count too: there a misspelt one would go unnoticed for ever. `known` may say
+        what a variable has in it: `order.name`, `order.line_items[].title` (see `template_names`).
+        """
+        template = self._compiled(source)
+        try:
+            unknown = first_unknown(template.nodes, _Context(template), known)
+        except RecursionError as error:
+            raise TemplateError(f"the template has a mistake: {_reason(error)}") from error
+        if unknown:
+            raise _unknown(unknown.name, unknown.instead)
+
+    def _compile(self, source: str) -> BoundTemplate:
+        try:
+            _measure(source)
+            template = self._environment.from_string(source)
+            _inspect(template, source)
+        except Exception as error:
+            raise TemplateError(f"the template has a mistake{_where(error)}: {_reason(error)}") from error
+        return template
+
+
+def render(source: str, variables: Mapping[str, Any]) -> str:
+    """`Sandbox.render` with FILTERS alone."""
+    return _PLAIN.render(source, variables)
 
 
 def check(source: str, known: Collection[str]) -> None:
-    """Raises TemplateError when `source` is malformed or uses a variable that is not in `known`.
-
-    Names inside a condition count too: there a misspelt one would go unnoticed for ever.
-    """
-    for name in _compiled(source).analyze(include_partials=False).globals:
-        if name not in known:
-            raise _unknown(name, known)
-
-
-@lru_cache(maxsize=512)
-def _compiled(source: str) -> BoundTemplate:
-    try:
-        _measure(source)
-        template = _SANDBOX.from_string(source)
-        _inspect(template, source)
-    except Exception as error:
-        raise TemplateError(f"the template has a mistake{_where(error)}: {_reason(error)}") from error
-    return template
+    """`Sandbox.check` with FILTERS alone."""
+    _PLAIN.check(source, known)
 
 
 def _measure(source: str) -> None:
@@ -155,13 +187,13 @@ def _measure(source: str) -> None:
 def _inspect(template: BoundTemplate, source: str) -> None:
     """Refuses what Liquid would find out too late: a billion turns of (1..1000000000), unknown filters.
 
-    It also takes the way of `check`, so that a template nested too deeply for it is refused here.
+    It walks the whole template, so that one nested too deeply is refused here.
     """
     for expression in _expressions(template.nodes, _Context(template)):
         if isinstance(expression, RangeLiteral):
             raise LiquidSyntaxError("ranges like (1..5) cannot be used in messages", token=expression.token)
     for name, spans in template.analyze(include_partials=False).filters.items():
-        if name not in FILTERS:
+        if name not in template.env.filters:
             raise LiquidSyntaxError(f"there is no filter '{name}'", token=Token("", name, spans[0].index, source))
 
 
@@ -184,7 +216,7 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             if isinstance(operand, Undefined):
                 operand.poke()
         try:
-            result = function(value, *arguments, **options)
+            result = function(_plain(value), *map(_plain, arguments), **options)
         except (ValueError, ArithmeticError, LookupError) as error:
             raise FilterArgumentError(f"{name}: {error}", token=None) from error
         if isinstance(result, int):
@@ -196,6 +228,19 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return call
+
+
+def _with_variables(function: Callable[..., Any]) -> Callable[..., Any]:
+    @with_context
+    def call(value: Any, *arguments: Any, context: RenderContext, **options: Any) -> Any:
+        return function(context.globals, value, *arguments, **options)
+
+    return call
+
+
+def _plain(value: Any) -> Any:
+    """A Decimal as Liquid's filters read numbers exactly: as text. They take a Decimal for 0."""
+    return str(value) if isinstance(value, Decimal) else value
 
 
 def _limit(name: str, size: int, most: int) -> None:
@@ -239,4 +284,4 @@ def _reason(error: Exception) -> str:
     return str(error.message if isinstance(error, LiquidError) else error) or type(error).__name__
 
 
-_SANDBOX = _Sandbox(undefined=_Absent)
+_PLAIN = Sandbox()
