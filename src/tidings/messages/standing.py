@@ -126,9 +126,11 @@ async def _lock_contacts(connection: AsyncConnection, letters: Sequence[Letter])
 
 
 async def _admitted(connection: AsyncConnection, contact_ids: Collection[int], since: datetime) -> _Places:
+    theirs = Admission.contact_id.in_(sorted(contact_ids))
+    await connection.execute(delete(Admission).where(theirs, Admission.at <= since))  # they count in no cap any more
     rows = await connection.execute(
         select(Admission.contact_id, Admission.scope, Admission.kind, Admission.message_id, Admission.at).where(
-            Admission.contact_id.in_(sorted(contact_ids)), Admission.at > since
+            theirs
         )
     )
     found: _Places = {}

@@ -13,8 +13,7 @@ from starlette.types import Lifespan
 from tidings.web.errors import HANDLERS, Problem, UnexpectedErrors
 from tidings.web.limits import BodyLimit
 from tidings.web.request_id import RequestIds
-from tidings.web.security import HEALTH_PATHS, Access, ShopOfKey, usable_key
-from tidings.web.webhooks import PREFIX
+from tidings.web.security import HEALTH_PATHS, OPEN_PREFIXES, Access, ShopOfKey, usable_key
 
 _SCHEMAS = "#/components/schemas/"
 _PROBLEM: dict[str, Any] = {
@@ -85,7 +84,7 @@ class _Application(FastAPI):
             }
             schema["security"] = [{"bearer": []}, {"header": []}]
             for path, operations in schema["paths"].items():
-                if path in HEALTH_PATHS or path.startswith(PREFIX):
+                if path in HEALTH_PATHS or path.startswith(OPEN_PREFIXES):
                     for operation in operations.values():
                         operation["security"] = []
         return schema

@@ -20,6 +20,9 @@ from tidings.web.webhooks import PREFIX
 HEALTH_PATHS = frozenset({"/health", "/queue/health"})
 """Paths that probes read; they need no key and say nothing about messages."""
 
+OPEN_PREFIXES = (PREFIX, "/widget/")
+"""Paths that anybody may call: providers and visitors show who they are in their own way, which the routes check."""
+
 SHOPS = "/shops/"
 """What is below this path and a shop's domain also takes that shop's own key."""
 
@@ -93,8 +96,8 @@ class Access:
 
     async def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if scope["path"].startswith(PREFIX):
-            return  # providers call from anywhere, and show who they are in their own way
+        if scope["path"].startswith(OPEN_PREFIXES):
+            return
         if self._key is None:
             _from_this_machine(headers, changes=scope.get("method") not in _SAFE_METHODS)
             await self._as_shop(scope["path"], _keys_in(headers))  # who says to be a shop gets no more than one

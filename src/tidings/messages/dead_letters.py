@@ -1,0 +1,187 @@
+"""Dead letters: jobs that failed for good, kept in the database for as long as nobody has dealt with them.
+
+Redis keeps only the latest failed jobs of a queue, and none after it was emptied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Index, String, Text, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId
+from tidings.engine.jobs import DeadJob, Job
+from tidings.errors import Conflict, NotFound, QueueUnavailable
+from tidings.log import get_logger
+from tidings.messages.outbox import Outbox
+from tidings.messages.statuses import Status
+from tidings.work import Work
+
+log = get_logger(__name__)
+
+
+class DeadLetterStatus(StrEnum):
+    """What was done about a dead letter."""
+
+    OPEN = "open"
+    RETRIED = "retried"
+    DISCARDED = "discarded"
+
+
+class DeadLetter(Base):
+    """A job that failed for good. `attempts` is how often it was tried, `failed_at` the last time (UTC)."""
+
+    __tablename__ = "dead_letters"
+    __table_args__ = (Index(None, "status", "queue"), Index(None, "queue", "job_id"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    queue: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    job_id: Mapped[str] = mapped_column(String(255))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    priority: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int]
+    failed_at: Mapped[datetime]
+    request_id: Mapped[str] = mapped_column(String(100))
+    status: Mapped[str] = mapped_column(String(16), default=DeadLetterStatus.OPEN)
+    settled_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class DeadLetters:
+    """Keeps dead letters and puts their jobs back. `outboxes` are those whose messages' jobs may be among them."""
+
+    def __init__(self, work: Work, outboxes: Sequence[Outbox] = ()) -> None:
+        self._work = work
+        self._outboxes = outboxes
+
+    async def store(self, job: DeadJob) -> int:
+        """Keeps one; returns its id. A job that failed before and was not dealt with has one letter, the latest."""
+        job_id = storable_json(job.job_id)[:255]
+        values = {
+            "name": storable_json(job.name)[:200],
+            "data": storable_json(job.data) if isinstance(job.data, dict) else {"data": storable_json(job.data)},
+            "priority": job.priority,
+            "error": storable_json(job.error),
+            "attempts": job.attempts,
+            "failed_at": job.failed_at,
+            "request_id": storable_json(job.request_id)[:100],
+        }
+        async with self._work.begin() as unit:
+            row = await unit.session.scalar(
+                select(DeadLetter)
+                .where(
+                    DeadLetter.queue == job.queue,
+                    DeadLetter.job_id == job_id,
+                    DeadLetter.status == DeadLetterStatus.OPEN,
+                )
+                .with_for_update()
+            )
+            if row is None:
+                row = DeadLetter(queue=job.queue, job_id=job_id, **values)
+                unit.session.add(row)
+            else:
+                for name, value in values.items():
+                    setattr(row, name, value)
+            await unit.session.flush()
+            return row.id
+
+    async def get(self, letter_id: int) -> DeadLetter:
+        """One dead letter. Raises NotFound."""
+        async with self._work.read() as session:
+            return await _find(session, letter_id)
+
+    async def list_letters(
+        self,
+        *,
+        queue: str | None = None,
+        status: DeadLetterStatus | None = DeadLetterStatus.OPEN,
+        after_id: int = 0,
+        limit: int = 100,
+    ) -> Sequence[DeadLetter]:
+        """Dead letters in order of id, from the one after `after_id`; `status` None means all."""
+        query = select(DeadLetter).where(DeadLetter.id > after_id)
+        if queue is not None:
+            query = query.where(DeadLetter.queue == queue)
+        if status is not None:
+            query = query.where(DeadLetter.status == status)
+        async with self._work.read() as session:
+            return (await session.scalars(query.order_by(DeadLetter.id).limit(limit))).all()
+
+    async def count_open(self) -> dict[str, int]:
+        """How many wait in each queue that has any."""
+        query = (
+            select(DeadLetter.queue, func.count().label("letters"))
+            .where(DeadLetter.status == DeadLetterStatus.OPEN)
+            .group_by(DeadLetter.queue)
+        )
+        async with self._work.read() as session:
+            return {row.queue: row.letters for row in await session.execute(query)}
+
+    async def retry(self, letter_id: int) -> DeadLetter:
+        """Adds the job again, with the same name, data and id. A message that failed with it is to go out again.
+
+        Raises NotFound, Conflict when it was dealt with already or its queue is no more, and QueueUnavailable;
+        then the letter stays open.
+        """
+        if not await self._work.queues.ping():
+            raise QueueUnavailable("Redis does not answer, so the job cannot be added; try again later")
+        async with self._work.begin() as unit:
+            row = await _find(unit.session, letter_id, lock=True)
+            self._settle(row, DeadLetterStatus.RETRIED)
+            if row.queue not in self._work.queues.policies:
+                raise Conflict(f"dead letter {row.id} is of the queue {row.queue}, which is no more; discard it")
+            await self._reopen_message(unit.session, row)
+            job = Job(row.queue, row.name, row.job_id, row.data, priority=row.priority)
+            # Before the commit: if Redis refuses the job, the letter stays open; added twice, it is one job.
+            await self._work.queues.arm([job])
+        log.info("dead letter retried", queue=row.queue, job_id=row.job_id, letter=row.id)
+        return row
+
+    async def discard(self, letter_id: int) -> DeadLetter:
+        """Notes that nothing is to be done about it. Raises NotFound, and Conflict when it was dealt with already."""
+        async with self._work.begin() as unit:
+            row = await _find(unit.session, letter_id, lock=True)
+            self._settle(row, DeadLetterStatus.DISCARDED)
+        return row
+
+    async def _reopen_message(self, session: AsyncSession, letter: DeadLetter) -> None:
+        """A job finds nothing to do for a message that has failed."""
+        kind, _, number = letter.job_id.rpartition("-")
+        if not (number.isascii() and number.isdecimal()) or len(number) > 18:
+            return
+        for outbox in self._outboxes:
+            if outbox.kind == kind:  # in whatever queue: a message may take several
+                row = await session.get(outbox.model, int(number), with_for_update=True)
+                if row is not None and row.status == Status.FAILED:
+                    row.status, row.attempts, row.held_until = Status.SCHEDULED, 0, None
+                    row.error_message, row.updated_at = None, self._work.clock.now()
+                    await session.flush()
+
+    def _settle(self, row: DeadLetter, status: DeadLetterStatus) -> None:
+        if row.status != DeadLetterStatus.OPEN:
+            raise Conflict(f"dead letter {row.id} was {row.status} already")
+        row.status, row.settled_at = status, self._work.clock.now()
+
+
+async def _find(session: AsyncSession, letter_id: int, *, lock: bool = False) -> DeadLetter:
+    row = await session.get(DeadLetter, letter_id, with_for_update=lock or None)
+    if row is None:
+        raise NotFound("dead letter", letter_id)
+    return row
+
+
+def storable_json(value: Any) -> Any:
+    """JSON without what PostgreSQL cannot store: NUL characters, and halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="replace").decode()
+    if isinstance(value, Mapping):
+        return {storable_json(str(key)): storable_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_json(item) for item in value]
+    return value
