@@ -1,0 +1,1 @@
+"""Shops: webhooks start automations, campaigns reach audiences."""

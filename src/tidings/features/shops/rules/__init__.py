@@ -1,0 +1,1 @@
+"""Pure rules of the shops: no database, no queue."""

@@ -1,0 +1,143 @@
+"""Who a shop's event is about: the customer, and the number to reach them on, wherever the payload has it.
+
+Payloads before API version 2025-01 carry tags, totals and consent with the customer; later ones do not
+(Shopify developer changelog, 1 January 2025). What is not there is None, or () for tags, and then unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tidings.features.shops.rules import reading
+
+
+@dataclass(frozen=True, slots=True)
+class SmsConsent:
+    """Consent to SMS marketing, as the shop keeps it. `at` is UTC; `phone`, as written, is the number it is for.
+
+    `state` is Shopify's: subscribed, not_subscribed, unsubscribed, pending, redacted.
+    """
+
+    state: str
+    opt_in_level: str | None
+    at: datetime | None
+    phone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A shop's customer. `phone` is as people wrote it, to be read in `country` (ISO 3166-1, two letters).
+
+    `total_spent` is in the shop's currency.
+    """
+
+    id: str | None
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    phone: str | None
+    country: str | None
+    locale: str | None
+    tags: tuple[str, ...]
+    orders_count: int | None
+    total_spent: Decimal | None
+    sms_consent: SmsConsent | None
+
+
+def read_customer(raw: Mapping[str, Any]) -> Customer | None:
+    """The customer of an order, a checkout or a fulfillment, or None when it names nobody."""
+    return _read(raw, reading.mapping(raw.get("customer")))
+
+
+def read_bare_customer(raw: Mapping[str, Any]) -> Customer | None:
+    """The customer that a payload is, as those of customers/… are."""
+    return _read({}, raw)
+
+
+def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> Customer | None:
+    addresses = _addresses(purchase, person)
+    opted_in = _opted_in_at_checkout(purchase)
+    phone, address = _phone(purchase, person, addresses, opted_in)
+    customer = Customer(
+        id=reading.identifier(person.get("id")),
+        first_name=_named("first_name", person, addresses),
+        last_name=_named("last_name", person, addresses),
+        email=reading.first(
+            *(reading.text(source.get(key)) for source in (purchase, person) for key in ("email", "contact_email"))
+        ),
+        phone=phone,
+        country=reading.first(_country(address), *(_country(each) for each in addresses)),
+        locale=reading.first(
+            reading.text(purchase.get("customer_locale"), 35), reading.text(person.get("locale"), 35)
+        ),
+        tags=reading.words(person.get("tags")),
+        orders_count=reading.whole(person.get("orders_count")),
+        total_spent=reading.amount(person.get("total_spent")),
+        sms_consent=opted_in or _kept_consent(person),
+    )
+    known = (customer.id, customer.first_name, customer.last_name, customer.email, customer.phone)
+    return customer if any(known) else None
+
+
+def _addresses(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The buyer's own addresses before those that a parcel goes to, which may be a friend's."""
+    places = [
+        purchase.get("billing_address"),
+        person.get("default_address"),
+        purchase.get("shipping_address"),
+        purchase.get("destination"),
+    ]
+    return [place for place in map(reading.mapping, places) if place] + reading.objects(person.get("addresses"))
+
+
+def _phone(
+    purchase: Mapping[str, Any],
+    person: Mapping[str, Any],
+    addresses: Sequence[Mapping[str, Any]],
+    opted_in: SmsConsent | None,
+) -> tuple[str | None, Mapping[str, Any]]:
+    """The number, and the address that it stands in: the newest statement first, addresses last."""
+    for number in (opted_in and opted_in.phone, purchase.get("phone"), person.get("phone")):
+        if phone := reading.text(number, 40):
+            return phone, {}
+    for address in addresses:
+        if phone := reading.text(address.get("phone"), 40):
+            return phone, address
+    return None, {}
+
+
+def _named(key: str, person: Mapping[str, Any], addresses: Sequence[Mapping[str, Any]]) -> str | None:
+    name: str | None = reading.first(*(reading.text(each.get(key), 100) for each in (person, *addresses)))
+    return name
+
+
+def _country(address: Mapping[str, Any]) -> str | None:
+    code = reading.text(address.get("country_code"), 3)
+    return code.upper() if code and len(code) == 2 and code.isascii() and code.isalpha() else None
+
+
+def _opted_in_at_checkout(purchase: Mapping[str, Any]) -> SmsConsent | None:
+    """The box that the buyer ticked in this checkout. An empty box takes no earlier consent back."""
+    if purchase.get("buyer_accepts_sms_marketing") is not True:
+        return None
+    phone = reading.first(
+        reading.text(purchase.get("sms_marketing_phone"), 40), reading.text(purchase.get("phone"), 40)
+    )
+    return SmsConsent("subscribed", None, reading.moment(purchase.get("updated_at")), phone)
+
+
+def _kept_consent(person: Mapping[str, Any]) -> SmsConsent | None:
+    consent = reading.mapping(person.get("sms_marketing_consent"))
+    state = reading.text(consent.get("state"), 40)
+    if state is None:
+        return None
+    return SmsConsent(
+        state.lower(),
+        reading.text(consent.get("opt_in_level"), 40),
+        reading.moment(consent.get("consent_updated_at")),
+        reading.text(person.get("phone"), 40),
+    )

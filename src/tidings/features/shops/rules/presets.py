@@ -1,0 +1,119 @@
+"""Ready automations, as data: what starts one, who gets it, when and in which words.
+
+The texts are GSM-7 and, with usual values, one segment. Promotional ones say how to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from tidings.messages.terms import Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """An automation to start from.
+
+    `rules` is a document of `predicates`, `template` one for `shop_templates`. A later event of `goal_topic` by
+    the same buyer (see `goals`) calls the message off. Where `restarts`, another one of `trigger` replaces it: it is
+    put off to `delay_seconds` after that, or called off when the rules do not hold any more, as for a checkout that
+    has been completed.
+    """
+
+    key: str
+    description: str
+    trigger: str
+    purpose: Purpose
+    rules: Mapping[str, Any]
+    template: str
+    delay_seconds: int = 0
+    goal_topic: str | None = None
+    restarts: bool = False
+
+
+_HOUR = 3_600
+_DAY = 24 * _HOUR
+
+_GREETING = "{{ shop.name | truncate: 25 }}: "
+_BY_NAME = "{% if customer.first_name %}, {{ customer.first_name | truncate: 20 }}{% endif %}"
+_STOP = " STOP to end"
+_REAL_ORDER: dict[str, Any] = {"field": "order.test", "op": "is_false"}
+_NOT_CANCELLED: dict[str, Any] = {"field": "order.cancelled_at", "op": "is_missing"}
+
+_ALL = (
+    Preset(
+        key="abandoned_checkout",
+        description="One hour after somebody left a checkout, unless they have bought meanwhile.",
+        trigger="checkouts/update",
+        purpose=Purpose.PROMOTIONAL,
+        rules={
+            "all": [
+                {"field": "checkout.completed_at", "op": "is_missing"},
+                {"field": "checkout.abandoned_checkout_url", "op": "is_present"},
+                {"field": "checkout.item_count", "op": "at_least", "value": 1},
+            ]
+        },
+        template=f"{_GREETING}your cart waits: {{{{ checkout.abandoned_checkout_url }}}}{_STOP}",
+        delay_seconds=_HOUR,
+        goal_topic="orders/paid",
+        restarts=True,
+    ),
+    Preset(
+        key="order_confirmation",
+        description="At once when an order is placed.",
+        trigger="orders/create",
+        purpose=Purpose.TRANSACTIONAL,
+        rules={"all": [_REAL_ORDER, _NOT_CANCELLED]},
+        template=(
+            f"{_GREETING}thank you{_BY_NAME}! We have your order {{{{ order.name }}}}"
+            "{% if order.presentment_total_price %} for"
+            " {{ order.presentment_total_price | money: order.presentment_currency }}{% endif %}."
+        ),
+    ),
+    Preset(
+        key="shipping_update",
+        description="At once when a parcel is on its way, with its tracking address.",
+        trigger="fulfillments/create",
+        purpose=Purpose.TRANSACTIONAL,
+        rules={"field": "fulfillment.status", "op": "not_in", "value": ["cancelled", "error", "failure"]},
+        template=(
+            f"{_GREETING}your order {{{{ order.name }}}} is on its way"
+            "{% if fulfillment.tracking_company %} with {{ fulfillment.tracking_company | truncate: 20 }}{% endif %}."
+            "{% if fulfillment.tracking_url %} Track it: {{ fulfillment.tracking_url }}"
+            "{% elsif fulfillment.tracking_number %} Tracking number: {{ fulfillment.tracking_number }}{% endif %}"
+        ),
+    ),
+    Preset(
+        key="review_request",
+        description="Seven days after the last parcel left, a question for the buyer's opinion.",
+        trigger="fulfillments/create",
+        purpose=Purpose.PROMOTIONAL,
+        rules={"field": "fulfillment.status", "op": "not_in", "value": ["cancelled", "error", "failure"]},
+        template=(
+            f"{_GREETING}how do you like "
+            "{% if order.first_item %}{{ order.first_item | truncate: 40, '...' }}{% else %}your order{% endif %}? "
+            f"Reply 1 (bad) to 5 (great). We read every answer.{_STOP}"
+        ),
+        delay_seconds=7 * _DAY,
+        restarts=True,
+    ),
+    Preset(
+        key="win_back",
+        description="Sixty days after somebody's last order; every new order starts the sixty days again.",
+        trigger="orders/create",
+        purpose=Purpose.PROMOTIONAL,
+        rules={"all": [_REAL_ORDER, _NOT_CANCELLED]},
+        template=(
+            f"{_GREETING}we miss you{_BY_NAME}! It has been a while since your last order. "
+            f"Come and see what is new.{_STOP}"
+        ),
+        delay_seconds=60 * _DAY,
+        restarts=True,
+    ),
+)
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.key: preset for preset in _ALL})
+"""The ready automations by key."""

@@ -1,0 +1,193 @@
+"""What a shop's event is about: an order or a checkout, a fulfillment, a refund.
+
+Amounts are decimals in main units. `total_price` is in the shop's currency, `presentment_total_price` in the one
+that the buyer saw (Shopify Admin API, "Order" and "Checkout").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from tidings.features.shops.rules import reading
+
+
+@dataclass(frozen=True, slots=True)
+class LineItem:
+    """One line; `price` is that of one piece, in the shop's currency."""
+
+    title: str | None
+    quantity: int | None
+    price: Decimal | None
+    sku: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """An order or a checkout; times are UTC. `checkout_token` is what a checkout and its order have in common."""
+
+    id: str | None
+    name: str | None = None
+    number: int | None = None
+    checkout_token: str | None = None
+    total_price: Decimal | None = None
+    currency: str | None = None
+    presentment_total_price: Decimal | None = None
+    presentment_currency: str | None = None
+    line_items: tuple[LineItem, ...] = ()
+    discount_codes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancelled_at: datetime | None = None
+    cancel_reason: str | None = None
+    financial_status: str | None = None
+    fulfillment_status: str | None = None
+    gateway: str | None = None
+    source_name: str | None = None
+    test: bool = False
+    abandoned_checkout_url: str | None = None
+    order_status_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfillment:
+    """A parcel on its way."""
+
+    id: str | None
+    status: str | None
+    shipment_status: str | None
+    tracking_company: str | None
+    tracking_numbers: tuple[str, ...]
+    tracking_urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money that went back: the sum of the refund's successful transactions; None when it names none."""
+
+    id: str | None
+    amount: Decimal | None
+    currency: str | None
+
+
+def read_order(raw: Mapping[str, Any]) -> Purchase:
+    """The order of orders/…"""
+    return _read(raw, reading.identifier(raw.get("checkout_token")))
+
+
+def read_checkout(raw: Mapping[str, Any]) -> Purchase:
+    """The checkout of checkouts/…"""
+    return _read(raw, reading.identifier(raw.get("token")))
+
+
+def read_fulfilled_order(raw: Mapping[str, Any]) -> Purchase:
+    """What a fulfillment tells of its order: id, name, and the lines that are in the parcel.
+
+    A fulfillment's own name is the order's with a number behind it: #1001.1 is the first of order #1001.
+    """
+    name = reading.text(raw.get("name"), 100)
+    return Purchase(
+        id=reading.identifier(raw.get("order_id")),
+        name=name.rpartition(".")[0] or name if name else None,
+        line_items=_line_items(raw.get("line_items")),
+    )
+
+
+def read_refunded_order(raw: Mapping[str, Any]) -> Purchase:
+    """What a refund tells of its order: id, and the lines that were returned."""
+    lines = [line.get("line_item") for line in reading.objects(raw.get("refund_line_items"))]
+    return Purchase(id=reading.identifier(raw.get("order_id")), line_items=_line_items(lines))
+
+
+def read_fulfillment(raw: Mapping[str, Any]) -> Fulfillment:
+    """The fulfillment of fulfillments/…; a single tracking number or address counts with the lists."""
+    urls = [raw.get("tracking_url"), *_list(raw.get("tracking_urls"))]
+    return Fulfillment(
+        id=reading.identifier(raw.get("id")),
+        status=reading.text(raw.get("status"), 40),
+        shipment_status=reading.text(raw.get("shipment_status"), 40),
+        tracking_company=reading.text(raw.get("tracking_company"), 100),
+        tracking_numbers=_distinct(
+            reading.text(number, 100) for number in [raw.get("tracking_number"), *_list(raw.get("tracking_numbers"))]
+        ),
+        tracking_urls=_distinct(reading.url(url) for url in urls),
+    )
+
+
+def read_refund(raw: Mapping[str, Any]) -> Refund:
+    """The refund of refunds/create."""
+    paid_back = [
+        transaction
+        for transaction in reading.objects(raw.get("transactions"))
+        if transaction.get("kind") == "refund" and transaction.get("status") == "success"
+    ]
+    amounts = [each for transaction in paid_back if (each := reading.amount(transaction.get("amount"))) is not None]
+    return Refund(
+        id=reading.identifier(raw.get("id")),
+        amount=sum(amounts, Decimal()) if amounts else None,
+        currency=reading.first(*(_currency(transaction.get("currency")) for transaction in paid_back)),
+    )
+
+
+def _read(raw: Mapping[str, Any], checkout_token: str | None) -> Purchase:
+    total, currency = reading.amount(raw.get("total_price")), _currency(raw.get("currency"))
+    seen = reading.mapping(reading.mapping(raw.get("total_price_set")).get("presentment_money"))
+    seen_total = reading.amount(seen.get("amount"))
+    seen_currency = _currency(seen.get("currency_code")) or _currency(raw.get("presentment_currency"))
+    if seen_currency in (None, currency):
+        seen_total, seen_currency = reading.first(seen_total, total), currency
+    return Purchase(
+        id=reading.identifier(raw.get("id")),
+        name=reading.text(raw.get("name"), 100),
+        number=reading.first(reading.whole(raw.get("order_number")), reading.whole(raw.get("number"))),
+        checkout_token=checkout_token,
+        total_price=total,
+        currency=currency,
+        presentment_total_price=seen_total,
+        presentment_currency=seen_currency,
+        line_items=_line_items(raw.get("line_items")),
+        discount_codes=_distinct(
+            reading.text(code.get("code")) for code in reading.objects(raw.get("discount_codes"))
+        ),
+        tags=reading.words(raw.get("tags")),
+        created_at=reading.moment(raw.get("created_at")),
+        completed_at=reading.moment(raw.get("completed_at")),
+        cancelled_at=reading.moment(raw.get("cancelled_at")),
+        cancel_reason=reading.text(raw.get("cancel_reason"), 40),
+        financial_status=reading.text(raw.get("financial_status"), 40),
+        fulfillment_status=reading.text(raw.get("fulfillment_status"), 40),
+        gateway=reading.first(reading.text(raw.get("gateway")), *reading.words(raw.get("payment_gateway_names"))),
+        source_name=reading.text(raw.get("source_name")),
+        test=raw.get("test") is True,
+        abandoned_checkout_url=reading.url(raw.get("abandoned_checkout_url")),
+        order_status_url=reading.url(raw.get("order_status_url")),
+    )
+
+
+def _line_items(value: Any) -> tuple[LineItem, ...]:
+    return tuple(
+        LineItem(
+            title=reading.first(reading.text(item.get("title")), reading.text(item.get("name"))),
+            quantity=reading.whole(item.get("quantity")),
+            price=reading.amount(item.get("price")),
+            sku=reading.text(item.get("sku")),
+        )
+        for item in reading.objects(value)
+    )
+
+
+def _currency(value: Any) -> str | None:
+    code = reading.text(value, 4)
+    return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value[: reading.MAX_ITEMS] if isinstance(value, list) else []
+
+
+def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if value is not None))
