@@ -1,0 +1,1 @@
+"""Shops for measurements and rehearsals: many customers at once, and how long one shop's orders take."""

@@ -1,0 +1,149 @@
+"""The queues of the shops and the jobs in them, under the specification's names.
+
+A Node producer may add jobs in the specification's form: then there is no row yet, and the worker makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from tidings.engine.jobs import JobType
+from tidings.engine.policy import QueuePolicy
+from tidings.features.shops.rules.contexts import TOPICS
+
+
+def _queue(name: str, concurrency: int) -> QueuePolicy:
+    return QueuePolicy(
+        name, concurrency=concurrency, attempts=5, backoff=2.0, keep_completed=100, keep_failed=50
+    )  # fmt: skip
+
+
+EVENTS = _queue("events", 10)
+AUTOMATIONS = _queue("automations", 10)
+CAMPAIGNS = _queue("campaigns", 2)
+DELIVERY = _queue("delivery", 50)
+HOUSEKEEPING = _queue("housekeeping", 1)
+
+QUEUES = (EVENTS, AUTOMATIONS, CAMPAIGNS, DELIVERY, HOUSEKEEPING)
+
+TRANSACTIONAL_PRIORITY, PROMOTIONAL_PRIORITY, CAMPAIGN_PRIORITY = 1, 5, 10
+"""BullMQ priorities in `delivery`: an order confirmation overtakes every campaign."""
+
+
+class JobData(BaseModel):
+    """Job data in the specification's field names. `shop_id` is the shop's domain."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+    request_id: str | None = Field(None, max_length=100)
+
+
+class EventData(JobData):
+    """Something that happened in a shop: with `id` a row of `shop_webhook_events`, else `raw` is the payload."""
+
+    id: int | None = None
+    topic: str = Field(max_length=64)
+    shop_id: str = Field(max_length=255)
+    object_id: str | int | None = None
+    raw: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.id is None and self.raw is None:
+            raise ValueError("names neither a stored event (id) nor a payload (raw)")
+        return self
+
+
+class EvaluateData(JobData):
+    """An event that the automations are to be asked about: a stored one (`id`), or a payload.
+
+    The payload is `originalEvent`, or `context` when that is one.
+    """
+
+    id: int | None = None
+    trigger: str = Field(max_length=64)
+    shop_id: str = Field(max_length=255)
+    context: dict[str, Any] | None = None
+    original_event: dict[str, Any] | None = None
+
+    @property
+    def raw(self) -> dict[str, Any] | None:
+        return self.original_event or self.context
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.id is None and self.raw is None:
+            raise ValueError("names neither a stored event (id) nor a payload (originalEvent, context)")
+        return self
+
+
+class SendData(JobData):
+    """A message to send: a stored one (`id`), or the text `template` for `recipient` with `context` as variables.
+
+    Without `purpose` a message is promotional, so that it needs consent.
+    """
+
+    id: int | None = None
+    shop_id: str | None = Field(None, max_length=255)
+    recipient: str | None = Field(None, max_length=40)
+    template: str | None = Field(None, max_length=10_000)
+    context: dict[str, Any] = Field(default_factory=dict)
+    purpose: Literal["transactional", "promotional"] = "promotional"
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.id is None and not (self.shop_id and self.recipient and self.template):
+            raise ValueError("names neither a stored message (id) nor shopId, recipient and template")
+        return self
+
+
+class BatchData(JobData):
+    """A campaign whose audience is to be written down; `campaign_id` is its id or its key."""
+
+    campaign_id: int | str
+    shop_id: str | None = Field(None, max_length=255)
+    batch_size: int | None = Field(None, ge=1, le=10_000)
+
+
+class TaskData(JobData):
+    """A task of housekeeping; without `shop_id` it is done for every shop."""
+
+    task: Literal["cleanup_old_messages", "retry_failed_messages", "rollup_reports"]
+    shop_id: str | None = Field(None, max_length=255)
+
+
+class CatchUpData(JobData):
+    """A look for stored events whose job was lost."""
+
+
+def event_id(data: EventData | EvaluateData) -> str:
+    """`shop-event-123`. Jobs without a row are added without an id of ours."""
+    if data.id is None:
+        raise TypeError("an event without a row has no job id")
+    return f"shop-event-{data.id}"
+
+
+def _message_id(data: SendData) -> str:
+    if data.id is None:
+        raise TypeError("a message without a row has no job id")
+    return f"shop-message-{data.id}"
+
+
+EVENT_TYPES: Mapping[str, JobType[EventData]] = {
+    topic: JobType(EVENTS, topic, EventData, event_id) for topic in TOPICS
+}
+"""A kind of job for each topic: its name is the topic."""
+
+CATCH_UP = JobType(EVENTS, "catch-up", CatchUpData)
+EVALUATE = JobType(AUTOMATIONS, "evaluate", EvaluateData, event_id)
+BATCH = JobType(CAMPAIGNS, "batch", BatchData)
+SEND = JobType(DELIVERY, "send", SendData, _message_id)
+REPEAT = JobType(HOUSEKEEPING, "repeat", TaskData)
+CLEANUP = JobType(HOUSEKEEPING, "cleanup", TaskData)
+
+JOB_TYPES: tuple[JobType[Any], ...] = (*EVENT_TYPES.values(), EVALUATE, BATCH, SEND, REPEAT, CLEANUP)
+"""The kinds of job that other programs may add."""

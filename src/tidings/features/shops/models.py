@@ -1,0 +1,309 @@
+"""Tables of the shops: who they are, who buys there, what happened, and the messages that follow from it.
+
+Amounts are decimals written as text, in main units.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId, Json
+from tidings.messages.outbox import OutboxColumns
+
+WAITING = "waiting"
+"""Status of a campaign's message that has not been released to the queue yet. It is not open: no job wakes it."""
+
+_OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+class Shop(Base):
+    """A shop. `domain` is its permanent one, such as blossom.myshopify.com.
+
+    `webhook_secret`, `previous_webhook_secret` (which Shopify may still sign with after a rotation),
+    `mitto_api_key` and `callback_token` are sealed by the vault; of the API key and the token only SHA-256 digests
+    can be looked up. `sms_prices` are prices of a segment by region or calling code. After `uninstalled_at`
+    nothing leaves any more.
+    """
+
+    __tablename__ = "shops"
+    __table_args__ = (
+        UniqueConstraint("domain"),
+        UniqueConstraint("api_key_hash"),
+        UniqueConstraint("callback_hash"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    domain: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(String(200))
+    timezone: Mapped[str] = mapped_column(String(64))
+    currency: Mapped[str] = mapped_column(String(3))
+    locale: Mapped[str] = mapped_column(String(35), default="en")
+    region: Mapped[str] = mapped_column(String(2))
+    sender: Mapped[str | None] = mapped_column(String(20), default=None)
+    webhook_secret: Mapped[str] = mapped_column(Text)
+    previous_webhook_secret: Mapped[str | None] = mapped_column(Text, default=None)
+    mitto_api_key: Mapped[str | None] = mapped_column(Text, default=None)
+    callback_token: Mapped[str] = mapped_column(Text)
+    callback_hash: Mapped[str] = mapped_column(String(64))
+    api_key_hash: Mapped[str] = mapped_column(String(64))
+    sms_prices: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    default_price: Mapped[str] = mapped_column(String(32), default="0")
+    installed_at: Mapped[datetime]
+    uninstalled_at: Mapped[datetime | None] = mapped_column(default=None)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopCustomer(Base):
+    """Somebody who buys in a shop. `customer_key` is the shop's id, or `email:…` or `phone:…` of a guest.
+
+    `contractor_id` is the contact with the same phone number, `former_contacts` are those of numbers before.
+    `as_of` is the time of the newest event that the profile was read from; after `redacted_at` nothing personal is
+    kept.
+    """
+
+    __tablename__ = "shop_customers"
+    __table_args__ = (
+        UniqueConstraint("shop_id", "customer_key"),
+        Index(None, "shop_id", "email"),
+        Index(None, "shop_id", "phone"),
+        Index(None, "contractor_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    contractor_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    former_contacts: Mapped[list[int]] = mapped_column(Json, default=list)
+    customer_key: Mapped[str] = mapped_column(String(300))
+    first_name: Mapped[str | None] = mapped_column(String(100), default=None)
+    last_name: Mapped[str | None] = mapped_column(String(100), default=None)
+    email: Mapped[str | None] = mapped_column(String(500), default=None)
+    phone: Mapped[str | None] = mapped_column(String(20), default=None)
+    country: Mapped[str | None] = mapped_column(String(2), default=None)
+    locale: Mapped[str | None] = mapped_column(String(35), default=None)
+    tags: Mapped[list[str]] = mapped_column(Json, default=list)
+    orders_count: Mapped[int] = mapped_column(default=0)
+    total_spent: Mapped[str] = mapped_column(String(64), default="0")
+    first_order_at: Mapped[datetime | None] = mapped_column(default=None)
+    last_order_at: Mapped[datetime | None] = mapped_column(default=None)
+    sms_consent: Mapped[str | None] = mapped_column(String(40), default=None)
+    sms_consent_at: Mapped[datetime | None] = mapped_column(default=None)
+    as_of: Mapped[datetime]
+    redacted_at: Mapped[datetime | None] = mapped_column(default=None)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopOrder(Base):
+    """An order, as far as messages need it. `checkout_token` is what it has in common with its checkout."""
+
+    __tablename__ = "shop_orders"
+    __table_args__ = (
+        UniqueConstraint("shop_id", "order_key"),
+        Index(None, "shop_id", "checkout_token"),
+        Index(None, "customer_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    order_key: Mapped[str] = mapped_column(String(255))
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
+    checkout_token: Mapped[str | None] = mapped_column(String(255), default=None)
+    name: Mapped[str | None] = mapped_column(String(100), default=None)
+    placed_at: Mapped[datetime | None] = mapped_column(default=None)
+    paid_at: Mapped[datetime | None] = mapped_column(default=None)
+    fulfilled_at: Mapped[datetime | None] = mapped_column(default=None)
+    cancelled_at: Mapped[datetime | None] = mapped_column(default=None)
+    total: Mapped[str | None] = mapped_column(String(64), default=None)
+    currency: Mapped[str | None] = mapped_column(String(3), default=None)
+    titles: Mapped[list[str]] = mapped_column(Json, default=list)
+    is_test: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopWebhookEvent(Base):
+    """One thing that a shop told, taken in once by its `event_id`.
+
+    `processed_at` is when its facts were stored, `evaluated_at` when the automations were asked. `missing` are
+    sentences about what the payload lacks, `evaluation` has for each automation what came of it. `error` is set
+    when it was given up; then only a dead letter brings it back.
+    """
+
+    __tablename__ = "shop_webhook_events"
+    __table_args__ = (
+        UniqueConstraint("shop_id", "event_id"),
+        Index(None, "received_at"),
+        Index(None, "evaluated_at"),
+        Index(None, "customer_id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    event_id: Mapped[str] = mapped_column(String(255))
+    topic: Mapped[str] = mapped_column(String(64))
+    object_id: Mapped[str | None] = mapped_column(String(255), default=None)
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
+    raw: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    request_id: Mapped[str] = mapped_column(String(100))
+    received_at: Mapped[datetime]
+    processed_at: Mapped[datetime | None] = mapped_column(default=None)
+    evaluated_at: Mapped[datetime | None] = mapped_column(default=None)
+    error: Mapped[str | None] = mapped_column(Text, default=None)
+    missing: Mapped[list[str]] = mapped_column(Json, default=list)
+    evaluation: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class ShopAutomation(Base):
+    """What is written to whom when something happens. `version` counts its changes from 1."""
+
+    __tablename__ = "shop_automations"
+    __table_args__ = (UniqueConstraint("shop_id", "key"), Index(None, "shop_id", "trigger"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    key: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    trigger: Mapped[str] = mapped_column(String(64))
+    rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    template: Mapped[str] = mapped_column(Text)
+    delay_seconds: Mapped[int] = mapped_column(default=0)
+    purpose: Mapped[str] = mapped_column(String(16))
+    goal_topic: Mapped[str | None] = mapped_column(String(64), default=None)
+    restart: Mapped[bool] = mapped_column(default=False)
+    active: Mapped[bool] = mapped_column(default=True)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopSegment(Base):
+    """A saved question about customers: `rules` is a document of `rules/predicates`."""
+
+    __tablename__ = "shop_segments"
+    __table_args__ = (UniqueConstraint("shop_id", "key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    key: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopCampaign(Base):
+    """One text to a whole segment. Its rules and template are those of the moment when it was scheduled.
+
+    `local_time`: `send_at` is a wall-clock time where each recipient is. `rate_per_minute` None is no limit of its
+    own; the next recipient is released at `next_release_at`. `cursor` is the last customer's id that was
+    looked at; when `expanded_at` is set, `audience` counts all recipients. `if_blocked` is what quiet hours and caps
+    do to its messages (`defer` or `drop`).
+    """
+
+    __tablename__ = "shop_campaigns"
+    __table_args__ = (UniqueConstraint("shop_id", "key"), Index(None, "status", "send_at"))
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    key: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    segment_id: Mapped[int | None] = mapped_column(ForeignKey("shop_segments.id", ondelete="SET NULL"), default=None)
+    segment_rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    template: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(16), default="draft")
+    send_at: Mapped[datetime | None] = mapped_column(default=None)
+    local_time: Mapped[bool] = mapped_column(default=False)
+    not_after: Mapped[datetime | None] = mapped_column(default=None)
+    if_blocked: Mapped[str] = mapped_column(String(8), default="defer")
+    rate_per_minute: Mapped[int | None] = mapped_column(default=None)
+    next_release_at: Mapped[datetime | None] = mapped_column(default=None)
+    cursor: Mapped[int] = mapped_column(BigId, default=0)
+    audience: Mapped[int] = mapped_column(default=0)
+    expanded_at: Mapped[datetime | None] = mapped_column(default=None)
+    started_at: Mapped[datetime | None] = mapped_column(default=None)
+    finished_at: Mapped[datetime | None] = mapped_column(default=None)
+    request_id: Mapped[str | None] = mapped_column(String(100), default=None)
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class ShopMessage(OutboxColumns, Base):
+    """One message of an automation or a campaign.
+
+    `template` and `context` (the event's facts) are an automation's; a campaign's message has neither, its text is
+    made from the campaign's template and the customer. `triggered_at` is when the event happened: an event of
+    `goal_topic` for the checkout `goal_key`, or for the customer since then, makes the message pointless.
+    `text`, `segments` and `price` (of all segments together) are those that left. `retried_at` is when a message that
+    had failed for good was tried once more.
+    """
+
+    __tablename__ = "shop_messages"
+    __table_args__ = (
+        UniqueConstraint("shop_id", "deduplication_key"),
+        Index(None, "status", "scheduled_time"),
+        Index(None, "campaign_id", "status", "scheduled_time"),
+        Index(None, "automation_id", "status"),
+        Index(None, "shop_id", "goal_key"),
+        Index(None, "customer_id", "status"),
+        Index(None, "contractor_id"),
+        Index(None, "sent_at"),
+    )
+
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
+    contractor_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    automation_id: Mapped[int | None] = mapped_column(
+        ForeignKey("shop_automations.id", ondelete="SET NULL"), default=None
+    )
+    campaign_id: Mapped[int | None] = mapped_column(ForeignKey("shop_campaigns.id"), default=None)
+    deduplication_key: Mapped[str] = mapped_column(String(300))
+    purpose: Mapped[str] = mapped_column(String(16))
+    recipient: Mapped[str | None] = mapped_column(String(20), default=None)
+    template: Mapped[str | None] = mapped_column(Text, default=None)
+    context: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    triggered_at: Mapped[datetime | None] = mapped_column(default=None)
+    goal_topic: Mapped[str | None] = mapped_column(String(64), default=None)
+    goal_key: Mapped[str | None] = mapped_column(String(255), default=None)
+    text: Mapped[str | None] = mapped_column(Text, default=None)
+    segments: Mapped[int | None] = mapped_column(default=None)
+    price: Mapped[str | None] = mapped_column(String(32), default=None)
+    request_id: Mapped[str | None] = mapped_column(String(100), default=None)
+    not_after: Mapped[datetime | None] = mapped_column(default=None)
+    sent_at: Mapped[datetime | None] = mapped_column(default=None)
+    retried_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class ShopDataExport(Base):
+    """What a shop may hand to a customer who asked what is kept about them (`customers/data_request`)."""
+
+    __tablename__ = "shop_data_exports"
+    __table_args__ = (UniqueConstraint("shop_id", "request_key"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    request_key: Mapped[str] = mapped_column(String(255))
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
+    content: Mapped[dict[str, Any]] = mapped_column(Json)
+    created_at: Mapped[datetime]
+
+
+class ShopDailyReport(Base):
+    """A day's figures in the shop's timezone, of one automation, of one campaign, or of neither (both 0)."""
+
+    __tablename__ = "shop_daily_reports"
+    __table_args__ = (UniqueConstraint("shop_id", "day", "automation_id", "campaign_id"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    day: Mapped[date] = mapped_column(Date)
+    automation_id: Mapped[int] = mapped_column(BigId, default=0)
+    campaign_id: Mapped[int] = mapped_column(BigId, default=0)
+    figures: Mapped[dict[str, Any]] = mapped_column(Json)
+    updated_at: Mapped[datetime]
