@@ -1,0 +1,241 @@
+"""One conversation on its whole way: WhatsApp in, an answer by the AI, WhatsApp out, and the statuses back."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import bullmq
+import httpx
+from sqlalchemy import text
+
+from ai.server import ModelServer, Reply
+from chat.house import ACCESS_TOKEN, APP_SECRET, NUMBER, USER, VERIFY_TOKEN, House
+from chat.providers import Provider, signed, status_event, text_event, webhook
+from tidings.features.chat.jobs import QUEUES, UPKEEP, UpkeepJob
+from tidings.features.chat.models import Message, Role, UsageLog, WebhookEvent
+from tidings.messages.ledger import Delivery
+from tidings.messages.usage import AiUsage
+from workshop import eventually
+
+OpenHouse = Callable[..., Awaitable[House]]
+FAQ = {"How long does shipping take?": "Shipping takes 3 to 5 days.", "Returns": "30 days, free of charge."}
+
+
+async def test_a_question_over_whatsapp_comes_back_answered_and_its_statuses_move_upward(
+    open_house: OpenHouse, logs: io.StringIO
+) -> None:
+    async with Provider() as graph, Provider() as receiver, ModelServer(lambda asked: "It takes 3 to 5 days.") as ai:
+        house = await open_house(graph_url=graph.url, ai_url=ai.url)
+        bot = await house.chatbot(items=FAQ, system_prompt="You are Acme's assistant.", model="gpt-special")
+        await house.cloud_account(bot)
+        await house.chat.create_webhook_endpoint(bot.customer_id, {"url": receiver.url, "events": ["message.*"]})
+        house.start()
+        async with house.served() as url, httpx.AsyncClient(base_url=url) as meta:
+            path = f"/webhooks/whatsapp/cloud/{NUMBER}"
+            body = webhook(messages=[text_event("How long is shipping?", "wamid.in1")])
+            answer = await meta.post(path, content=body, headers=signed(body))
+            assert (answer.status_code, answer.json()["messages"]) == (200, 1)
+
+            [sent] = await graph.has(1)
+            assert (sent.path, sent.text) == (f"/v18.0/{NUMBER}/messages", "It takes 3 to 5 days.")
+            assert sent.body["to"] == USER.removeprefix("+")
+            assert sent.headers["authorization"] == f"Bearer {ACCESS_TOKEN}"
+
+            # READ before DELIVERED, and everything twice, as webhooks come.
+            for status in ("sent", "read", "delivered", "read"):
+                body = webhook(statuses=[status_event(status, "wamid.out1", sent.key)] * 2)
+                answer = await meta.post(path, content=body, headers=signed(body))
+                assert answer.json()["statuses"] == 2
+            [row] = await house.answers(1)
+
+        assert (row.delivery_status, row.details["whatsapp_message_id"]) == ("READ", "wamid.out1")
+
+        async def line_is_read() -> bool:
+            return [line.delivery_status for line in await house.lines(row.id)] == ["READ"]
+
+        await eventually(line_is_read)
+        await receiver.has(3)  # received, sent, read
+
+    asked = ai.requests[0]
+    assert (asked.body["model"], asked.body["messages"][-1]) == (
+        "gpt-special",
+        {"role": "user", "content": "How long is shipping?"},
+    )
+    assert "You are Acme's assistant." in asked.prompt
+    assert "Shipping takes 3 to 5 days." in asked.prompt
+    stats = await house.chat.get_queue_stats()
+    assert {name: counts.failed for name, counts in stats.items()} == dict.fromkeys(stats, 0)
+    assert {"incoming-messages", "ai-processing", "outgoing-messages", "whatsapp-cloud-send"} <= {
+        name for name, counts in stats.items() if counts.completed
+    }
+    assert (await house.why.explain(f"chat-message-{row.id}")).summary == "It was sent."
+    used = {(one.kind, one.model, one.tokens) for one in await house.rows(UsageLog)}
+    assert used == {("message", None, None), ("ai", "gpt-special", 230), ("whatsapp", None, None)}
+    assert [one.message_id for one in await house.rows(AiUsage)] == [row.id]
+    events = {one.event for one in await house.rows(WebhookEvent)}
+    assert events == {"message.received", "message.sent", "message.read"}
+    logged = logs.getvalue()
+    assert logged.count("job completed") >= 4
+    for secret in (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, "sk-key-of-this-test", USER):
+        assert secret not in logged
+
+
+async def test_nothing_that_is_secret_is_stored_or_queued_in_plain_text(house: House) -> None:
+    bot = await house.chatbot()
+    await house.cloud_account(bot)
+    _, secret = await house.chat.connect_whatsapp_qr(bot.id, {"session_id": "shop-1"})
+    async with house.work.read() as session:
+        stored = []
+        for table in ("whatsapp_cloud_accounts", "whatsapp_qr_sessions", "webhook_endpoints"):
+            stored += [str(row) for row in (await session.execute(text(f"SELECT * FROM {table}"))).all()]
+    for one in (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, secret):
+        assert one not in " ".join(stored)
+    async with house.client() as client:
+        shown = (await client.get(f"/chat/chatbots/{bot.id}/whatsapp-cloud")).text
+        shown += (await client.get(f"/chat/chatbots/{bot.id}/whatsapp-qr")).text
+    for one in (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, secret, "v1."):
+        assert one not in shown
+
+
+async def test_the_qr_service_is_spoken_to_and_listened_to_with_the_sessions_secret(open_house: OpenHouse) -> None:
+    async with Provider() as qr:
+        house = await open_house(qr_url=qr.url)
+        bot = await house.chatbot(items=FAQ)
+        _, secret = await house.chat.connect_whatsapp_qr(bot.id, {"session_id": "shop-1"})
+        house.start()
+        async with house.client() as client:
+
+            async def post(event: dict[str, Any], given: str = secret) -> httpx.Response:
+                event = {"sessionId": "shop-1", **event}
+                return await client.post(
+                    "/webhooks/whatsapp/qr/shop-1", json=event, headers={"X-Tidings-Secret": given}
+                )
+
+            question = {"from": USER, "message": "How long is shipping?", "messageId": "3EB0A"}
+            assert (await post(question, "wrong")).status_code == 401
+            assert (await post(question)).json()["messages"] == 1
+            assert (await post(question)).json() == {"messages": 0, "duplicates": 1, "statuses": 0, "ignored": 0}
+            [sent] = await qr.has(1)
+            assert (sent.path, sent.body["sessionId"], sent.text) == (
+                "/send",
+                "shop-1",
+                FAQ["How long does shipping take?"],
+            )
+            [row] = await house.answers(1)
+            assert (await post({"messageId": "QR1", "status": "delivered"})).json()["statuses"] == 1
+            assert (await house.message(row.id)).delivery_status == "DELIVERED"
+
+
+async def test_messages_to_a_widget_leave_from_the_queue_that_routes_them(house: House) -> None:
+    bot = await house.chatbot(items=FAQ)
+    house.start()
+    await house.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1", via=None)
+    [row] = await house.answers(1)
+    assert (row.content, row.author, row.delivery_status) == (
+        FAQ["How long does shipping take?"],
+        "knowledge",
+        "SENT",
+    )
+    assert [line.channel for line in await house.lines(row.id)] == ["widget"]
+
+
+async def test_redis_may_be_emptied_at_any_time_and_every_question_is_still_answered(house: House) -> None:
+    bot = await house.chatbot(items=FAQ)
+    for visitor in ("a", "b", "c"):
+        await house.write(bot, "How long is shipping?", channel="widget", external_user_id=f"visitor-{visitor}")
+    keys = [key async for key in house.redis.scan_iter(f"{house.prefix}:*")]
+    await house.redis.delete(*keys)
+    early = house.clock.now().replace(year=2025)
+    for message in await house.messages(Role.USER):
+        await house.set(Message, message.id, created_at=early)
+    assert await house.run(UPKEEP, UpkeepJob()) == "3 put back"
+    assert await house.run(UPKEEP, UpkeepJob()) == "0 put back"
+    house.start()
+    assert {row.content for row in await house.answers(3)} == {FAQ["How long does shipping take?"]}
+
+
+async def test_a_node_producer_may_add_a_message_in_full(house: House) -> None:
+    bot = await house.chatbot(items=FAQ)
+    house.start()
+    queue = bullmq.Queue("incoming-messages", {"connection": house.redis, "prefix": house.prefix})
+    data = {
+        "chatbotId": bot.id,
+        "channel": "widget",
+        "externalUserId": "visitor-1",
+        "content": "How long is shipping?",
+        "userName": "Ada",
+    }
+    await queue.add("incoming-message", data, {"attempts": 3})
+    [row] = await house.answers(1)
+    conversation = await house.conversation(row.conversation_id)
+    assert (conversation.external_user_id, conversation.name, conversation.turn) == ("visitor-1", "Ada", 1)
+
+
+async def test_finished_jobs_stay_for_their_time_not_by_their_number(house: House) -> None:
+    bot = await house.chatbot(items=FAQ)
+    house.start()
+    await house.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1")
+    await house.answers(1)
+
+    async def kept() -> dict[str, Any] | None:
+        options = await house.redis.hget(f"{house.prefix}:incoming-messages:incoming-message-1", "opts")
+        finished = await house.redis.zcard(f"{house.prefix}:incoming-messages:completed")
+        return json.loads(options) if options and finished else None
+
+    options = await eventually(kept)
+    assert options is not None
+    assert (options["removeOnComplete"], options["removeOnFail"]) == ({"age": 3600}, {"age": 86400})
+    assert {(queue.attempts, queue.backoff) for queue in QUEUES} == {(3, 1.0)}
+    assert options["attempts"] == 3
+
+
+async def test_whoever_pays_more_is_answered_first(house: House) -> None:
+    house.start("incoming-messages")
+    for price, priority in (("100", 1), ("99.99", 3), ("50", 3), ("49.99", 5), (None, 5)):
+        bot = await house.chatbot(price=price, debounce=0)
+        stored = await house.write(bot, "Hello?", channel="widget", external_user_id="visitor-1")
+        job = f"{house.prefix}:ai-processing:chat-answer-{stored.conversation_id}-1"
+
+        async def armed(job: str = job) -> dict[str, Any] | None:
+            options = await house.redis.hget(job, "opts")
+            return json.loads(options) if options else None
+
+        options = await eventually(armed)
+        assert options is not None
+        assert options["priority"] == priority
+
+
+async def test_answers_that_the_ledger_keeps_name_what_they_went_by(open_house: OpenHouse) -> None:
+    async with Provider() as graph:
+        house = await open_house(graph_url=graph.url)
+        bot = await house.chatbot(items=FAQ)
+        await house.cloud_account(bot)
+        house.start()
+        await house.write(bot, "shipping?")
+        [row] = await house.answers(1)
+    [line] = await house.rows(Delivery, message_id=row.id, kind="chat-message")
+    assert (line.provider, line.provider_message_id, line.channel) == (
+        "whatsapp_cloud",
+        "wamid.out1",
+        "whatsapp_cloud",
+    )
+    assert row.details["sources"]
+
+
+async def test_a_model_that_answers_slowly_is_asked_once_for_a_burst(open_house: OpenHouse) -> None:
+    async with ModelServer(lambda asked: Reply("Hello!", pause=0.001)) as ai:
+        house = await open_house(ai_url=ai.url)
+        bot = await house.chatbot()
+        house.start()
+        for words in ("Hi", "I have", "a question"):
+            await house.write(bot, words, channel="widget", external_user_id="visitor-1")
+            await asyncio.sleep(0)
+        [row] = await house.answers(1)
+        assert len(ai.requests) == 1
+        said = [one["content"] for one in ai.requests[0].body["messages"] if one["role"] == "user"]
+    assert said == ["Hi", "I have", "a question"]
+    assert row.turn == 3

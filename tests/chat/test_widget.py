@@ -1,0 +1,261 @@
+"""The widget over its socket: whatever a visitor writes is kept, and whatever is for a visitor is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from chat.counter import Counter
+from tidings.features.chat.widget_socket import BURST, MAX_TEXT
+from tidings.messages.ledger import history
+
+NewCounter = Callable[..., Awaitable[Counter]]
+
+
+@pytest.fixture
+async def new_counter(database_url: str, settings_for: Callable[..., Any]) -> AsyncIterator[NewCounter]:
+    """Opens processes of one installation."""
+    async with opened(database_url, settings_for()) as make:
+        yield make
+
+
+@pytest.fixture
+async def local(migrated_sqlite: Path, tmp_path: Path, settings_for: Callable[..., Any]) -> AsyncIterator[Counter]:
+    """A server on SQLite without workers, for what does not depend on the database."""
+    database_url = f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'local.db')}"
+    async with opened(database_url, settings_for()) as make:
+        yield await make(workers=False)
+
+
+@asynccontextmanager
+async def opened(database_url: str, settings: Any) -> AsyncIterator[NewCounter]:
+    async with AsyncExitStack() as stack:
+
+        async def make(*, workers: bool = True, serving: bool = True, **options: Any) -> Counter:
+            counter = Counter(database_url, settings.redis_url, settings.redis_prefix)
+            await stack.enter_async_context(counter)
+            if workers:
+                counter.start_workers()
+            if serving:
+                await counter.serve(**options)
+            return counter
+
+        yield make
+
+
+async def test_a_question_is_acknowledged_and_its_answer_appears(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        ready = await page.hear("ready")
+        assert (ready["messages"], ready["typing"]) == ([], False)
+        taken = await page.ask("When are you open?")
+        answer = await page.hear_answer()
+        assert (await page.hear("typing"))["on"] is False
+        assert {"type": "typing", "on": True} in page.frames
+    assert "9 am to 6 pm" in answer["text"]
+    question, stored = await counter.messages()
+    assert (question.id, question.content) == (taken["id"], "When are you open?")
+    assert (stored.id, stored.role) == (answer["id"], "assistant")
+
+
+async def test_a_message_is_delivered_when_a_page_has_it_and_read_when_it_shows_it(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot = await counter.new_chatbot()
+    await counter.chat.create_webhook_endpoint(chatbot.customer_id, {"url": "http://127.0.0.1:9/"})
+    async with counter.page(chatbot) as page:
+        await page.ask("How long does delivery take?")
+        answer = await page.hear_answer()
+        await counter.has_status(answer["id"], "DELIVERED")
+        for _ in range(2):
+            await page.say(type="read", ids=[answer["id"]])
+        await counter.has_status(answer["id"], "READ")
+        await page.say(type="delivered", ids=[answer["id"]])
+        await page.say(type="ping")
+        await page.hear("pong")
+    assert (await counter.message(answer["id"])).delivery_status == "READ"
+    async with counter.work.read() as session:
+        [line] = await history(session, "chat-message", answer["id"])
+    assert (line.delivery_status, line.provider) == ("READ", "widget")
+    for event in ("message.received", "message.sent", "message.delivered", "message.read"):
+        assert len(await counter.webhook_events(event)) == 1, event
+
+
+async def test_an_answer_that_another_process_sends_is_pushed_to_the_page(new_counter: NewCounter) -> None:
+    served = await new_counter(workers=False)
+    await new_counter(workers=True, serving=False)
+    chatbot = await served.new_chatbot()
+    async with served.page(chatbot) as page:
+        await page.ask("Can I return it?")
+        assert "30 days" in (await page.hear_answer())["text"]
+
+
+async def test_a_message_that_is_sent_twice_is_stored_once_and_acknowledged_twice(new_counter: NewCounter) -> None:
+    counter = await new_counter(workers=False)
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        first, second = await page.ask("Hello?", "client-0001"), await page.ask("Hello?", "client-0001")
+    async with counter.page(chatbot, visitor=page.visitor) as again:
+        third = await again.ask("Hello?", "client-0001")
+    assert first == second == third
+    assert len(await counter.messages()) == 1
+
+
+async def test_what_was_missed_is_shown_when_the_page_comes_back(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        taken = await page.ask("When are you open?")
+    async with counter.page(chatbot, visitor=page.visitor, after=taken["id"]) as back:
+        answer = await back.hear_answer()
+        assert "9 am" in answer["text"]
+        while (await counter.message(answer["id"])).status != "sent":
+            await asyncio.sleep(0.01)
+    async with counter.page(chatbot, visitor=page.visitor) as reloaded:
+        shown = (await reloaded.hear("ready"))["messages"]
+    assert [message["role"] for message in shown] == ["user", "assistant"]
+    assert shown[0]["client_id"]
+
+
+async def test_a_push_that_nobody_heard_is_made_good_by_looking_again(
+    new_counter: NewCounter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = await new_counter(look_again=0.1)
+
+    async def lost(topic: str, text: str) -> None:
+        """As Redis does when the line is broken."""
+
+    monkeypatch.setattr(counter.broadcast, "publish", lost)
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        await page.ask("When are you open?")
+        assert "9 am" in (await page.hear_answer())["text"]
+
+
+async def test_two_pages_of_one_visitor_show_the_same(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as one, counter.page(chatbot, visitor=one.visitor) as other:
+        await one.hear("ready")
+        await other.hear("ready")
+        await one.ask("Can I return it?", "client-0001")
+        [question] = (await other.hear("message", "missed"))["messages"]
+        assert (question["role"], question["client_id"]) == ("user", "client-0001")
+        assert (await one.hear_answer())["id"] == (await other.hear_answer())["id"]
+
+
+async def test_a_person_who_takes_over_writes_to_the_page_and_the_bot_is_silent(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot = await counter.new_chatbot(human_takeover=True)
+    async with counter.page(chatbot) as page:
+        await page.ask("Is anybody there?")
+        question = (await counter.messages())[0]
+        await counter.chat.send_message(
+            chatbot.id, question.conversation_id, {"content": "Yes, Ada here.", "author": "Ada"}
+        )
+        answer = await page.hear_answer()
+    assert (answer["role"], answer["text"]) == ("human", "Yes, Ada here.")
+    assert {"type": "typing", "on": True} not in page.frames
+
+
+async def test_a_visitor_sees_and_marks_only_messages_of_their_own(new_counter: NewCounter) -> None:
+    counter = await new_counter()
+    chatbot, neighbour = await counter.new_chatbot(), await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        await page.ask("When are you open?")
+        answer = await page.hear_answer()
+        await counter.has_status(answer["id"], "DELIVERED")
+    for bot, visitor in ((chatbot, None), (neighbour, page.visitor)):
+        async with counter.page(bot, visitor=visitor, after=answer["id"]) as stranger:
+            assert (await stranger.hear("ready"))["messages"] == []
+            await stranger.say(type="read", ids=[answer["id"]])
+            await stranger.say(type="ping")
+            await stranger.hear("pong")
+    assert (await counter.message(answer["id"])).delivery_status == "DELIVERED"
+
+
+async def test_what_cannot_be_taken_is_refused_with_a_sentence_and_the_chat_goes_on(local: Counter) -> None:
+    counter = local
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        assert "4,000 characters" in (await page.ask("x" * (MAX_TEXT + 1)))["why"]
+        assert "nothing" in (await page.ask("   "))["why"]
+        for garbage in ("{", "[]", '{"type": "bomb"}', '{"type": "message", "client_id": "x", "text": "y"}'):
+            await page.socket.send(garbage)
+            assert (await page.hear("refused"))["again"] is False
+        assert (await page.ask("NUL \0 here"))["type"] == "refused"
+        taken = [await page.ask(f"message {number}") for number in range(BURST + 1)]
+    assert [frame["type"] for frame in taken] == ["taken"] * BURST + ["refused"]
+    assert taken[-1]["again"] is True
+
+
+async def test_a_page_that_floods_is_cut_off(local: Counter) -> None:
+    counter = local
+    chatbot = await counter.new_chatbot()
+    async with counter.page(chatbot) as page:
+        await page.socket.send("x" * 40_000)
+        assert await page.end() == 1009
+    async with counter.page(chatbot) as page:
+        for _ in range(200):
+            await page.say(type="ping")
+        assert await page.end() == 1008
+
+
+async def test_strangers_are_refused_before_the_connection_is_made(local: Counter) -> None:
+    counter = local
+    chatbot = await counter.new_chatbot(allowed_origins=["https://shop.example"])
+    good = counter.page(chatbot)
+    refused = [
+        counter.page(chatbot, visitor="short"),
+        counter.page(chatbot, visitor="with/slashes/in/the/visitor"),
+        type(good)(good._address.split("?")[0], "https://evil.example"),
+        type(good)(good._address.split("?")[0], None),
+        type(good)(good._address.split("?")[0].replace(chatbot.widget_key, "nobodys-key"), counter.origin),
+    ]
+    for page in refused:
+        with pytest.raises(InvalidStatus) as answer:
+            await page.__aenter__()
+        assert answer.value.response.status_code == 403
+    for origin in ("https://shop.example", counter.origin):
+        async with type(good)(good._address.split("?")[0], origin) as page:
+            await page.hear("ready")
+
+
+async def test_one_visitor_cannot_take_all_places(local: Counter) -> None:
+    counter = local
+    chatbot = await counter.new_chatbot()
+    async with AsyncExitStack() as stack:
+        visitor = "v" * 16
+        pages = [await stack.enter_async_context(counter.page(chatbot, visitor=visitor)) for _ in range(10)]
+        with pytest.raises(InvalidStatus):
+            await counter.page(chatbot, visitor=visitor).__aenter__()
+        await pages[0].socket.close()
+        async with counter.page(chatbot) as other:
+            await other.hear("ready")
+
+
+async def test_the_page_loads_nothing_from_elsewhere_and_its_words_are_escaped(local: Counter) -> None:
+    counter = local
+    look = {"title": "<b>Shop</b>", "greeting": 'Say "hi" & <script>', "color": "#0b6e4f"}
+    chatbot = await counter.new_chatbot(widget=look, allowed_origins=["https://shop.example"])
+    async with httpx.AsyncClient(base_url=counter.origin) as http:
+        page = await http.get(f"/widget/{chatbot.widget_key}")
+        script = await http.get(f"/widget/{chatbot.widget_key}/embed.js")
+        unknown = await http.get("/widget/nobodys-key")
+    policy = page.headers["content-security-policy"]
+    assert (page.status_code, script.status_code, unknown.status_code) == (200, 200, 404)
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'self' https://shop.example" in policy
+    assert "&lt;b&gt;Shop&lt;/b&gt;" in page.text
+    assert "<script>" not in page.text.split("<script>", 1)[0]
+    assert "Say &quot;hi&quot; &amp; &lt;script&gt;" in page.text
+    assert not [word for word in ("src=", "@import", "url(", "<link") if word in page.text]
+    assert script.headers["content-type"].startswith("text/javascript")
