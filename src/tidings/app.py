@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 from fastapi import FastAPI
 
-from tidings.ai.base import Writer
 from tidings.ai.openai import OpenAIModel, OpenAIWriter
 from tidings.ai.template import TemplateWriter
+from tidings.assembly import (
+    Parts,
+    build_chat,
+    build_events,
+    build_followups,
+    build_proactive,
+    build_shops,
+)
 from tidings.channels.base import Channel
 from tidings.channels.http import HttpClient
+from tidings.channels.mitto import Mitto
 from tidings.channels.n8n import N8n
 from tidings.channels.simulator import Simulator
 from tidings.channels.smtp import Smtp
+from tidings.channels.webhook import Webhooks
 from tidings.clock import Clock, SystemClock
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
+from tidings.engine.broadcast import Broadcast
 from tidings.engine.host import WorkerHost
 from tidings.engine.jobs import Handler, Run
 from tidings.engine.policy import QueuePolicy
@@ -31,27 +40,20 @@ from tidings.engine.redis import check_server, connect
 from tidings.engine.valkey import EmbeddedValkey
 from tidings.errors import ConfigurationError, NotFound
 from tidings.features.base import Feature
+from tidings.features.chat.feature import QUEUES as CHAT_QUEUES
+from tidings.features.chat.service import Chat
 from tidings.features.events.feature import QUEUES as EVENT_QUEUES
-from tidings.features.events.feature import events_feature
-from tidings.features.events.jobs import EVENT_MESSAGES
-from tidings.features.events.moments import event_moments
-from tidings.features.events.outbox import event_outbox
 from tidings.features.events.service import Events
 from tidings.features.followups.feature import QUEUES as FOLLOWUP_QUEUES
-from tidings.features.followups.feature import followups_feature
-from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
-from tidings.features.followups.outbox import followup_outbox
 from tidings.features.followups.service import FollowUps
-from tidings.features.followups.writing import Wording
 from tidings.features.proactive.feature import QUEUES as PROACTIVE_QUEUES
-from tidings.features.proactive.feature import proactive_feature
-from tidings.features.proactive.jobs import PROACTIVE_MESSAGES
-from tidings.features.proactive.outbox import proactive_outbox
-from tidings.features.proactive.safeguards import Safeguards
 from tidings.features.proactive.service import Proactive
+from tidings.features.shops.feature import QUEUES as SHOP_QUEUES
+from tidings.features.shops.service import Shops
 from tidings.log import get_logger
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import Inbound
+from tidings.messages.dead_letters import DeadLetters
+from tidings.messages.delivery import Ways
+from tidings.messages.inbound import Inbound, IncomingReply, Received
 from tidings.messages.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
 from tidings.messages.outbox import Outbox
 from tidings.messages.people import People
@@ -59,27 +61,36 @@ from tidings.messages.policy import Rules, parse_caps
 from tidings.messages.quiet_hours import QuietHours
 from tidings.messages.sweep import Sweep
 from tidings.messages.why import Why
-from tidings.settings import Settings, environment
+from tidings.settings import Settings, environment, secret
+from tidings.vault import Vault
 from tidings.web.application import create_application
+from tidings.web.dead_letters import dead_letters_router
 from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, queue_router
 from tidings.web.inbound import inbound_router
+from tidings.web.mitto import mitto_router
 from tidings.web.people import people_router
 from tidings.web.texts import texts_router
 from tidings.work import Work
 
 log = get_logger(__name__)
 
-RoadOf = Callable[[Outbox], Road]
-
-QUEUES = (NOTICES, *EVENT_QUEUES, *FOLLOWUP_QUEUES, *PROACTIVE_QUEUES)
+QUEUES = (NOTICES, *EVENT_QUEUES, *FOLLOWUP_QUEUES, *PROACTIVE_QUEUES, *SHOP_QUEUES, *CHAT_QUEUES)
 """Every queue of the house, as it is declared."""
+
+
+class _Closes(Protocol):
+    async def close(self) -> None: ...
+
+
+Closable = TypeVar("Closable", bound=_Closes)
 
 
 class App:
     """Everything one process needs, opened by `async with App(settings) as app`.
 
-    `clock`, `simulator` and `queue_settings` (by default the environment) are for rehearsals: the demo runs
-    a day in a minute and lets nothing leave the machine.
+    `clock`, `simulator`, `queue_settings` (by default the environment) and `chat_channels` (in the place of
+    providers of chats, by name) are for rehearsals: the demo runs a day in a minute and lets nothing leave the
+    machine.
     With `migrate` the schema is brought up to date at opening; otherwise an old one is a ConfigurationError.
     """
 
@@ -90,12 +101,14 @@ class App:
         clock: Clock | None = None,
         simulator: Simulator | None = None,
         queue_settings: Mapping[str, str] | None = None,
+        chat_channels: Mapping[str, Channel] | None = None,
         migrate: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.simulator = simulator or Simulator(settings.data_dir / "simulator.jsonl")
         self._queue_settings = environment() if queue_settings is None else queue_settings
+        self._chat_channels = chat_channels
         self._migrate = migrate
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,13 +120,15 @@ class App:
     queues: Queues
     channels: dict[str, Channel]
     work: Work
-    writer: Writer
     contacts: People
     inbound: Inbound
+    dead_letters: DeadLetters
     why: Why
     events: Events
     followups: FollowUps
     proactive: Proactive
+    shops: Shops
+    chat: Chat
     features: tuple[Feature, ...]
     outboxes: tuple[Outbox, ...]
 
@@ -148,21 +163,19 @@ class App:
         self.policies = {policy.name: policy.configured(self._queue_settings) for policy in QUEUES}
         self.queues = Queues(self.policies.values(), redis, prefix=settings.redis_prefix, clock=self.clock)
         self.work = Work(self.database, self.queues, self.clock)
-        self.channels = self._open_channels()
-        self.writer = self._open_writer()
         self._build()
 
     def _build(self) -> None:
         """The features, and what all of them share: one road out for each outbox, one gate, one door in."""
         settings, work = self.settings, self.work
-        rules = self._rules()
-        ways = Ways(self.channels)
-
-        def road(outbox: Outbox) -> Road:
-            return Road(outbox, work, ways, rules, deadline=settings.http_timeout)
-
-        self.features = (self._events(road), self._followups(road), self._proactive(road))
-        notices = road(notice_outbox(self.policies[NOTICES.name]))
+        parts = self._parts()
+        self.events, events = build_events(parts)
+        self.followups, followups = build_followups(parts)
+        self.proactive, proactive = build_proactive(parts)
+        self.shops, shops = build_shops(parts)
+        self.chat, chat = build_chat(parts, self._receive_reply, self._chat_channels)
+        self.features = (events, followups, proactive, shops, chat)
+        notices = parts.road(notice_outbox(self.policies[NOTICES.name]))
 
         async def send_notice(data: SendNotice, run: Run) -> str:
             return await notices.deliver(data.id, run)
@@ -173,43 +186,35 @@ class App:
         )
         self.outboxes = (notices.outbox, *(outbox for feature in self.features for outbox in feature.outboxes))
         self.contacts = People(work, region=settings.default_region)
-        texts = NoticeTexts(settings.brand, settings.support)
-        self.inbound = Inbound(work, self.outboxes, texts, region=settings.default_region)
+        self.inbound = Inbound(work, self.outboxes, parts.texts, region=settings.default_region)
+        self.dead_letters = DeadLetters(work, self.outboxes)
         self.why = Why(work, self.outboxes)
 
-    def _events(self, road: RoadOf) -> Feature:
+    def _parts(self) -> Parts:
         settings = self.settings
-        self.events = Events(self.work, region=settings.default_region, timezone=settings.default_timezone)
-        return events_feature(self.events, self.work, road(event_outbox(self.policies[EVENT_MESSAGES.name])))
-
-    def _followups(self, road: RoadOf) -> Feature:
-        settings = self.settings
-        zone = settings.default_timezone
-        wording = Wording(self.writer, timezone=zone, max_segments=settings.sms_max_segments)
-        self.followups = FollowUps(self.work, wording, timezone=zone)
-        outbox = followup_outbox(
-            self.policies[CONTRACTOR_FOLLOWUPS.name],
-            wording,
-            self.clock,
-            timezone=zone,
-            compose_seconds=settings.ai_timeout,
+        http = self._closing(HttpClient(timeout=settings.http_timeout))
+        model = self._open_model()
+        return Parts(
+            settings=settings,
+            work=self.work,
+            policies=self.policies,
+            ways=Ways(self._open_channels(http)),
+            rules=self._rules(),
+            vault=Vault.from_settings(secret(settings.vault_key), settings.data_dir),
+            http=http,
+            webhooks=self._closing(Webhooks(allow_private=settings.webhooks_allow_private)),
+            broadcast=self._closing(Broadcast(lambda: connect(self.redis_url), prefix=settings.redis_prefix)),
+            writer=OpenAIWriter(model) if model else TemplateWriter(),
+            model=model,
+            texts=NoticeTexts(settings.brand, settings.support),
         )
-        return followups_feature(self.followups, road(outbox))
 
-    def _proactive(self, road: RoadOf) -> Feature:
-        settings = self.settings
-        safeguards = Safeguards(approval_timeout=timedelta(hours=settings.proactive_approval_hours))
-        self.proactive = Proactive(
-            self.work,
-            self.writer,
-            timezone=settings.default_timezone,
-            moments=(event_moments,),
-            safeguards=safeguards,
-            deliver_now=settings.proactive_deliver_now,
-            max_segments=settings.sms_max_segments,
-        )
-        outbox = proactive_outbox(self.policies[PROACTIVE_MESSAGES.name], safeguards)
-        return proactive_feature(self.proactive, road(outbox))
+    async def _receive_reply(self, reply: IncomingReply) -> Received:
+        return await self.inbound.receive_reply(reply)
+
+    def _closing(self, part: Closable) -> Closable:
+        self._stack.push_async_callback(part.close)
+        return part
 
     def _rules(self) -> Rules:
         settings = self.settings
@@ -219,46 +224,42 @@ class App:
             raise ConfigurationError(f"TIDINGS_QUIET_HOURS cannot be used: {error}.") from error
         return Rules(quiet_hours, parse_caps(settings.frequency_caps), settings.default_timezone)
 
-    def _open_writer(self) -> Writer:
+    def _open_model(self) -> OpenAIModel | None:
         settings = self.settings
-        writer: Writer = TemplateWriter()
-        if settings.openai_api_key:
-            model = OpenAIModel(
-                settings.openai_api_key.get_secret_value(),
-                settings.openai_base_url,
-                settings.openai_model,
-                settings.ai_timeout,
-            )
-            writer = OpenAIWriter(model)
-        self._stack.push_async_callback(writer.close)
-        return writer
+        key = secret(settings.openai_api_key)
+        if key is None:
+            return None
+        return self._closing(OpenAIModel(key, settings.openai_base_url, settings.openai_model, settings.ai_timeout))
 
     def _embedded_valkey(self) -> str:
         embedded = EmbeddedValkey.start_or_join(self.settings.data_dir)
         self._stack.callback(embedded.leave)
         return embedded.url
 
-    def _open_channels(self) -> dict[str, Channel]:
+    def _open_channels(self, http: HttpClient) -> dict[str, Channel]:
         """The provider of each channel; what is not configured goes to the simulator, never to the world."""
         settings = self.settings
-        channels: dict[str, Channel] = {"sms": self.simulator, "email": self.simulator}
+        self.channels = {"sms": self.simulator, "email": self.simulator}
         if settings.n8n_outbound_webhook_url:
-            http = HttpClient(timeout=settings.http_timeout)
-            self._stack.push_async_callback(http.close)
-            channels["sms"] = N8n(http, settings.n8n_outbound_webhook_url)
+            self.channels["sms"] = N8n(http, settings.n8n_outbound_webhook_url)
+        elif (key := secret(settings.mitto_api_key)) and settings.mitto_sender:
+            token = secret(settings.mitto_callback_token)
+            here = settings.public_url.rstrip("/") if settings.public_url else None
+            callback = f"{here}/webhooks/mitto/{token}" if here and token else None
+            self.channels["sms"] = Mitto(http, key, settings.mitto_sender, callback=callback)
         if settings.smtp_host:
-            channels["email"] = Smtp(
+            self.channels["email"] = Smtp(
                 host=settings.smtp_host,
                 port=settings.smtp_port,
                 security=settings.smtp_security,
                 username=settings.smtp_user,
-                password=settings.smtp_password.get_secret_value() if settings.smtp_password else None,
+                password=secret(settings.smtp_password),
                 sender=settings.smtp_from,
                 timeout=settings.http_timeout,
             )
-        for channel in {id(channel): channel for channel in channels.values()}.values():
-            self._stack.push_async_callback(channel.close)
-        return channels
+        for channel in set(self.channels.values()):
+            self._closing(channel)
+        return self.channels
 
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""
@@ -266,23 +267,23 @@ class App:
 
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
+        settings = self.settings
         return create_application(
             routers=[
                 queue_router(self),
-                inbound_router(self.inbound, self._inbound_secret()),
+                inbound_router(self.inbound, secret(settings.n8n_inbound_secret)),
+                mitto_router(self.inbound, self.shops.knows_callback, secret(settings.mitto_callback_token)),
                 people_router(self.contacts, self.why),
                 texts_router(),
+                dead_letters_router(self.dead_letters),
                 *(feature.router() for feature in self.features),
             ],
             lifespan=None,
-            api_key=self.settings.api_key.get_secret_value() if self.settings.api_key else None,
-            max_body_bytes=self.settings.max_body_bytes,
+            api_key=secret(settings.api_key),
+            max_body_bytes=settings.max_body_bytes,
             version=version("tidings"),
+            shop_of_key=self.shops.shop_of_api_key,
         )
-
-    def _inbound_secret(self) -> str | None:
-        secret = self.settings.n8n_inbound_secret
-        return secret.get_secret_value() if secret else None
 
     async def health(self) -> QueueHealth:
         """Whether Redis answers, and which queues have a worker, in this process or another."""
@@ -312,6 +313,8 @@ class App:
             lambda: connect(self.redis_url),
             prefix=self.settings.redis_prefix,
             lock_duration=self.settings.lock_duration,
+            on_dead_letter=self.dead_letters.store,
+            clock=self.clock,
         )
         self.hosts.append(host)
         for name, policy in self.policies.items():

@@ -6,9 +6,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidings.app import App
+from tidings.features.chat.service import Chat
 from tidings.features.events.service import Events
 from tidings.features.followups.service import FollowUps
 from tidings.features.proactive.service import Proactive
+from tidings.features.shops.service import Shops
 from tidings.messages.inbound import Inbound
 from tidings.messages.people import People
 from tidings.messages.why import Answer
@@ -49,6 +51,16 @@ class Tidings:
     def proactive(self) -> Proactive:
         """Proactive messages."""
         return self.app.proactive
+
+    @property
+    def shops(self) -> Shops:
+        """Shops: automations and campaigns."""
+        return self.app.shops
+
+    @property
+    def chat(self) -> Chat:
+        """Chats, and customers' webhooks."""
+        return self.app.chat
 
     @property
     def contacts(self) -> People:

@@ -109,6 +109,55 @@ class Settings(BaseSettings):
         "UTC",
         description="IANA timezone of events that name none.",
     )
+    vault_key: SecretStr | None = Field(
+        None,
+        description="Key that seals stored credentials, 32 bytes in base64; while it changes, several, the newest "
+        "first. Unset: one is made in the data folder.",
+    )
+    public_url: Annotated[str | None, Optional] = Field(
+        None,
+        description="Where providers reach this installation, like https://messages.example.com.",
+    )
+    mitto_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="MITTO_API_KEY",
+        description="Key of the Mitto account for text messages; shops may have their own. Unset: n8n or simulator.",
+    )
+    mitto_sender: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="MITTO_SENDER",
+        description="Sender of text messages through Mitto: a number or 3 to 11 letters.",
+    )
+    mitto_callback_token: SecretStr | None = Field(
+        None,
+        validation_alias="MITTO_CALLBACK_TOKEN",
+        description="Secret end of the address for Mitto's callbacks: /webhooks/mitto/<token>.",
+    )
+    retention_days: int = Field(
+        90,
+        ge=1,
+        description="Days for which a shop's texts and webhook payloads are kept; figures stay.",
+    )
+    whatsapp_api_version: str = Field(
+        "v18.0",
+        pattern=r"^v\d+\.\d+$",
+        validation_alias="WHATSAPP_API_VERSION",
+        description="Version of Meta's Graph API for WhatsApp.",
+    )
+    whatsapp_graph_url: str = Field(
+        "https://graph.facebook.com",
+        validation_alias="WHATSAPP_GRAPH_URL",
+        description="Address of Meta's Graph API.",
+    )
+    whatsapp_qr_url: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="WHATSAPP_QR_URL",
+        description="Address of the WhatsApp QR service (docs/whatsapp-qr.md).",
+    )
+    webhooks_allow_private: bool = Field(
+        False,
+        description="Let customer webhooks go to private and loopback addresses, for development.",
+    )
     brand: str = Field(
         "Tidings",
         min_length=1,
@@ -141,6 +190,11 @@ class Settings(BaseSettings):
         "gpt-4o-mini",
         validation_alias="OPENAI_MODEL",
         description="The model that writes.",
+    )
+    openai_embedding_model: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="OPENAI_EMBEDDING_MODEL",
+        description="The model that finds knowledge by meaning. Unset: it is found by its words.",
     )
     ai_timeout: float = Field(
         8.0,
@@ -188,6 +242,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The database address to use: the configured one, or SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'tidings.db'}"
+
+
+def secret(setting: SecretStr | None) -> str | None:
+    """What a secret setting holds, None when it is unset or blank."""
+    return (setting.get_secret_value().strip() or None) if setting else None
 
 
 def load(**overrides: Any) -> Settings:

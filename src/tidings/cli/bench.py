@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from tidings.cli.bench_lanes import lanes
 from tidings.cli.output import new_table, open_console
 from tidings.engine.bench.contestants import LABELS, OURS
 from tidings.engine.bench.plan import QUICK, Measure, Plan
@@ -19,11 +20,7 @@ from tidings.engine.bench.report import Report, Row, Section
 from tidings.engine.bench.run import run_bench
 
 app = typer.Typer(name="bench", help="Measures this engine on this machine.", no_args_is_help=True)
-
-
-@app.callback()
-def _bench() -> None:
-    """Makes `engine` a command of its own; a lone command would be taken for all of `bench`."""
+app.command()(lanes)
 
 
 @app.command()

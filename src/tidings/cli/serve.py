@@ -70,7 +70,16 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
             await app.start_workers()
         settle()
         server = _Server(
-            uvicorn.Config(app.http(), host=host, port=port, log_config=None, access_log=False, lifespan="off")
+            uvicorn.Config(
+                app.http(),
+                host=host,
+                port=port,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=5,  # a page that connects while we stop would be waited for without end
+                ws_max_size=64 * 1024,
+            )
         )
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())

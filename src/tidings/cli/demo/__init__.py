@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
+from tidings.cli.demo.chat import chat_demo
 from tidings.cli.demo.conference import ConferenceDay
 from tidings.cli.demo.followups import FollowUpDay
 from tidings.cli.demo.proactive import ProactiveDay
 from tidings.cli.demo.rehearsal import rehearse
+from tidings.cli.demo.shops import ShopDay
 
 app = typer.Typer(help="Watch a day's messages leave at their exact times; nothing leaves this machine.")
 
@@ -35,3 +37,23 @@ def demo_followups(seconds: Seconds = 55.0, people: People = 24, stay: Stay = Fa
 def demo_proactive(seconds: Seconds = 55.0, people: People = 24, stay: Stay = False) -> None:
     """A day of proactive messages: hourly triggers, approvals, delivery cycles, trust that rises and falls."""
     rehearse(ProactiveDay(seconds, people), stay=stay)
+
+
+@app.command("shop")
+def demo_shop(
+    seconds: Seconds = 55.0,
+    recipients: Annotated[int, typer.Option(min=200, max=3_000, help="How many the campaign goes to.")] = 2_000,
+    stay: Stay = False,
+) -> None:
+    """A day of two shops: orders, abandoned carts, and a campaign whose totals add up."""
+    rehearse(ShopDay(seconds, recipients), stay=stay)
+
+
+@app.command("chat")
+def demo_chat(
+    seconds: Annotated[float, typer.Option(min=5, max=600, help="How long the scripted chat takes.")] = 20.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where the widget is served; 0 is any free one.")] = 0,
+    scripted: Annotated[bool, typer.Option("--scripted", help="Play a chat instead of having one.")] = False,
+) -> None:
+    """A chat in the terminal and in the widget page, answered from a sample knowledge base without any key."""
+    chat_demo(seconds=seconds, port=port, scripted=scripted)

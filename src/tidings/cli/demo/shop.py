@@ -1,0 +1,65 @@
+"""The sample shop of `tidings demo chat`: its chatbot, what it knows, and what people ask it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from tidings.app import App
+
+SAMPLE = "samples/cornershop.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody writes, in one or more messages, and words that the answer holds."""
+
+    asks: Sequence[str]
+    expects: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A customer with one chatbot, and the secret of its webhook endpoint if it has one."""
+
+    customer_id: int
+    chatbot_id: int
+    widget_key: str
+    secret: str | None
+
+
+def sample_questions() -> list[Question]:
+    """What people ask in the demo."""
+    return [Question(entry["asks"], entry["expects"]) for entry in _sample()["questions"]]
+
+
+async def open_shop(app: App, webhook_url: str | None = None) -> Shop:
+    """Stores the sample shop; its events go to `webhook_url`."""
+    sample, chat = _sample(), app.chat
+    plan = await chat.create_plan({"name": "Pro", "monthly_price": "59"})
+    customer = await chat.create_customer({"name": sample["name"], "plan_id": plan.id})
+    base = await chat.create_knowledge_base({"customer_id": customer.id, "name": "Questions and answers"})
+    for item in sample["items"]:
+        await chat.add_knowledge_item(base.id, item)
+    chatbot = await chat.create_chatbot(
+        {
+            "customer_id": customer.id,
+            "name": sample["name"],
+            "knowledge_base_id": base.id,
+            "system_prompt": sample["system_prompt"],
+            "fallback_message": sample["fallback"],
+            "widget": {"greeting": sample["greeting"], "color": "#0b6e4f"},
+        }
+    )
+    secret = None
+    if webhook_url is not None:
+        _, secret = await chat.create_webhook_endpoint(customer.id, {"url": webhook_url})
+    return Shop(customer.id, chatbot.id, chatbot.widget_key, secret)
+
+
+def _sample() -> Mapping[str, Any]:
+    sample: Mapping[str, Any] = json.loads(files("tidings.cli").joinpath(SAMPLE).read_text("utf-8"))
+    return sample
