@@ -71,7 +71,9 @@ def _state_routes(router: APIRouter, webhooks: CustomerWebhooks) -> None:
     tags: list[Any] = ["webhook endpoints"]
 
     @router.post("/webhook-endpoints/{endpoint_id}/secret", tags=tags)
-    async def rotate_webhook_endpoint_secret(customer_id: Id, endpoint_id: Id, rotation: RotationIn) -> WebhookSecretOut:
+    async def rotate_webhook_endpoint_secret(
+        customer_id: Id, endpoint_id: Id, rotation: RotationIn
+    ) -> WebhookSecretOut:
         """Makes a new signing secret; the old one signs beside it for the overlap."""
         row, secret = await webhooks.rotate_webhook_secret(customer_id, endpoint_id, rotation)
         return WebhookSecretOut(endpoint=WebhookEndpointOut.model_validate(row), secret=secret)
