@@ -129,7 +129,8 @@ def build_shops(parts: Parts) -> tuple[Shops, Feature]:
     shops = Shops(parts.work, vault=parts.vault, templates=templates, rules=parts.rules)
     retention = timedelta(days=settings.retention_days)
     road = parts.road(outbox, channels)
-    return shops, shops_feature(shops, parts.work, road, parts.rules, retention=retention)
+    pace = settings.campaign_pace
+    return shops, shops_feature(shops, parts.work, road, parts.rules, retention=retention, pace=pace)
 
 
 def build_chat(

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Days for which a shop's texts and webhook payloads are kept; figures stay.",
     )
+    campaign_pace: float = Field(
+        100.0,
+        gt=0,
+        description="Recipients a second that all campaigns together may have; the rest is for everybody else.",
+    )
     whatsapp_api_version: str = Field(
         "v18.0",
         pattern=r"^v\d+\.\d+$",

@@ -13,7 +13,7 @@ from tidings.features.shops.campaign_routes import campaign_router
 from tidings.features.shops.campaign_worker import campaign_handlers
 from tidings.features.shops.housekeeping import Housekeeping
 from tidings.features.shops.jobs import CATCH_UP, QUEUES, CatchUpData
-from tidings.features.shops.lanes import Lanes
+from tidings.features.shops.lanes import PACE, Lanes
 from tidings.features.shops.routes import shops_router
 from tidings.features.shops.service import Shops
 from tidings.features.shops.webhook_routes import shopify_router
@@ -28,9 +28,15 @@ EVERY_HALF_MINUTE = Schedule("shop-events-catch-up", CATCH_UP, CatchUpData(), se
 """Finds stored events whose job was lost."""
 
 
-def shops_feature(shops: Shops, work: Work, road: Road, rules: Rules, *, retention: timedelta) -> Feature:
-    """Puts the feature's parts together. Texts and payloads are kept for `retention`, figures for ever."""
-    lanes = Lanes(work, rules, road.outbox.alarm)
+def shops_feature(
+    shops: Shops, work: Work, road: Road, rules: Rules, *, retention: timedelta, pace: float = PACE
+) -> Feature:
+    """Puts the feature's parts together.
+
+    Texts and payloads are kept for `retention`, figures for ever. `pace` is how many recipients a second all
+    campaigns together may have.
+    """
+    lanes = Lanes(work, rules, road.outbox.alarm, pace=pace)
     housekeeping = Housekeeping(work, road.outbox.queue, retention)
 
     def router() -> APIRouter:
