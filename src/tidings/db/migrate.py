@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from alembic import command
@@ -22,7 +23,8 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = await connection.run_sync(_revision)
-        await connection.run_sync(_upgrade)
+        if before != newest():
+            await connection.run_sync(_upgrade)
         return before, newest()
 
 
@@ -36,6 +38,7 @@ async def require_current(database: Database) -> None:
         )
 
 
+@lru_cache(maxsize=1)
 def newest() -> str:
     """The newest revision that this version of Tidings knows."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

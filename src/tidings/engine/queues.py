@@ -61,7 +61,7 @@ class Queues:
         self._redis = redis
         self._prefix = prefix
         self._clock = clock
-        self._queues = {name: bullmq.Queue(name, {"connection": redis, "prefix": prefix}) for name in self.policies}
+        self._queues: dict[str, Any] = {}  # opened when they are used: each loads all of BullMQ's scripts
         self._sentinel = f"{prefix}:tidings:armed"
 
     def due_milliseconds(self, due: datetime | None) -> int:
@@ -185,10 +185,11 @@ class Queues:
             return False
 
     def _queue(self, name: str) -> Any:
-        try:
-            return self._queues[name]
-        except KeyError:
-            raise NotFound("queue", name) from None
+        if name not in self.policies:
+            raise NotFound("queue", name)
+        if name not in self._queues:
+            self._queues[name] = bullmq.Queue(name, {"connection": self._redis, "prefix": self._prefix})
+        return self._queues[name]
 
     async def _remove(self, queue: str, job_id: str, pipe: Any) -> None:
         scripts = self._queue(queue).scripts
