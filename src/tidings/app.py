@@ -21,13 +21,6 @@ from tidings.assembly import (
     build_proactive,
     build_shops,
 )
-from tidings.channels.base import Channel
-from tidings.channels.http import HttpClient
-from tidings.channels.mitto import Mitto
-from tidings.channels.n8n import N8n
-from tidings.channels.simulator import Simulator
-from tidings.channels.smtp import Smtp
-from tidings.channels.webhook import Webhooks
 from tidings.clock import Clock, SystemClock
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
@@ -39,7 +32,7 @@ from tidings.engine.queues import Queues
 from tidings.engine.redis import check_server, connect
 from tidings.engine.valkey import EmbeddedValkey
 from tidings.errors import ConfigurationError, NotFound
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.chat.feature import QUEUES as CHAT_QUEUES
 from tidings.features.chat.service import Chat
 from tidings.features.events.feature import QUEUES as EVENT_QUEUES
@@ -51,25 +44,32 @@ from tidings.features.proactive.service import Proactive
 from tidings.features.shops.feature import QUEUES as SHOP_QUEUES
 from tidings.features.shops.service import Shops
 from tidings.log import get_logger
+from tidings.messages.contacts.people import People
 from tidings.messages.dead_letters import DeadLetters
-from tidings.messages.delivery import Ways
-from tidings.messages.inbound import Inbound, IncomingReply, Received
-from tidings.messages.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
-from tidings.messages.outbox import Outbox
-from tidings.messages.people import People
-from tidings.messages.policy import Rules, parse_caps
-from tidings.messages.quiet_hours import QuietHours
-from tidings.messages.sweep import Sweep
+from tidings.messages.delivery.pipeline import Ways
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.gate.policy import Rules, parse_caps
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.inbound.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
+from tidings.messages.inbound.replies import Inbound, IncomingReply, Received
+from tidings.messages.kind import Outbox
+from tidings.messages.routes.dead_letters import dead_letters_router
+from tidings.messages.routes.inbound import inbound_router
+from tidings.messages.routes.mitto import mitto_router
+from tidings.messages.routes.people import people_router
+from tidings.messages.routes.texts import texts_router
 from tidings.messages.why import Why
+from tidings.providers.base import Channel
+from tidings.providers.http import HttpClient
+from tidings.providers.mitto import Mitto
+from tidings.providers.n8n import N8n
+from tidings.providers.simulator import Simulator
+from tidings.providers.smtp import Smtp
+from tidings.providers.webhooks.send import Webhooks
 from tidings.settings import Settings, environment, secret
 from tidings.vault import Vault
 from tidings.web.application import create_application
-from tidings.web.dead_letters import dead_letters_router
 from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, queue_router
-from tidings.web.inbound import inbound_router
-from tidings.web.mitto import mitto_router
-from tidings.web.people import people_router
-from tidings.web.texts import texts_router
 from tidings.work import Work
 
 log = get_logger(__name__)

@@ -8,44 +8,44 @@ from datetime import timedelta
 
 from tidings.ai.base import Writer
 from tidings.ai.openai import OpenAIModel
-from tidings.channels.base import Channel
-from tidings.channels.http import HttpClient
-from tidings.channels.webhook import Webhooks
-from tidings.channels.whatsapp_cloud import WhatsAppCloud
-from tidings.channels.whatsapp_qr import WhatsAppQr
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.policy import QueuePolicy
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.chat.feature import ChatParts, open_chat
 from tidings.features.chat.service import Chat
+from tidings.features.events.activities import event_moments
 from tidings.features.events.feature import events_feature
 from tidings.features.events.jobs import EVENT_MESSAGES
-from tidings.features.events.moments import event_moments
-from tidings.features.events.outbox import event_outbox
+from tidings.features.events.kind import event_outbox
 from tidings.features.events.service import Events
+from tidings.features.followups.drafts import Wording
 from tidings.features.followups.feature import followups_feature
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
-from tidings.features.followups.outbox import followup_outbox
+from tidings.features.followups.kind import followup_outbox
 from tidings.features.followups.service import FollowUps
-from tidings.features.followups.writing import Wording
 from tidings.features.proactive.feature import proactive_feature
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGES
-from tidings.features.proactive.outbox import proactive_outbox
+from tidings.features.proactive.kind import proactive_outbox
 from tidings.features.proactive.safeguards import Safeguards
 from tidings.features.proactive.service import Proactive
-from tidings.features.shops.campaign_worker import calling_for_more
+from tidings.features.shops.campaigns.worker import calling_for_more
 from tidings.features.shops.feature import shops_feature
 from tidings.features.shops.jobs import DELIVERY
-from tidings.features.shops.outbox import shop_outbox
+from tidings.features.shops.kind import shop_outbox
+from tidings.features.shops.mitto_accounts import MittoAccess, ShopChannels
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.money import shop_templates
-from tidings.features.shops.sending import MittoAccess, ShopChannels
 from tidings.features.shops.service import Shops
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import IncomingReply, Received
-from tidings.messages.notices import NoticeTexts
-from tidings.messages.outbox import Outbox
-from tidings.messages.policy import Rules
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Rules
+from tidings.messages.inbound.notices import NoticeTexts
+from tidings.messages.inbound.replies import IncomingReply, Received
+from tidings.messages.kind import Outbox
+from tidings.providers.base import Channel
+from tidings.providers.http import HttpClient
+from tidings.providers.webhooks.send import Webhooks
+from tidings.providers.whatsapp_cloud.send import WhatsAppCloud
+from tidings.providers.whatsapp_qr import WhatsAppQr
 from tidings.settings import Settings
 from tidings.vault import Vault
 from tidings.work import Work

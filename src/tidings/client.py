@@ -11,8 +11,8 @@ from tidings.features.events.service import Events
 from tidings.features.followups.service import FollowUps
 from tidings.features.proactive.service import Proactive
 from tidings.features.shops.service import Shops
-from tidings.messages.inbound import Inbound
-from tidings.messages.people import People
+from tidings.messages.contacts.people import People
+from tidings.messages.inbound.replies import Inbound
 from tidings.messages.why import Answer
 from tidings.settings import load
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.http import HttpClient, HttpResponse
-from tidings.channels.responses import raise_for_response, retry_after
 from tidings.errors import SendError
+from tidings.providers.http import HttpClient, HttpResponse
+from tidings.providers.responses import raise_for_response, retry_after
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 SECRET = "hunter2"

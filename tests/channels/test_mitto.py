@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.base import Outgoing, Receipt
-from tidings.channels.http import HttpClient
-from tidings.channels.mitto import Mitto, parse_delivery_report, parse_reply
-from tidings.channels.reports import DeliveryReport, InboundMessage
 from tidings.errors import ConfigurationError, SendError
+from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.http import HttpClient
+from tidings.providers.mitto import Mitto, parse_delivery_report, parse_reply
+from tidings.providers.reports import DeliveryReport, InboundMessage
 
 KEY = "uAGJbTkSuUJE"
 HELLO = Outgoing(to="+491725551234", text="Your order is on its way: 19,90 €", idempotency_key="order-message-7-17")

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tidings.channels.base import Outgoing, Receipt
-from tidings.channels.http import HttpClient
-from tidings.channels.n8n import N8n
 from tidings.errors import SendError
+from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.http import HttpClient
+from tidings.providers.n8n import N8n
 
 HELLO = Outgoing(to="+18105550123", text="Your session starts in 1 hour 🎤", idempotency_key="event-message-123")
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from tidings.channels.base import Outgoing, Receipt
-from tidings.channels.simulator import SimulatedMessage, Simulator
 from tidings.errors import SendError
+from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.simulator import SimulatedMessage, Simulator
 
 HELLO = Outgoing(
     to="+18105550123",

@@ -20,10 +20,10 @@ from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.channels import smtp as channel
-from tidings.channels.base import Outgoing
-from tidings.channels.smtp import Smtp
 from tidings.errors import ConfigurationError, SendError
+from tidings.providers import smtp as channel
+from tidings.providers.base import Outgoing
+from tidings.providers.smtp import Smtp
 
 HELLO = Outgoing(
     to="ann@example.org",

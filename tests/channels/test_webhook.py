@@ -25,9 +25,9 @@ from channels.webhook_receiver import (
     writes,
 )
 from servers import free_port
-from tidings.channels.webhook import Delivered, Delivery, EndpointGone, Webhooks
-from tidings.channels.webhook_signatures import new_secret
 from tidings.errors import SendError
+from tidings.providers.webhooks.send import Delivered, Delivery, EndpointGone, Webhooks
+from tidings.providers.webhooks.signatures import new_secret
 
 SECRETS = [new_secret(), new_secret()]
 HIDDEN = "hunter2"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.webhook_addresses import is_private, is_public, may_connect, read_url
 from tidings.errors import InvalidInput
+from tidings.providers.webhooks.addresses import is_private, is_public, may_connect, read_url
 
 PUBLIC = ["8.8.8.8", "193.0.6.139", "2606:4700:4700::1111", "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
 PRIVATE = [

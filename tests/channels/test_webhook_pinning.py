@@ -12,13 +12,13 @@ import trustme
 
 from channels.webhook_receiver import Names, Receiver, receiving
 from servers import free_port
-from tidings.channels.http import HttpResponse
-from tidings.channels.webhook import Delivery, Webhooks
-from tidings.channels.webhook_addresses import Address, Target, read_url
-from tidings.channels.webhook_connections import Connections
-from tidings.channels.webhook_names import SystemResolver
-from tidings.channels.webhook_signatures import new_secret
 from tidings.errors import SendError
+from tidings.providers.http import HttpResponse
+from tidings.providers.webhooks.addresses import Address, Target, read_url
+from tidings.providers.webhooks.connections import Connections
+from tidings.providers.webhooks.names import SystemResolver
+from tidings.providers.webhooks.send import Delivery, Webhooks
+from tidings.providers.webhooks.signatures import new_secret
 
 PUBLIC = "8.8.8.8"  # never connected to: the tests that use it refuse it or only look at where it would have gone
 

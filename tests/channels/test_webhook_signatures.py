@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from tidings.channels.webhook_signatures import key_of, new_secret, sign, unix_seconds
 from tidings.errors import InvalidInput
+from tidings.providers.webhooks.signatures import key_of, new_secret, sign, unix_seconds
 
 MOMENT = datetime(2026, 11, 24, 9, 30, 0, 999_999, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.base import Receipt
-from tidings.channels.http import HttpClient, HttpResponse
-from tidings.channels.whatsapp_cloud import CloudAccount, WhatsAppCloud
-from tidings.channels.whatsapp_cloud_errors import CloudError, refusal
 from tidings.errors import ConfigurationError, SendError
+from tidings.providers.base import Receipt
+from tidings.providers.http import HttpClient, HttpResponse
+from tidings.providers.whatsapp_cloud.errors import CloudError, refusal
+from tidings.providers.whatsapp_cloud.send import CloudAccount, WhatsAppCloud
 
 TOKEN = "EAAJB0123456789secret"
 ACCOUNT = CloudAccount("106540352242922", TOKEN)

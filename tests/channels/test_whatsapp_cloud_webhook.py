@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.reports import DeliveryReport, InboundMessage
-from tidings.channels.whatsapp_cloud_webhook import (
+from tidings.providers.reports import DeliveryReport, InboundMessage
+from tidings.providers.whatsapp_cloud.callbacks import (
     CloudFault,
     IncomingWhatsApp,
     MarketingChoice,

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.channels.base import Receipt
-from tidings.channels.http import HttpClient
-from tidings.channels.whatsapp_qr import IncomingQr, QrError, QrStatus, WhatsAppQr, parse_qr_webhook
 from tidings.errors import ConfigurationError, SendError
+from tidings.providers.base import Receipt
+from tidings.providers.http import HttpClient
+from tidings.providers.whatsapp_qr import IncomingQr, QrError, QrStatus, WhatsAppQr, parse_qr_webhook
 
 AT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 TO = "+16505551234"

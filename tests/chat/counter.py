@@ -16,24 +16,25 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_socket
 
 from servers import free_port
-from tidings.channels.base import Channel
-from tidings.channels.http import HttpClient
-from tidings.channels.webhook import Webhooks
-from tidings.channels.whatsapp_cloud import WhatsAppCloud
 from tidings.clock import SystemClock
+from tidings.customer_webhooks.models import WebhookEvent
 from tidings.db.database import open_database
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.host import WorkerHost
 from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
 from tidings.features.chat.feature import QUEUES, ChatParts, open_chat
-from tidings.features.chat.models import Chatbot, Message, WebhookEvent
-from tidings.features.chat.widget_routes import widget_router
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import IncomingReply, Received
-from tidings.messages.notices import NoticeTexts
-from tidings.messages.outbox import Outbox
-from tidings.messages.policy import Rules
+from tidings.features.chat.models import Chatbot, Message
+from tidings.features.chat.widget.routes import widget_router
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Rules
+from tidings.messages.inbound.notices import NoticeTexts
+from tidings.messages.inbound.replies import IncomingReply, Received
+from tidings.messages.kind import Outbox
+from tidings.providers.base import Channel
+from tidings.providers.http import HttpClient
+from tidings.providers.webhooks.send import Webhooks
+from tidings.providers.whatsapp_cloud.send import WhatsAppCloud
 from tidings.vault import Vault
 from tidings.web.errors import HANDLERS
 from tidings.work import Work

@@ -17,11 +17,6 @@ from sqlalchemy import select, update
 
 from servers import free_port
 from tidings.ai.openai import OpenAIModel
-from tidings.channels.base import Channel
-from tidings.channels.http import HttpClient
-from tidings.channels.webhook import Webhooks
-from tidings.channels.whatsapp_cloud import WhatsAppCloud
-from tidings.channels.whatsapp_qr import WhatsAppQr
 from tidings.clock import Clock, SystemClock
 from tidings.db.database import open_database
 from tidings.engine.broadcast import Broadcast
@@ -33,14 +28,19 @@ from tidings.features.chat.feature import QUEUES, ChatParts, open_chat
 from tidings.features.chat.models import Chatbot, ChatChannel, Conversation, Message, Role
 from tidings.features.chat.schemas import IncomingMessageIn
 from tidings.messages.dead_letters import DeadLetters
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import Inbound, IncomingReply, Received
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.gate.policy import Rules
+from tidings.messages.inbound.notices import NoticeTexts
+from tidings.messages.inbound.replies import Inbound, IncomingReply, Received
+from tidings.messages.kind import Outbox
 from tidings.messages.ledger import Delivery, history
-from tidings.messages.notices import NoticeTexts
-from tidings.messages.outbox import Outbox
-from tidings.messages.policy import Rules
-from tidings.messages.sweep import Sweep
 from tidings.messages.why import Why
+from tidings.providers.base import Channel
+from tidings.providers.http import HttpClient
+from tidings.providers.webhooks.send import Webhooks
+from tidings.providers.whatsapp_cloud.send import WhatsAppCloud
+from tidings.providers.whatsapp_qr import WhatsAppQr
 from tidings.vault import Vault
 from tidings.web.application import create_application
 from tidings.work import Work

@@ -12,24 +12,25 @@ from typing import Any, Self
 from sqlalchemy import select, update
 
 from chat.receiver import Receiver
-from tidings.channels.webhook import Webhooks
 from tidings.clock import Clock, SystemClock
+from tidings.customer_webhooks.events import emit
+from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WEBHOOK_DELIVERY, WebhookDeliveryJob
+from tidings.customer_webhooks.kind import webhook_outbox
+from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
+from tidings.customer_webhooks.provider import WebhookChannel
+from tidings.customer_webhooks.service import CustomerWebhooks
+from tidings.customer_webhooks.worker import WebhookWorker
+from tidings.customers import Customer
 from tidings.db.database import open_database
 from tidings.engine.host import WorkerHost
 from tidings.engine.jobs import Handler, Run
 from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
-from tidings.features.chat.customer_webhooks import CustomerWebhooks
-from tidings.features.chat.jobs import DELIVER_WEBHOOK, WEBHOOK_DELIVERY, WebhookDeliveryJob
-from tidings.features.chat.models import Customer, WebhookEndpoint, WebhookEvent
-from tidings.features.chat.webhook_channel import WebhookChannel
-from tidings.features.chat.webhook_events import emit
-from tidings.features.chat.webhook_outbox import webhook_outbox
-from tidings.features.chat.webhook_worker import WebhookWorker
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.policy import Rules
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.gate.policy import Rules
 from tidings.messages.statuses import OPEN
-from tidings.messages.sweep import Sweep
+from tidings.providers.webhooks.send import Webhooks
 from tidings.vault import Vault
 from tidings.work import Work
 

@@ -13,11 +13,11 @@ from chat.house import USER, House
 from chat.providers import Posted, Provider
 from tidings.ai.base import AIError
 from tidings.engine.jobs import GiveUpJob
-from tidings.features.chat.answering import FALLBACK
+from tidings.features.chat.answering.answers import FALLBACK
 from tidings.features.chat.jobs import AI_ANSWER, EMBED_ITEM, AIProcessingJob, EmbeddingJob
 from tidings.features.chat.models import KnowledgeItem, Role, UsageLog
 from tidings.messages.dead_letters import DeadLetter
-from tidings.messages.inbound import IncomingReply
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.usage import AiUsage
 from workshop import eventually
 

@@ -15,8 +15,9 @@ from sqlalchemy import text
 from ai.server import ModelServer, Reply
 from chat.house import ACCESS_TOKEN, APP_SECRET, NUMBER, USER, VERIFY_TOKEN, House
 from chat.providers import Provider, signed, status_event, text_event, webhook
+from tidings.customer_webhooks.models import WebhookEvent
 from tidings.features.chat.jobs import QUEUES, UPKEEP, UpkeepJob
-from tidings.features.chat.models import Message, Role, UsageLog, WebhookEvent
+from tidings.features.chat.models import Message, Role, UsageLog
 from tidings.messages.ledger import Delivery
 from tidings.messages.usage import AiUsage
 from workshop import eventually

@@ -17,7 +17,8 @@ from chat.providers import Provider
 from tidings.ai.base import AIError, Completion, Usage
 from tidings.clock import ManualClock
 from tidings.engine.jobs import PostponeJob, Run
-from tidings.features.chat.answering import Answering
+from tidings.features.chat.answering.answers import Answering
+from tidings.features.chat.answering.retrieval import Retrieval
 from tidings.features.chat.jobs import (
     AI_ANSWER,
     INCOMING_MESSAGE,
@@ -29,7 +30,6 @@ from tidings.features.chat.jobs import (
     UpkeepJob,
 )
 from tidings.features.chat.models import WAITING, Message, Role, UsageLog
-from tidings.features.chat.retrieval import Retrieval
 from tidings.features.chat.rules.turns import LONGEST, due_after
 from tidings.messages.usage import AiUsage
 from workshop import eventually

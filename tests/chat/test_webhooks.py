@@ -18,10 +18,10 @@ from standardwebhooks import WebhookVerificationError
 from chat.post import Post, data_of
 from chat.receiver import Posted, Receiver, always
 from tidings.clock import ManualClock
+from tidings.customer_webhooks.events import DISABLED, EndpointStatus
+from tidings.customer_webhooks.routes import customer_webhooks_router
 from tidings.engine.jobs import GiveUpJob, PostponeJob
 from tidings.errors import Conflict, InvalidInput, NotFound, SendError
-from tidings.features.chat.webhook_events import DISABLED, EndpointStatus
-from tidings.features.chat.webhook_routes import customer_webhooks_router
 from tidings.messages.statuses import Status
 from tidings.web.application import create_application
 

@@ -11,10 +11,11 @@ import pytest
 
 from chat.house import APP_SECRET, NUMBER, USER, VERIFY_TOKEN, House
 from chat.providers import Provider, signed, status_event, text_event, webhook
+from tidings.customer_webhooks.models import WebhookEvent
+from tidings.features.chat.conversations.store import Stored
 from tidings.features.chat.jobs import DELIVERY_REPORT, INCOMING_MESSAGE, IncomingMessageJob, StatusJob
-from tidings.features.chat.models import Conversation, Message, Role, UsageLog, WebhookEvent
-from tidings.features.chat.storing import Stored
-from tidings.messages.opt_outs import OptOut
+from tidings.features.chat.models import Conversation, Message, Role, UsageLog
+from tidings.messages.gate.opt_outs import OptOut
 from workshop import eventually
 
 OpenHouse = Callable[..., Awaitable[House]]

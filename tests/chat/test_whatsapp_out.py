@@ -10,7 +10,8 @@ import pytest
 
 from chat.house import NUMBER, House
 from chat.providers import Posted, Provider, refusal, signed, status_event, webhook
-from tidings.features.chat.models import Conversation, Message, WebhookEvent, WhatsAppQrSession
+from tidings.customer_webhooks.models import WebhookEvent
+from tidings.features.chat.models import Conversation, Message, WhatsAppQrSession
 from tidings.messages.dead_letters import DeadLetter
 from workshop import eventually
 

@@ -14,7 +14,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from chat.counter import Counter
-from tidings.features.chat.widget_socket import BURST, MAX_TEXT
+from tidings.features.chat.widget.socket import BURST, MAX_TEXT
 from tidings.messages.ledger import history
 
 NewCounter = Callable[..., Awaitable[Counter]]

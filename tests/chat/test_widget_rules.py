@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.features.chat.rules.throttle import Bucket, Places
-from tidings.features.chat.rules.webhook_health import (
+from tidings.customer_webhooks.events import EVENTS, FILTER, hears
+from tidings.customer_webhooks.health import (
     DISABLE_FAILURES,
     DISABLE_TIME,
     GRACE,
@@ -18,9 +18,9 @@ from tidings.features.chat.rules.webhook_health import (
     Health,
     after_failures,
 )
-from tidings.features.chat.webhook_events import EVENTS, FILTER, hears
-from tidings.features.chat.widget_look import WidgetLook, holders, may_hold
-from tidings.features.chat.widget_page import ink_on, read_page
+from tidings.features.chat.rules.throttle import Bucket, Places
+from tidings.features.chat.widget.look import WidgetLook, holders, may_hold
+from tidings.features.chat.widget.page import ink_on, read_page
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HOST = "chat.example:8000"

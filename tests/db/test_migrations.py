@@ -21,7 +21,7 @@ from tidings.db.database import Database, open_database
 from tidings.db.migrate import newest, require_current, upgrade
 from tidings.errors import ConfigurationError
 from tidings.features.events.models import EventMessage, Registration
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.ledger import Delivery
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.features.events.models import AgendaSession, Event, EventMessage, Registration
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.ledger import Delivery
 from tidings.messages.statuses import Status
 

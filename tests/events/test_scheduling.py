@@ -18,10 +18,10 @@ from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import Run
 from tidings.errors import Conflict, InvalidInput
-from tidings.features.events.changes import ScheduleResult
 from tidings.features.events.jobs import EVENT_MESSAGES, ORCHESTRATE, Orchestrate
+from tidings.features.events.kind import alarm_id
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.outbox import alarm_id
+from tidings.features.events.plan_changes import ScheduleResult
 from tidings.messages.statuses import Reason, Status
 
 OpenApp = Callable[..., Awaitable[App]]

@@ -13,8 +13,8 @@ import pytest
 from sink import Sink
 from tidings.app import App
 from tidings.clock import ManualClock
+from tidings.features.events.kind import alarm
 from tidings.features.events.models import EventMessage
-from tidings.features.events.outbox import alarm
 from tidings.messages.statuses import Reason, Status
 
 OpenApp = Callable[..., Awaitable[App]]

@@ -19,11 +19,11 @@ from tidings.clock import ManualClock
 from tidings.engine.jobs import Run
 from tidings.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
 from tidings.features.events.jobs import EVENT_MESSAGES, SEND_EVENT_MESSAGE
+from tidings.features.events.kind import alarm, alarm_id
 from tidings.features.events.models import EventMessage, EventStatus
-from tidings.features.events.outbox import alarm, alarm_id
 from tidings.features.events.schemas import SendEventMessage
+from tidings.messages.delivery.recovery import Sweep
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.sweep import Sweep
 
 OpenApp = Callable[..., Awaitable[App]]
 

@@ -13,7 +13,7 @@ from tidings.features.events.rules.plan import Attendee, EventFacts, SessionFact
 from tidings.features.events.rules.texts import TEMPLATES, compose_text, known_variables, variables_for
 from tidings.features.events.rules.timing import plan_for
 from tidings.features.events.types import MessageType
-from tidings.messages.templates import check
+from tidings.messages.text.templates import check
 
 START = datetime(2025, 10, 17, 13, tzinfo=UTC)
 EVENT = EventFacts(

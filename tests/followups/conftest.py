@@ -17,8 +17,8 @@ from tidings.app import App
 from tidings.clock import Clock, ManualClock
 from tidings.engine.jobs import Run
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS, SEND_FOLLOW_UP
+from tidings.features.followups.kind import KIND, alarm_id
 from tidings.features.followups.models import FollowUp
-from tidings.features.followups.outbox import KIND, alarm_id
 from tidings.features.followups.schemas import SendFollowUp
 from tidings.features.followups.service import FollowUps
 from tidings.messages.ledger import Delivery, history

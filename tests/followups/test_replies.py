@@ -8,7 +8,7 @@ from typing import Any
 
 from followups.conftest import NOW, Office
 from tidings.clock import ManualClock
-from tidings.messages.inbound import IncomingReply, Received
+from tidings.messages.inbound.replies import IncomingReply, Received
 from tidings.messages.statuses import Reason, Status
 
 _numbers = itertools.count(1)

@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import update
 
 from followups.conftest import NOW, Office, OpenApp, seconds
-from tidings.channels.base import Outgoing, Receipt
 from tidings.clock import ManualClock
+from tidings.features.followups.kind import KIND, USEFUL, alarm_id
 from tidings.features.followups.models import FollowUp
-from tidings.features.followups.outbox import KIND, USEFUL, alarm_id
 from tidings.features.followups.series import ENDINGS
-from tidings.messages.contacts import Contractor
-from tidings.messages.outbox import Conclusion, Outbox
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.kind import Conclusion, Outbox
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.sweep import Sweep
+from tidings.providers.base import Outgoing, Receipt
 
 WEEKLY = {"is_recurring": True, "recurrence_interval_days": 7}
 DAILY = {"is_recurring": True, "recurrence_interval_days": 1}

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from followups.conftest import NOW, Office, seconds
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
-from tidings.features.followups.outbox import alarm
-from tidings.messages.contacts import Contractor
-from tidings.messages.opt_outs import OptOut
+from tidings.features.followups.kind import alarm
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.statuses import Reason, Status
 
 LATER = NOW + timedelta(hours=2)

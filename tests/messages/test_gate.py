@@ -15,24 +15,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.ai.base import Draft, Usage
 from tidings.app import App
-from tidings.channels.base import Outgoing, Receipt
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, Job, PostponeJob, Run
 from tidings.errors import InvalidInput, SendError
+from tidings.features.events.kind import alarm, event_outbox
 from tidings.features.events.models import EventMessage
-from tidings.features.events.outbox import alarm, event_outbox
-from tidings.messages import delivery
-from tidings.messages.contacts import Contractor
-from tidings.messages.delivery import Road, Ways
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.delivery import pipeline as delivery
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Cap, Rules
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.standing import Admission
+from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Terms, promotional
+from tidings.messages.inbound.notices import Notice, NoticeTexts, NoticeType, add_notice, notice_outbox
+from tidings.messages.kind import Conclusion, Content, Letter, Outbox
 from tidings.messages.ledger import Delivery
-from tidings.messages.notices import Notice, NoticeTexts, NoticeType, add_notice, notice_outbox
-from tidings.messages.outbox import Conclusion, Content, Letter, Outbox
-from tidings.messages.policy import Cap, Rules
-from tidings.messages.quiet_hours import QuietHours
-from tidings.messages.standing import Admission
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.terms import TRANSACTIONAL, Clash, ConsentNeed, Terms, promotional
 from tidings.messages.usage import usage_since
+from tidings.providers.base import Outgoing, Receipt
 
 OpenApp = Callable[..., Awaitable[App]]
 

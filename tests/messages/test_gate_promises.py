@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from tidings.app import App
-from tidings.channels.base import Outgoing, Receipt
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, PostponeJob, Run
 from tidings.errors import SendError
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import IncomingReply
-from tidings.messages.policy import Rules, parse_caps
-from tidings.messages.quiet_hours import QuietHours, zones_of
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Rules, parse_caps
+from tidings.messages.gate.quiet_hours import QuietHours, zones_of
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.statuses import OPEN
+from tidings.providers.base import Outgoing, Receipt
 
 START = datetime(2026, 3, 7, 15, 0, tzinfo=UTC)  # the night after, clocks change in New York
 RULES = Rules(QuietHours.parse("21:00-08:00"), parse_caps("2/1d, 3/3d"), "Europe/Berlin")

@@ -12,22 +12,22 @@ import pytest
 from sqlalchemy import select
 
 from tidings.app import App
-from tidings.channels.base import Outgoing, Receipt
 from tidings.clock import ManualClock
 from tidings.engine.jobs import Run
 from tidings.errors import InvalidInput, NotFound
+from tidings.features.events.kind import event_outbox
 from tidings.features.events.models import EventMessage
-from tidings.features.events.outbox import event_outbox
-from tidings.messages import inbound
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import IncomingReply, Received, StatusUpdate
-from tidings.messages.keywords import Command
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.opt_outs import OptOut
+from tidings.messages.gate.policy import Rules
+from tidings.messages.inbound import replies as inbound
+from tidings.messages.inbound.keywords import Command
+from tidings.messages.inbound.notices import Notice, notice_outbox
+from tidings.messages.inbound.replies import IncomingReply, Received, StatusUpdate
+from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import Delivery, DeliveryStatus
-from tidings.messages.notices import Notice, notice_outbox
-from tidings.messages.opt_outs import OptOut
-from tidings.messages.policy import Rules
-from tidings.messages.replies import StoredReply
 from tidings.messages.statuses import Reason, Status
+from tidings.providers.base import Outgoing, Receipt
 
 OpenApp = Callable[..., Awaitable[App]]
 

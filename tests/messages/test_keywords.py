@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.keywords import Command, command_of
+from tidings.messages.inbound.keywords import Command, command_of
 
 LONG = 10_000
 

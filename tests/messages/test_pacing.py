@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.pacing import FORGOTTEN, LONGEST_PAUSE, RECOVERY, SLOWEST, Pace
+from tidings.messages.delivery.pacing import FORGOTTEN, LONGEST_PAUSE, RECOVERY, SLOWEST, Pace
 
 BRIEF = 0.0011  # seconds: a place may be taken a millisecond early
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sink import Answer, Sink
 from tidings.app import App
 from tidings.features.events.models import EventMessage
-from tidings.messages import pacing
+from tidings.messages.delivery import pacing
 from tidings.messages.ledger import Delivery
 from tidings.messages.statuses import Reason, Status
 

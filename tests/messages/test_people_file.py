@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import InvalidInput, InvalidRows
-from tidings.messages.contacts import Contractor
-from tidings.messages.people_file import LIMITS, Person, read_people
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.people_file import LIMITS, Person, read_people
 
 ADA = Person(name="Ada Lovelace", first_name="Ada", last_name="Lovelace", phone="+18105550123")
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import InvalidInput
-from tidings.messages.phones import parse_phone
+from tidings.messages.contacts.phones import parse_phone
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import ConfigurationError
-from tidings.messages.outbox import Letter
-from tidings.messages.policy import Cap, Decision, Defer, Refuse, Rules, Send, Skip, Standing, decide, parse_caps
-from tidings.messages.quiet_hours import QuietHours
+from tidings.messages.gate.policy import Cap, Decision, Defer, Refuse, Rules, Send, Skip, Standing, decide, parse_caps
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Purpose, Terms, promotional
+from tidings.messages.kind import Letter
 from tidings.messages.statuses import Reason
-from tidings.messages.terms import TRANSACTIONAL, Clash, ConsentNeed, Purpose, Terms, promotional
 
 HOUR, DAY, INSTANT = timedelta(hours=1), timedelta(days=1), timedelta(microseconds=1)
 NEW_YORK = "America/New_York"

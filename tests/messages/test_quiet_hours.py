@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.quiet_hours import OUTLOOK, QuietHours, zones_of
+from tidings.messages.gate.quiet_hours import OUTLOOK, QuietHours, zones_of
 
 NIGHT = QuietHours(time(21), time(8))
 LUNCH = QuietHours(time(12), time(13, 30))

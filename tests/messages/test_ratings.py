@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.ratings import rating_of
+from tidings.messages.inbound.ratings import rating_of
 
 LONG = 10_000
 FRAGMENTS = ["8", "9", "ten", "of", "10", "/", "or", "a", ",", ".", "out"]

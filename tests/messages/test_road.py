@@ -12,17 +12,17 @@ import pytest
 from sqlalchemy import update
 
 from tidings.app import App
-from tidings.channels.base import Outgoing, Receipt
 from tidings.engine.jobs import GiveUpJob, PostponeJob, Run
 from tidings.errors import SendError
 from tidings.features.events.jobs import SEND_EVENT_MESSAGE
+from tidings.features.events.kind import alarm, event_outbox
 from tidings.features.events.models import EventMessage
-from tidings.features.events.outbox import alarm, event_outbox
 from tidings.features.events.schemas import SendEventMessage
-from tidings.messages.delivery import AWAY_PAUSE, MAX_CRASHES, Road, Ways
-from tidings.messages.policy import Rules
+from tidings.messages.delivery.pipeline import AWAY_PAUSE, MAX_CRASHES, Road, Ways
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.gate.policy import Rules
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.sweep import Sweep
+from tidings.providers.base import Outgoing, Receipt
 
 OpenApp = Callable[..., Awaitable[App]]
 

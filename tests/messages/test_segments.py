@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.segments import Culprit, explain, measure, plain, too_long_for_sms
+from tidings.messages.text.segments import Culprit, explain, measure, plain, too_long_for_sms
 
 DEFAULT_ALPHABET = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"

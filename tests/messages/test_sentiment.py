@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.messages.sentiment import sentiment_of
+from tidings.messages.inbound.sentiment import sentiment_of
 
 FRAGMENTS = ["not", "good", "bad", "but", ":(", "very", "LOVE", "!!!", "😍", "kind", "of"]
 

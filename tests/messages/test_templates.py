@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidings.errors import TemplateError
-from tidings.messages.templates import FILTERS, MAX_TEXT, TAGS, Sandbox, check, render
+from tidings.messages.text.templates import FILTERS, MAX_TEXT, TAGS, Sandbox, check, render
 
 VARIABLES = {
     "first_name": "Anna",

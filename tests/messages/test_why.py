@@ -15,20 +15,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.ai.base import Draft
 from tidings.app import App
-from tidings.channels.base import Outgoing, Receipt
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, PostponeJob, Run
 from tidings.errors import InvalidInput, NotFound, SendError
+from tidings.features.events.kind import event_outbox
 from tidings.features.events.models import EventMessage
-from tidings.features.events.outbox import event_outbox
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import IncomingReply, StatusUpdate
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Cap, Rules
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Terms, promotional
+from tidings.messages.inbound.replies import IncomingReply, StatusUpdate
+from tidings.messages.kind import Content, Letter
 from tidings.messages.ledger import DeliveryStatus
-from tidings.messages.outbox import Content, Letter
-from tidings.messages.policy import Cap, Rules
-from tidings.messages.quiet_hours import QuietHours
 from tidings.messages.statuses import Status
-from tidings.messages.terms import TRANSACTIONAL, Clash, ConsentNeed, Terms, promotional
+from tidings.providers.base import Outgoing, Receipt
 
 OpenApp = Callable[..., Awaitable[App]]
 

@@ -15,16 +15,16 @@ from tidings.ai.template import TemplateWriter
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import Run
-from tidings.features.proactive.finding import Trigger
+from tidings.features.proactive.discovery import Trigger
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGES, SEND_PROACTIVE_MESSAGE
+from tidings.features.proactive.kind import KIND, alarm_id
 from tidings.features.proactive.models import Goal, ProactiveMessage
-from tidings.features.proactive.outbox import KIND, alarm_id
 from tidings.features.proactive.schemas import SendProactiveMessage
 from tidings.features.proactive.service import Proactive
 from tidings.features.proactive.states import ContactState, Impulse
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.trust import Trust, trust_of
 from tidings.messages.ledger import Delivery
-from tidings.messages.trust import Trust, trust_of
 
 NOW = datetime(2026, 3, 10, 15, tzinfo=UTC)
 DAY = timedelta(days=1)

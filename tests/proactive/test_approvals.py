@@ -11,8 +11,8 @@ from proactive.desk import NOW, Desk, trigger
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.proactive.models import WAITING, Approval, ProactiveMessage
 from tidings.features.proactive.states import Impulse
+from tidings.messages.gate.trust import change_trust
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.trust import change_trust
 
 DEADLINE = timedelta(hours=24)
 

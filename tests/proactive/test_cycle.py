@@ -12,8 +12,8 @@ from proactive.desk import NOW, Desk
 from tidings.errors import Conflict
 from tidings.features.proactive.models import WAITING, ProactiveMessage
 from tidings.features.proactive.safeguards import STALE_AFTER
+from tidings.messages.delivery.recovery import Sweep
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.sweep import Sweep
 
 
 async def crowd(desk: Desk, contacts: int, **options: Any) -> None:

@@ -11,14 +11,14 @@ import pytest
 from sqlalchemy import event
 
 from proactive.desk import DAY, HELLO, NOW, Desk, Scribe, trigger
-from tidings.features.base import Moment
-from tidings.features.proactive import loading
+from tidings.feature import Moment
+from tidings.features.proactive import contact_states as loading
+from tidings.features.proactive.discovery import Trigger
 from tidings.features.proactive.evaluation import WRITERS_AT_ONCE
-from tidings.features.proactive.finding import Trigger
 from tidings.features.proactive.models import WAITING, Approval
 from tidings.features.proactive.safeguards import STALE_AFTER, Safeguards
 from tidings.features.proactive.states import ContactState, Impulse
-from tidings.messages.opt_outs import add_opt_out
+from tidings.messages.gate.opt_outs import add_opt_out
 from tidings.messages.statuses import Reason
 
 

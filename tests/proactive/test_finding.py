@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from tidings.errors import ConfigurationError
-from tidings.features.proactive.finding import find_triggers
+from tidings.features.proactive.discovery import find_triggers
 
 GOOD = '"""It is raining.\n\nMore about it."""\nMESSAGE_TYPE = "rain"\ndef evaluate(state, now):\n    return []\n'
 

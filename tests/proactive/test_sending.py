@@ -20,10 +20,10 @@ from tidings.features.proactive.jobs import EVERY_FIVE_MINUTES, EVERY_HOUR, IGE_
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.features.proactive.safeguards import SILENCE_COST
 from tidings.features.proactive.states import Impulse
-from tidings.messages.inbound import IncomingReply
+from tidings.messages.gate.trust import HELPFUL_REPLY, OPTED_OUT, UNKNOWN
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.ledger import Delivery
 from tidings.messages.statuses import Reason, Status
-from tidings.messages.trust import HELPFUL_REPLY, OPTED_OUT, UNKNOWN
 
 OpenApp = Callable[..., Awaitable[App]]
 PHONE = "+18105550123"

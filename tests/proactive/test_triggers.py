@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from proactive.desk import DAY, NOW
-from tidings.features.base import Moment
-from tidings.features.proactive.finding import find_triggers
+from tidings.feature import Moment
+from tidings.features.proactive.discovery import find_triggers
 from tidings.features.proactive.states import ContactState, GoalState, Impulse, ItemState
-from tidings.messages.templates import render
+from tidings.messages.text.templates import render
 
 TRIGGERS = {trigger.message_type: trigger for trigger in find_triggers()}
 

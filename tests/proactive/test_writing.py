@@ -12,7 +12,7 @@ from sqlalchemy import select
 from ai.server import ModelServer, Reply
 from proactive.desk import Desk
 from tidings.ai.openai import OpenAIModel, OpenAIWriter
-from tidings.features.proactive.finding import find_triggers
+from tidings.features.proactive.discovery import find_triggers
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.messages.usage import AiUsage
 

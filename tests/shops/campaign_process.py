@@ -8,8 +8,8 @@ import sys
 
 from shops.market import Market, real_time
 from tidings import log
-from tidings.channels.http import HttpClient
-from tidings.channels.n8n import N8n
+from tidings.providers.http import HttpClient
+from tidings.providers.n8n import N8n
 
 
 async def main(database_url: str, redis_url: str, prefix: str, sink_url: str) -> None:

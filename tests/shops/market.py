@@ -11,32 +11,32 @@ from typing import Any, Self
 
 from sqlalchemy import insert, select
 
-from tidings.channels.base import Channel, Outgoing, Receipt
-from tidings.channels.http import HttpClient
 from tidings.clock import Clock, ManualClock, SystemClock
 from tidings.db.database import open_database
 from tidings.engine.host import WorkerHost
 from tidings.engine.jobs import Handler, Run
 from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
-from tidings.features.shops.campaign_jobs import EVERY_SECOND
-from tidings.features.shops.campaign_states import count_recipients
-from tidings.features.shops.campaign_worker import calling_for_more, campaign_handlers
-from tidings.features.shops.campaigns import Campaigns
+from tidings.features.shops.campaigns.jobs import EVERY_SECOND
+from tidings.features.shops.campaigns.release import Lanes
+from tidings.features.shops.campaigns.service import Campaigns
+from tidings.features.shops.campaigns.status import count_recipients
+from tidings.features.shops.campaigns.worker import calling_for_more, campaign_handlers
 from tidings.features.shops.housekeeping import Housekeeping
 from tidings.features.shops.jobs import QUEUES, SEND, SendData
-from tidings.features.shops.lanes import Lanes
+from tidings.features.shops.kind import alarm, alarm_id, scope_of, shop_outbox
+from tidings.features.shops.mitto_accounts import MittoAccess, ShopChannels
 from tidings.features.shops.models import Shop, ShopCampaign, ShopCustomer, ShopMessage
-from tidings.features.shops.outbox import alarm, alarm_id, scope_of, shop_outbox
-from tidings.features.shops.reports import Reports
+from tidings.features.shops.reports.service import Reports
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.money import shop_templates
-from tidings.features.shops.sending import MittoAccess, ShopChannels
-from tidings.messages.consents import Consent
-from tidings.messages.contacts import Contractor
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.policy import Rules
-from tidings.messages.sweep import Sweep
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.delivery.recovery import Sweep
+from tidings.messages.gate.consents import Consent
+from tidings.messages.gate.policy import Rules
+from tidings.providers.base import Channel, Outgoing, Receipt
+from tidings.providers.http import HttpClient
 from tidings.vault import Vault
 from tidings.work import Work
 

@@ -18,33 +18,33 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from shops.market import Provider
 from shops.rules.payloads import SHOP, payload, topic_of_file
-from tidings.channels.http import HttpClient
 from tidings.clock import Clock, ManualClock
 from tidings.db.database import open_database
 from tidings.engine.host import WorkerHost
 from tidings.engine.jobs import Handler, Run
 from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
-from tidings.features.shops.campaign_worker import calling_for_more
+from tidings.features.shops.campaigns.worker import calling_for_more
 from tidings.features.shops.feature import shops_feature
 from tidings.features.shops.jobs import DELIVERY, QUEUES
+from tidings.features.shops.kind import alarm_id, shop_outbox
+from tidings.features.shops.mitto_accounts import MittoAccess, ShopChannels
 from tidings.features.shops.models import ShopCustomer, ShopMessage, ShopWebhookEvent
-from tidings.features.shops.outbox import alarm_id, shop_outbox
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.money import shop_templates
-from tidings.features.shops.sending import MittoAccess, ShopChannels
 from tidings.features.shops.service import Shops
 from tidings.messages.dead_letters import DeadLetters
-from tidings.messages.delivery import Road, Ways
-from tidings.messages.inbound import Inbound
+from tidings.messages.delivery.pipeline import Road, Ways
+from tidings.messages.gate.policy import Rules
+from tidings.messages.inbound.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
+from tidings.messages.inbound.replies import Inbound
 from tidings.messages.ledger import Delivery, history
-from tidings.messages.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
-from tidings.messages.policy import Rules
+from tidings.messages.routes.dead_letters import dead_letters_router
+from tidings.messages.routes.mitto import mitto_router
 from tidings.messages.statuses import OPEN
+from tidings.providers.http import HttpClient
 from tidings.vault import Vault
 from tidings.web.application import create_application
-from tidings.web.dead_letters import dead_letters_router
-from tidings.web.mitto import mitto_router
 from tidings.web.signatures import shopify_hmac
 from tidings.work import Work
 

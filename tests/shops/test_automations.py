@@ -12,7 +12,7 @@ from sqlalchemy import select
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import NOW, Storefront
 from tidings.errors import InvalidInput, NotFound
-from tidings.features.shops.goals import GOALS
+from tidings.features.shops.automations.goals import GOALS
 from tidings.features.shops.models import ShopMessage
 from tidings.features.shops.rules.presets import PRESETS
 from tidings.messages.statuses import Reason, Status

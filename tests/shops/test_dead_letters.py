@@ -14,7 +14,6 @@ from pydantic import BaseModel
 
 from shops.rules.payloads import SHOP
 from shops.storefront import Storefront
-from tidings.channels.base import Outgoing
 from tidings.clock import ManualClock
 from tidings.engine.host import OnDeadLetter, WorkerHost
 from tidings.engine.jobs import DeadJob, GiveUpJob, Handler, JobType, Run
@@ -25,6 +24,7 @@ from tidings.errors import SendError
 from tidings.features.shops.models import ShopWebhookEvent
 from tidings.messages.dead_letters import DeadLetter
 from tidings.messages.statuses import Status
+from tidings.providers.base import Outgoing
 
 NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
 POLICY = QueuePolicy("orders", attempts=2, backoff=0.01)

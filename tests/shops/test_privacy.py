@@ -14,10 +14,10 @@ from tidings.db.base import Base
 from tidings.engine.jobs import DeadJob
 from tidings.features.followups.models import ActionItem
 from tidings.features.shops.models import Shop, ShopCustomer, ShopDataExport, ShopMessage, ShopOrder, ShopWebhookEvent
-from tidings.messages.contacts import Contractor
-from tidings.messages.inbound import IncomingReply
-from tidings.messages.opt_outs import OptOut
-from tidings.messages.replies import StoredReply
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.opt_outs import OptOut
+from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.statuses import Reason, Status
 
 MARA = "+18105550123"

@@ -14,7 +14,7 @@ from shops.rules.payloads import SHOP
 from shops.storefront import Storefront, serving
 from tidings.features.shops.models import Shop
 from tidings.features.shops.secrets import secret_context
-from tidings.messages.opt_outs import OptOut
+from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.statuses import Status
 
 MARA = "+18105550123"

@@ -9,8 +9,8 @@ from typing import Any
 from shops.rules.payloads import NAMES, SHOP, payload
 from shops.storefront import NOW, SECRET, Storefront
 from tidings.features.shops.models import ShopCustomer, ShopOrder, ShopWebhookEvent
-from tidings.messages.consents import Consent
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.consents import Consent
 from tidings.web.signatures import shopify_hmac
 
 MARA = "+18105550123"

@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.messages import inbound
-from tidings.messages.opt_outs import OptOut
-from tidings.messages.replies import StoredReply
+from tidings.messages.gate.opt_outs import OptOut
+from tidings.messages.inbound import replies as inbound
+from tidings.messages.inbound.stored import StoredReply
 
 OpenApp = Callable[..., Awaitable[App]]
 

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tidings.cli import bench, dead_letters, demo, imports, plan, serve, show, variables
+from tidings.cli import dead_letters, demo, imports, plan, serve, show, variables
 from tidings.cli.approvals import approvals
 from tidings.cli.followups import followups
 from tidings.cli.segments import segments
@@ -37,7 +37,6 @@ app.command()(why)
 app.command()(segments)
 app.command()(variables.settings)
 app.add_typer(dead_letters.app)
-app.add_typer(bench.app)
 
 LISTED_ROWS = 20
 

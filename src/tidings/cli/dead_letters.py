@@ -13,8 +13,8 @@ from tidings.cli.running import prepare, run
 from tidings.errors import InvalidInput
 from tidings.log import mask_phones
 from tidings.messages.dead_letters import DeadLetter, DeadLetterStatus
+from tidings.messages.routes.dead_letters import DeadLetterOut
 from tidings.settings import Settings
-from tidings.web.dead_letters import DeadLetterOut
 
 app = typer.Typer(name="dead-letters", help="Jobs that failed for good.", invoke_without_command=True)
 

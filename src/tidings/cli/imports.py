@@ -16,12 +16,12 @@ from tidings.app import App
 from tidings.cli.output import counted, local_time, open_console
 from tidings.cli.running import prepare, run
 from tidings.features.events.agenda.file import AgendaFile, read_agenda
-from tidings.features.events.changes import ScheduleResult
-from tidings.features.events.importing import ImportResult, import_people
-from tidings.features.events.importing import Progress as Report
 from tidings.features.events.models import Event, SessionKind
+from tidings.features.events.people_import import ImportResult, import_people
+from tidings.features.events.people_import import Progress as Report
+from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schemas import AgendaIn, EventIn
-from tidings.messages.people_file import Person, read_people
+from tidings.messages.contacts.people_file import Person, read_people
 from tidings.settings import Settings
 
 app = typer.Typer(name="import", help="Reads agendas and people from files.", no_args_is_help=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tidings.cli.output import open_console
-from tidings.messages.segments import explain, measure, plain
+from tidings.messages.text.segments import explain, measure, plain
 
 
 def segments(text: Annotated[str, typer.Argument(help="The text as it would be sent.")]) -> None:

@@ -18,7 +18,7 @@ from tidings.db.base import Base, BigId
 from tidings.engine.jobs import DeadJob, Job
 from tidings.errors import Conflict, NotFound, QueueUnavailable
 from tidings.log import get_logger
-from tidings.messages.outbox import Outbox
+from tidings.messages.kind import Outbox
 from tidings.messages.statuses import Status
 from tidings.work import Work
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
 
 
 class Outcome(StrEnum):

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func, or_, select
 
 from tidings.errors import NotFound
-from tidings.messages.inbound import parse_name
+from tidings.messages.gate.terms import ConsentNeed
+from tidings.messages.inbound.replies import parse_name
+from tidings.messages.inbound.stored import StoredReply, replies_to
+from tidings.messages.kind import Outbox
 from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome, history, lines_after
-from tidings.messages.outbox import Outbox
-from tidings.messages.replies import StoredReply, replies_to
 from tidings.messages.statuses import OPEN, Reason, Status
-from tidings.messages.terms import ConsentNeed
 from tidings.work import Work
 
 

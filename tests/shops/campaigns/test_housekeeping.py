@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import select
 
 from shops.market import NOON, Market, OpenMarket
-from tidings.channels.base import Outgoing
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.errors import InvalidInput, SendError
 from tidings.features.shops.jobs import DELIVERY, TaskData
+from tidings.features.shops.kind import alarm_id
 from tidings.features.shops.models import Shop, ShopCampaign, ShopMessage, ShopWebhookEvent
-from tidings.features.shops.outbox import alarm_id
-from tidings.features.shops.rollup import bounds
+from tidings.features.shops.reports.rollup import bounds
 from tidings.messages.ledger import Delivery
+from tidings.providers.base import Outgoing
 
 DOMAIN = "blossom.myshopify.com"
 RUN = Run("test", 1, False, "test")

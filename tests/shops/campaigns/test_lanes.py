@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from shops.market import Market, OpenMarket, Provider, real_time
 from tidings.clock import to_milliseconds
 from tidings.errors import SendError
-from tidings.features.shops.campaign_states import due_at, opens_at
-from tidings.features.shops.lanes import AHEAD, CHUNK, GROUP, LANE, PACE
+from tidings.features.shops.campaigns.release import AHEAD, CHUNK, GROUP, LANE, PACE
+from tidings.features.shops.campaigns.status import due_at, opens_at
+from tidings.features.shops.kind import alarm
 from tidings.features.shops.models import Shop, ShopMessage
-from tidings.features.shops.outbox import alarm
-from tidings.messages.policy import Rules, parse_caps
-from tidings.messages.quiet_hours import QuietHours
+from tidings.messages.gate.policy import Rules, parse_caps
+from tidings.messages.gate.quiet_hours import QuietHours
 
 DOMAIN = "blossom.myshopify.com"
 QUIET = Rules(QuietHours(time(21), time(8)))

@@ -9,11 +9,11 @@ from typing import Any
 import bullmq
 import pytest
 
+from benchmarks.campaigns.lanes import SlowProvider, measure_lanes, percentile
 from shops.rules.payloads import SHOP
 from shops.storefront import Storefront
+from tidings.cli.demo.shop_customers import NewCustomer, add_customers
 from tidings.clock import SystemClock
-from tidings.features.shops.bench.customers import NewCustomer, add_customers
-from tidings.features.shops.bench.lanes import SlowProvider, measure_lanes, percentile
 from tidings.features.shops.models import ShopMessage
 
 VIPS = {"field": "customer.tags", "op": "contains", "value": "vip"}

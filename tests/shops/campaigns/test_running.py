@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from shops.market import Market, OpenMarket, Provider, assert_adds_up, real_time
-from tidings.channels.base import Outgoing
 from tidings.errors import Conflict, InvalidInput, NotFound, SendError
-from tidings.features.shops.campaign_jobs import FeedData
-from tidings.features.shops.lanes import LANE
-from tidings.features.shops.rounds import go_round
+from tidings.features.shops.campaigns.jobs import FeedData
+from tidings.features.shops.campaigns.release import LANE
+from tidings.features.shops.campaigns.upkeep import go_round
+from tidings.providers.base import Outgoing
 
 DOMAIN = "blossom.myshopify.com"
 MISTAKES: list[tuple[dict[str, Any], str, str]] = [

@@ -9,7 +9,7 @@ import pytest
 
 from shops.market import Market
 from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.shops.audience import PAGE
+from tidings.features.shops.campaigns.audience import PAGE
 from tidings.features.shops.models import Shop, ShopCustomer, ShopOrder
 
 DOMAIN = "blossom.myshopify.com"

@@ -10,12 +10,12 @@ from sqlalchemy import func, select
 from shops.market import Market, OpenMarket
 from tidings.errors import InvalidInput, NotFound
 from tidings.features.shops.models import ShopMessage
-from tidings.messages.consents import Consent
+from tidings.messages.gate.consents import Consent
+from tidings.messages.gate.opt_outs import OptOut
+from tidings.messages.gate.policy import Rules, parse_caps
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.standing import Admission
 from tidings.messages.ledger import Delivery
-from tidings.messages.opt_outs import OptOut
-from tidings.messages.policy import Rules, parse_caps
-from tidings.messages.quiet_hours import QuietHours
-from tidings.messages.standing import Admission
 
 DOMAIN = "blossom.myshopify.com"
 RULES = Rules(QuietHours(time(21), time(8)), parse_caps("1/1d"))

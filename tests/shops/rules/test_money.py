@@ -13,7 +13,7 @@ from shops.rules.payloads import context_of
 from tidings.errors import TemplateError
 from tidings.features.shops.rules.money import MONEY_FILTERS, shop_templates
 from tidings.features.shops.rules.variables import Shop, variables
-from tidings.messages.segments import measure
+from tidings.messages.text.segments import measure
 
 TEMPLATES = shop_templates()
 

@@ -10,8 +10,8 @@ from tidings.features.shops.rules.money import shop_templates
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.presets import PRESETS, Preset
 from tidings.features.shops.rules.variables import FIELDS, Shop, names_for, variables
-from tidings.messages.segments import measure
-from tidings.messages.terms import Purpose
+from tidings.messages.gate.terms import Purpose
+from tidings.messages.text.segments import measure
 
 TEMPLATES = shop_templates()
 SHOP = Shop("Blossom Soaps", "en", "USD")

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from tidings import log
 from tidings.app import App
-from tidings.channels.simulator import Simulator
 from tidings.cli.demo.chat_script import Script
 from tidings.cli.demo.chat_servers import Receiver, serving
 from tidings.cli.demo.rehearsal import OFFLINE
@@ -21,6 +20,7 @@ from tidings.cli.demo.shop import Shop, open_shop, sample_questions
 from tidings.cli.running import run, settle, stop_signal
 from tidings.features.chat.models import ChatChannel, Role
 from tidings.messages.ledger import DeliveryStatus
+from tidings.providers.simulator import Simulator
 from tidings.settings import load
 
 VISITOR = "terminal-visitor-1"

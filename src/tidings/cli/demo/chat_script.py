@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings.app import App
-from tidings.channels.simulator import SimulatedMessage
 from tidings.cli.demo.chat_servers import Receiver
 from tidings.cli.demo.shop import Question, Shop, sample_questions
-from tidings.features.chat.models import ChatChannel, Message, Role, WebhookEvent
+from tidings.customer_webhooks.models import WebhookEvent
+from tidings.features.chat.models import ChatChannel, Message, Role
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
+from tidings.providers.simulator import SimulatedMessage
 
 PEOPLE, QUESTIONS = 12, 3
 """How many people write, and how many questions each of them asks."""

@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from tidings.channels.webhook_signatures import sign
+from tidings.providers.webhooks.signatures import sign
 
 HOST = "127.0.0.1"
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from tidings.app import App
-from tidings.channels.simulator import Simulator
 from tidings.cli.demo.people import Person, demo_people
 from tidings.cli.demo.rehearsal import sleep_until
 from tidings.cli.demo.view import LedgerView, account, lateness, print_lateness
@@ -21,6 +20,7 @@ from tidings.features.events.agenda.file import read_agenda
 from tidings.features.events.models import AgendaSession, Event, SessionKind
 from tidings.features.events.schemas import AgendaIn, EventIn, RegistrationIn, SessionIn, SessionOut
 from tidings.messages.statuses import OPEN, Status
+from tidings.providers.simulator import Simulator
 
 EVENING = timedelta(hours=1)
 """How long before the first reminder the demo begins, in its own time: people register."""

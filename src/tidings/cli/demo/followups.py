@@ -13,15 +13,15 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from tidings.app import App
-from tidings.channels.simulator import SimulatedMessage, Simulator
 from tidings.cli.demo.people import demo_people
 from tidings.cli.demo.rehearsal import sleep_until
 from tidings.cli.demo.view import LedgerView, account, lateness, print_lateness
 from tidings.clock import AcceleratedClock, Stage
 from tidings.features.followups.models import FollowUp
-from tidings.messages.inbound import IncomingReply
-from tidings.messages.quiet_hours import QuietHours
+from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.providers.simulator import SimulatedMessage, Simulator
 
 ZONES = ("America/New_York", "America/Chicago", "America/Los_Angeles", "Europe/London")
 PER_SECOND = 6

@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from tidings.app import App
-from tidings.channels.simulator import SimulatedMessage, Simulator
 from tidings.cli.demo.people import demo_people
 from tidings.cli.demo.rehearsal import sleep_until
 from tidings.cli.demo.view import LedgerView, account
 from tidings.clock import AcceleratedClock, ManualClock, Stage
-from tidings.messages.inbound import IncomingReply
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.statuses import Reason
+from tidings.providers.simulator import SimulatedMessage, Simulator
 
 YEAR = timedelta(days=365)
 GOALS = ("Hire two roofers", "Open a second office", "Win ten solar contracts", "Get certified")

@@ -14,10 +14,10 @@ from rich.console import Console
 
 from tidings import log
 from tidings.app import App
-from tidings.channels.simulator import Simulator
 from tidings.cli.demo.view import LedgerView
 from tidings.cli.running import run, settle, stop_signal
 from tidings.clock import AcceleratedClock
+from tidings.providers.simulator import Simulator
 from tidings.settings import load
 
 SETTLE_SECONDS = 30.0

@@ -14,15 +14,15 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from tidings.app import App
-from tidings.channels.simulator import SimulatedMessage, Simulator
 from tidings.cli.demo.people import demo_people
 from tidings.cli.demo.rehearsal import sleep_until
+from tidings.cli.demo.shop_customers import NewCustomer, add_customers
 from tidings.cli.demo.view import LedgerView, account
 from tidings.clock import AcceleratedClock, Stage
-from tidings.features.shops.bench.customers import NewCustomer, add_customers
 from tidings.features.shops.models import ShopAutomation
-from tidings.messages.inbound import IncomingReply
+from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.statuses import Reason, Status
+from tidings.providers.simulator import SimulatedMessage, Simulator
 
 BLOSSOM, CINDER = "blossom.example.com", "cinder.example.com"
 ZONES = ("America/New_York", "America/Chicago", "America/New_York", "America/Los_Angeles", "Europe/London")

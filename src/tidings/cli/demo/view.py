@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from tidings.app import App
-from tidings.channels.simulator import SimulatedMessage
 from tidings.cli.output import how_long
 from tidings.messages.ledger import Outcome
 from tidings.messages.statuses import Reason
+from tidings.providers.simulator import SimulatedMessage
 
 ROWS = 16
 REFRESH_SECONDS = 0.1

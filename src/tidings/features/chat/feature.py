@@ -8,35 +8,36 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 
 from tidings.ai.openai import OpenAIModel
-from tidings.channels.base import Channel
-from tidings.channels.webhook import Webhooks
-from tidings.channels.whatsapp_cloud import WhatsAppCloud
-from tidings.channels.whatsapp_qr import WhatsAppQr
+from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WEBHOOK_DELIVERY
+from tidings.customer_webhooks.kind import WEBHOOK_CHANNEL, webhook_outbox
+from tidings.customer_webhooks.provider import WebhookChannel
+from tidings.customer_webhooks.routes import customer_webhooks_router
+from tidings.customer_webhooks.worker import WebhookWorker
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.jobs import Handler, Schedule
 from tidings.engine.policy import QueuePolicy
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.chat import jobs
-from tidings.features.chat.answering import Answering
-from tidings.features.chat.channels import ChatChannels
-from tidings.features.chat.incoming import ReceiveReply
-from tidings.features.chat.jobs import DELIVER_WEBHOOK, OUTGOING_MESSAGES, UPKEEP, WEBHOOK_DELIVERY, UpkeepJob
+from tidings.features.chat.answering.answers import Answering
+from tidings.features.chat.answering.retrieval import Retrieval
+from tidings.features.chat.conversations.incoming import ReceiveReply
+from tidings.features.chat.conversations.upkeep import EVERY, Upkeep
+from tidings.features.chat.jobs import OUTGOING_MESSAGES, UPKEEP, UpkeepJob
+from tidings.features.chat.kind import chat_outbox
 from tidings.features.chat.models import ChatChannel
-from tidings.features.chat.outbox import chat_outbox
-from tidings.features.chat.retrieval import Retrieval
 from tidings.features.chat.routes import chat_router
 from tidings.features.chat.service import Chat
-from tidings.features.chat.upkeep import EVERY, Upkeep
-from tidings.features.chat.webhook_channel import WebhookChannel
-from tidings.features.chat.webhook_outbox import WEBHOOK_CHANNEL, webhook_outbox
-from tidings.features.chat.webhook_routes import customer_webhooks_router
-from tidings.features.chat.webhook_worker import WebhookWorker
-from tidings.features.chat.widget_channel import WidgetChannel
-from tidings.features.chat.widget_routes import widget_router
+from tidings.features.chat.whatsapp.channels import ChatChannels
+from tidings.features.chat.widget.provider import WidgetChannel
+from tidings.features.chat.widget.routes import widget_router
 from tidings.features.chat.worker import ChatWorker
-from tidings.messages.delivery import Road
-from tidings.messages.notices import NoticeTexts
-from tidings.messages.outbox import Outbox
+from tidings.messages.delivery.pipeline import Road
+from tidings.messages.inbound.notices import NoticeTexts
+from tidings.messages.kind import Outbox
+from tidings.providers.base import Channel
+from tidings.providers.webhooks.send import Webhooks
+from tidings.providers.whatsapp_cloud.send import WhatsAppCloud
+from tidings.providers.whatsapp_qr import WhatsAppQr
 from tidings.vault import Vault
 from tidings.work import Work
 

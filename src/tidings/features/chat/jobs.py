@@ -1,4 +1,4 @@
-"""The six queues of the chats and the jobs in them, under the specification's names.
+"""The queues of the chats and the jobs in them, under the specification's names.
 
 A job carries ids: the row is the truth. A Node producer may add an incoming message in full; then the worker
 makes its row.
@@ -13,10 +13,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from tidings.channels.reports import DeliveryReport, ReportedStatus
+from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WEBHOOK_DELIVERY
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.chat.models import ChatChannel
+from tidings.providers.reports import DeliveryReport, ReportedStatus
 
 KEEP_COMPLETED, KEEP_FAILED = 3600, 24 * 3600
 """Seconds that finished jobs stay readable in Redis: an hour when all went well, a day when not."""
@@ -38,7 +39,6 @@ AI_PROCESSING = _queue("ai-processing", 10)
 OUTGOING_MESSAGES = _queue("outgoing-messages", 20)
 WHATSAPP_CLOUD_SEND = _queue("whatsapp-cloud-send", 20)
 WHATSAPP_QR_SEND = _queue("whatsapp-qr-send", 5)
-WEBHOOK_DELIVERY = _queue("webhook-delivery", 20)
 
 QUEUES = (
     INCOMING_MESSAGES,
@@ -53,8 +53,8 @@ PREMIUM_PRICE, PRO_PRICE = Decimal(100), Decimal(50)
 PREMIUM_PRIORITY, PRO_PRIORITY, BASIC_PRIORITY = 1, 3, 5
 """BullMQ priorities of answers: 1 goes first."""
 
-MESSAGE_KIND, WEBHOOK_KIND = "chat-message", "webhook-event"
-"""The kinds of the outboxes: with an id the names of messages, as in `chat-message-123`."""
+MESSAGE_KIND = "chat-message"
+"""With an id the name of a message, as in `chat-message-123`."""
 
 
 def priority_for(monthly_price: Decimal | None) -> int:
@@ -157,12 +157,6 @@ class WhatsAppQRSendJob(JobData):
     id: int
 
 
-class WebhookDeliveryJob(JobData):
-    """An event to deliver: a row of `webhook_events`."""
-
-    id: int
-
-
 def _incoming_id(data: IncomingMessageJob) -> str:
     if data.id is None:
         raise TypeError("a message without a row has no job id")
@@ -184,10 +178,6 @@ EMBED_ITEM = JobType(AI_PROCESSING, "embed-knowledge", EmbeddingJob, lambda data
 OUTGOING_MESSAGE = JobType(OUTGOING_MESSAGES, "outgoing-message", OutgoingMessageJob, message_name)
 CLOUD_SEND = JobType(WHATSAPP_CLOUD_SEND, "whatsapp-cloud-send", WhatsAppCloudSendJob, message_name)
 QR_SEND = JobType(WHATSAPP_QR_SEND, "whatsapp-qr-send", WhatsAppQRSendJob, message_name)
-DELIVER_WEBHOOK = JobType(
-    WEBHOOK_DELIVERY, "webhook-delivery", WebhookDeliveryJob, lambda data: f"{WEBHOOK_KIND}-{data.id}"
-)
-
 JOB_TYPES: tuple[JobType[Any], ...] = (
     INCOMING_MESSAGE,
     DELIVERY_REPORT,

@@ -1,4 +1,4 @@
-"""Tables of the chats: customers and their chatbots, conversations with messages, knowledge, and webhooks.
+"""Tables of the chats: chatbots, conversations with messages, and knowledge.
 
 Secrets are sealed by the vault under the context `table.column:key`; see each table for its key.
 """
@@ -14,8 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
+from tidings.messages.kind import OutboxColumns
 from tidings.messages.ledger import DeliveryStatus
-from tidings.messages.outbox import OutboxColumns
 
 RECEIVED, PROCESSED = "received", "processed"
 """Statuses of a user's message, which never goes out: stored, and taken in by the queue incoming-messages."""
@@ -45,31 +45,6 @@ class Role(StrEnum):
     USER = "user"
     ASSISTANT = "assistant"
     HUMAN = "human"
-
-
-class Plan(Base):
-    """What customers pay: `monthly_price` is a decimal in US dollars, as text. It decides who is answered first."""
-
-    __tablename__ = "plans"
-    __table_args__ = (UniqueConstraint("name"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
-    monthly_price: Mapped[str] = mapped_column(String(32))
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class Customer(Base):
-    """A business that has chatbots."""
-
-    __tablename__ = "customers"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
-    plan_id: Mapped[int | None] = mapped_column(ForeignKey("plans.id"), default=None)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
 
 
 class KnowledgeBase(Base):
@@ -263,48 +238,3 @@ class WhatsAppQrSession(Base):
     webhook_secret: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-
-
-class WebhookEndpoint(Base):
-    """An address of a customer's that hears of events.
-
-    `events` are names or patterns such as `message.*`. `secrets` is a sealed JSON list of signing secrets, the newest
-    first; the key of its context is the id. `status` is active, warned or disabled; `failing_since` is when the
-    first of the `consecutive_failures` happened.
-    """
-
-    __tablename__ = "webhook_endpoints"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
-    url: Mapped[str] = mapped_column(Text)
-    description: Mapped[str | None] = mapped_column(String(200), default=None)
-    events: Mapped[list[str]] = mapped_column(Json, default=list)
-    secrets: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16), default="active")
-    consecutive_failures: Mapped[int] = mapped_column(default=0)
-    failing_since: Mapped[datetime | None] = mapped_column(default=None)
-    last_success_at: Mapped[datetime | None] = mapped_column(default=None)
-    warned_at: Mapped[datetime | None] = mapped_column(default=None)
-    disabled_at: Mapped[datetime | None] = mapped_column(default=None)
-    disabled_reason: Mapped[str | None] = mapped_column(String(300), default=None)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class WebhookEvent(OutboxColumns, Base):
-    """One event for one endpoint; it takes the road out. `webhook_id` is its X-Webhook-ID, the same for every try."""
-
-    __tablename__ = "webhook_events"
-    __table_args__ = (
-        UniqueConstraint("webhook_id"),
-        Index(None, "endpoint_id", "created_at"),
-        Index(None, "status", "scheduled_time"),
-    )
-
-    endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
-    webhook_id: Mapped[str] = mapped_column(String(64))
-    event: Mapped[str] = mapped_column(String(64))
-    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    tries: Mapped[int] = mapped_column(default=0)
-    delivered_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from tidings.features.chat.account_routes import account_routes
+from tidings.features.chat.accounts.routes import account_routes
 from tidings.features.chat.models import ChatChannel
 from tidings.features.chat.schemas import (
     ConversationOut,
@@ -24,8 +24,8 @@ from tidings.features.chat.schemas import (
     TakeOverIn,
 )
 from tidings.features.chat.service import Chat
-from tidings.features.chat.whatsapp_routes import whatsapp_router
-from tidings.features.fields import After, Id, Limit
+from tidings.features.chat.whatsapp.routes import whatsapp_router
+from tidings.fields import After, Id, Limit
 
 Question = Annotated[str, Query(min_length=1, max_length=2000, alias="q", description="What somebody might ask.")]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tidings.features.chat.models import ChatChannel, Role, UsageKind
-from tidings.features.fields import Id, Input, JsonObject, Name, Output, ShortLine, Storable, Title
+from tidings.fields import Id, Input, JsonObject, Name, Output, ShortLine, Storable, Title
 from tidings.messages.statuses import Reason
 
 

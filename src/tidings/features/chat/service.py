@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidings.customer_webhooks.service import CustomerWebhooks
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.queues import QueueStats
-from tidings.features.chat.accounts import Accounts
-from tidings.features.chat.conversations import Conversations
-from tidings.features.chat.customer_webhooks import CustomerWebhooks
-from tidings.features.chat.incoming import Incoming, ReceiveReply
+from tidings.features.chat.accounts.service import Accounts
+from tidings.features.chat.answering.knowledge import Knowledge
+from tidings.features.chat.answering.retrieval import Retrieval
+from tidings.features.chat.conversations.incoming import Incoming, ReceiveReply
+from tidings.features.chat.conversations.service import Conversations
 from tidings.features.chat.jobs import QUEUES
-from tidings.features.chat.knowledge import Knowledge
-from tidings.features.chat.retrieval import Retrieval
-from tidings.features.chat.whatsapp import WhatsApp
-from tidings.features.chat.widget import Widgets
-from tidings.messages.notices import NoticeTexts
+from tidings.features.chat.whatsapp.callbacks import WhatsApp
+from tidings.features.chat.widget.service import Widgets
+from tidings.messages.inbound.notices import NoticeTexts
 from tidings.vault import Vault
 from tidings.work import Work
 

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import update
 
 from tidings.engine.jobs import Handler, Run
-from tidings.features.chat.answering import Answering
+from tidings.features.chat.answering.answers import Answering
+from tidings.features.chat.conversations.order import alarm
+from tidings.features.chat.conversations.upkeep import Upkeep
 from tidings.features.chat.jobs import (
     AI_ANSWER,
     CLOUD_SEND,
@@ -25,10 +27,8 @@ from tidings.features.chat.jobs import (
     WhatsAppQRSendJob,
 )
 from tidings.features.chat.models import ChatChannel, Conversation, Message
-from tidings.features.chat.ordering import alarm
 from tidings.features.chat.service import Chat
-from tidings.features.chat.upkeep import Upkeep
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 from tidings.messages.statuses import OPEN
 from tidings.work import Work
 

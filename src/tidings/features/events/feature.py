@@ -6,7 +6,7 @@ from functools import partial
 
 from tidings.engine.jobs import Handler, Schedule
 from tidings.engine.policy import QueuePolicy
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.events.jobs import (
     EVENT_MESSAGES,
     EVENT_ORCHESTRATION,
@@ -17,7 +17,7 @@ from tidings.features.events.jobs import (
 from tidings.features.events.routes import events_router
 from tidings.features.events.service import Events
 from tidings.features.events.worker import EventsWorker
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 from tidings.work import Work
 
 QUEUES: tuple[QueuePolicy, ...] = (EVENT_MESSAGES, EVENT_ORCHESTRATION)

@@ -10,7 +10,7 @@ from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.outbox import OutboxColumns
+from tidings.messages.kind import OutboxColumns
 
 
 class EventStatus(StrEnum):

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from tidings.errors import Conflict, NotFound
-from tidings.features.base import parse
-from tidings.features.events.changes import ScheduleResult, clear
+from tidings.feature import parse
 from tidings.features.events.models import AgendaSession, Event, EventStatus, Registration
+from tidings.features.events.plan_changes import ScheduleResult, clear
 from tidings.features.events.program import (
     add_registration,
     agenda_rows,
@@ -24,11 +24,11 @@ from tidings.features.events.program import (
     write_agenda,
 )
 from tidings.features.events.rules.plan import Planned
-from tidings.features.events.scheduling import make_schedule, wanted_messages
+from tidings.features.events.schedule import make_schedule, wanted_messages
 from tidings.features.events.schemas import AgendaIn, ContractorIn, EventIn, RegistrationIn
-from tidings.features.fields import MAX_ID
-from tidings.messages.contacts import Contractor, find_contractor, save_contractor
-from tidings.messages.phones import parse_phone
+from tidings.fields import MAX_ID
+from tidings.messages.contacts.contractors import Contractor, find_contractor, save_contractor
+from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.statuses import Reason
 from tidings.work import Unit, Work
 

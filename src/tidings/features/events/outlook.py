@@ -10,16 +10,16 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.policy import RateLimit
-from tidings.features.events import listing
+from tidings.features.events import views as listing
 from tidings.features.events.models import Event, EventMessage, Registration
 from tidings.features.events.program import find_event, find_sessions
 from tidings.features.events.rules.forecast import Forecast, forecast
 from tidings.features.events.rules.limiter import Arrival
 from tidings.features.events.rules.plan import EventFacts, Planned, SessionFacts
 from tidings.features.events.rules.timing import useful_until
-from tidings.features.events.scheduling import event_facts, session_facts, wanted_messages
+from tidings.features.events.schedule import event_facts, session_facts, wanted_messages
 from tidings.features.events.types import FACTS, MessageType
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.work import Work
 

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.events.models import AgendaSession, Event, EventStatus, Registration
 from tidings.features.events.schemas import EventIn, SessionIn
-from tidings.features.fields import in_zone
-from tidings.messages.contacts import Contractor
+from tidings.fields import in_zone
+from tidings.messages.contacts.contractors import Contractor
 
 LONGEST_SESSION = timedelta(hours=36)
 

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.events.changes import change_row
+from tidings.features.events.kind import alarm
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.outbox import alarm
+from tidings.features.events.plan_changes import change_row
 from tidings.features.events.schemas import EventMessageIn
 from tidings.features.events.types import FACTS
-from tidings.features.fields import in_zone
-from tidings.messages.contacts import Contractor
-from tidings.messages.phones import parse_phone
+from tidings.fields import in_zone
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
 
-from tidings.features.events.changes import ScheduleResult
+from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schemas import (
     AgendaIn,
     ContractorIn,
@@ -23,7 +23,7 @@ from tidings.features.events.schemas import (
     SessionOut,
 )
 from tidings.features.events.service import Events
-from tidings.features.fields import After, Counted, Id, Limit
+from tidings.fields import After, Counted, Id, Limit
 from tidings.messages.statuses import Status
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from tidings.features.events.models import EventStatus, SessionKind
 from tidings.features.events.types import MessageCategory, MessageType
-from tidings.features.fields import (
+from tidings.fields import (
     Day,
     Email,
     FirstOrLastName,

@@ -12,18 +12,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.base import parse
-from tidings.features.events import listing
-from tidings.features.events.changes import cancel_rows, clear
+from tidings.feature import parse
+from tidings.features.events import views as listing
 from tidings.features.events.jobs import EVENT_MESSAGES
+from tidings.features.events.kind import alarm
 from tidings.features.events.models import EventMessage
 from tidings.features.events.organising import Organising
-from tidings.features.events.outbox import alarm
+from tidings.features.events.plan_changes import cancel_rows, clear
 from tidings.features.events.program import find_event
 from tidings.features.events.requested import put_messages, refuse, require_not_cancelled, revive
 from tidings.features.events.schemas import EventMessageIn, RescheduleIn
-from tidings.features.fields import in_zone
-from tidings.messages.contacts import find_contractor
+from tidings.fields import in_zone
+from tidings.messages.contacts.contractors import find_contractor
 from tidings.messages.statuses import Reason, Status
 
 UPCOMING_WINDOW = timedelta(hours=24)

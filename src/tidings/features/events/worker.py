@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy import exists, select, update
 
 from tidings.engine.jobs import Run
-from tidings.features.events.changes import clear
 from tidings.features.events.jobs import Orchestrate
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.scheduling import make_schedule
+from tidings.features.events.plan_changes import clear
+from tidings.features.events.schedule import make_schedule
 from tidings.features.events.schemas import SendEventMessage
 from tidings.log import get_logger
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit, Work
 

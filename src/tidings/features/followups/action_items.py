@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
-from tidings.features.base import parse
+from tidings.feature import parse
 from tidings.features.followups.models import ActionItem
 from tidings.features.followups.schemas import ActionItemIn
-from tidings.messages.contacts import find_contractor
+from tidings.messages.contacts.contractors import find_contractor
 from tidings.work import Work
 
 

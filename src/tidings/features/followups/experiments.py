@@ -10,13 +10,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import Conflict, InvalidInput, NotFound, TemplateError
-from tidings.features.base import parse
+from tidings.feature import parse
 from tidings.features.followups.figures import variant_results
 from tidings.features.followups.models import Experiment
 from tidings.features.followups.rules.rates import Arm, verdict
 from tidings.features.followups.rules.texts import VARIABLES
 from tidings.features.followups.schemas import ExperimentIn, ExperimentResult
-from tidings.messages.templates import check
+from tidings.messages.text.templates import check
 from tidings.work import Work
 
 

@@ -6,12 +6,12 @@ from functools import partial
 
 from tidings.engine.jobs import Handler
 from tidings.engine.policy import QueuePolicy
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS, SEND_FOLLOW_UP
 from tidings.features.followups.routes import followups_router
 from tidings.features.followups.service import FollowUps
 from tidings.features.followups.worker import FollowUpsWorker
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 
 QUEUES: tuple[QueuePolicy, ...] = (CONTRACTOR_FOLLOWUPS,)
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.features.followups.kind import KIND, SENT_BY_WORKER
 from tidings.features.followups.models import Experiment, FollowUp
-from tidings.features.followups.outbox import KIND, SENT_BY_WORKER
 from tidings.features.followups.replies import OPTED_OUT, POSITIVE
 from tidings.features.followups.rules.rates import wilson
 from tidings.features.followups.schemas import Effectiveness, VariantResult

@@ -9,7 +9,7 @@ from sqlalchemy import Date, DateTime, ForeignKey, Index, String, Text, UniqueCo
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.outbox import OutboxColumns
+from tidings.messages.kind import OutboxColumns
 
 PRIORITY, VIP_PRIORITY = 10, 1
 """BullMQ priorities of the jobs: 1 goes first."""

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from tidings.features.fields import After, Counted, Id, Limit
-from tidings.features.followups.reading import MAX_DAYS
+from tidings.features.followups.queries import MAX_DAYS
 from tidings.features.followups.schemas import (
     ActionItemIn,
     ActionItemOut,
@@ -24,6 +23,7 @@ from tidings.features.followups.schemas import (
     VipIn,
 )
 from tidings.features.followups.service import FollowUps
+from tidings.fields import After, Counted, Id, Limit
 from tidings.messages.statuses import Status
 
 ExperimentName = Annotated[str, Path(max_length=64)]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from tidings.features.fields import (
+from tidings.fields import (
     Day,
     Id,
     Input,

@@ -19,7 +19,7 @@ from tidings.features.followups.jobs import SEND_FOLLOW_UP
 from tidings.features.followups.models import FollowUp, priority_for
 from tidings.features.followups.rules.recurrence import next_occurrence
 from tidings.features.followups.schemas import SendFollowUp
-from tidings.messages.contacts import Contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.statuses import Reason, Status
 
 ENDINGS = frozenset({Reason.ACTION_ITEM_COMPLETED, Reason.OPTED_OUT, Reason.NO_CONSENT, Reason.CONSENT_REVOKED})

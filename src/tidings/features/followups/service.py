@@ -13,27 +13,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.ai.base import Draft
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, NotFound
-from tidings.features.base import parse
-from tidings.features.fields import in_zone
+from tidings.feature import parse
 from tidings.features.followups.action_items import ActionItems
+from tidings.features.followups.drafts import Wording
 from tidings.features.followups.experiments import Experiments
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
+from tidings.features.followups.kind import KIND, LOADED, alarm, alarm_id
 from tidings.features.followups.models import FollowUp, priority_for
-from tidings.features.followups.outbox import KIND, LOADED, alarm, alarm_id
-from tidings.features.followups.reading import Reading, find_follow_up
+from tidings.features.followups.queries import Reading, find_follow_up
 from tidings.features.followups.replies import OPTED_OUT, add_reply
-from tidings.features.followups.scheduling import add_follow_up
+from tidings.features.followups.schedule import add_follow_up
 from tidings.features.followups.schemas import FollowUpIn, ResponseIn, SentIn
 from tidings.features.followups.series import schedule_next
-from tidings.features.followups.writing import Wording
-from tidings.messages import trust
-from tidings.messages.contacts import Contractor, find_contractor
-from tidings.messages.keywords import Command, command_of
+from tidings.fields import in_zone
+from tidings.messages.contacts.contractors import Contractor, find_contractor
+from tidings.messages.gate import trust
+from tidings.messages.gate.opt_outs import add_opt_out
+from tidings.messages.gate.trust import change_trust
+from tidings.messages.inbound.keywords import Command, command_of
+from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
-from tidings.messages.opt_outs import add_opt_out
-from tidings.messages.sentiment import sentiment_of
 from tidings.messages.statuses import OPEN, Reason, Status
-from tidings.messages.trust import change_trust
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 

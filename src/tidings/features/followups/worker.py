@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidings.engine.jobs import Run
 from tidings.features.followups.schemas import SendFollowUp
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 
 
 class FollowUpsWorker:

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.clock import to_milliseconds
 from tidings.errors import NotFound
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGES
+from tidings.features.proactive.kind import KIND, alarm, alarm_id
 from tidings.features.proactive.models import ProactiveMessage
-from tidings.features.proactive.outbox import KIND, alarm, alarm_id
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit

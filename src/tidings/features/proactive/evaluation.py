@@ -14,13 +14,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.base import Moments
-from tidings.features.proactive.finding import Trigger
-from tidings.features.proactive.loading import pages
+from tidings.feature import Moments
+from tidings.features.proactive.contact_states import pages
+from tidings.features.proactive.discovery import Trigger
+from tidings.features.proactive.drafts import Candidate, Made, Maker
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.features.proactive.safeguards import STALE_AFTER, Safeguards
 from tidings.features.proactive.states import ContactState, Impulse
-from tidings.features.proactive.writing import Candidate, Made, Maker
 from tidings.log import get_logger
 from tidings.work import Work
 

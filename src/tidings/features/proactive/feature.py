@@ -6,7 +6,7 @@ from functools import partial
 
 from tidings.engine.jobs import Handler
 from tidings.engine.policy import QueuePolicy
-from tidings.features.base import Feature
+from tidings.feature import Feature
 from tidings.features.proactive.jobs import (
     DELIVER_WAITING,
     EVALUATE_TRIGGERS,
@@ -19,7 +19,7 @@ from tidings.features.proactive.jobs import (
 from tidings.features.proactive.routes import proactive_router
 from tidings.features.proactive.service import Proactive
 from tidings.features.proactive.worker import ProactiveWorker
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 
 QUEUES: tuple[QueuePolicy, ...] = (IGE_AUTOMATION, PROACTIVE_MESSAGES)
 

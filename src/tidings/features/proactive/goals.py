@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import Conflict, NotFound
-from tidings.features.base import parse
+from tidings.feature import parse
 from tidings.features.proactive.models import ChecklistItem, Goal
 from tidings.features.proactive.schemas import MAX_ITEMS, ChecklistItemIn, GoalIn, ProgressIn
-from tidings.messages.contacts import find_contractor
+from tidings.messages.contacts.contractors import find_contractor
 from tidings.work import Work
 
 

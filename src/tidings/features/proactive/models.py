@@ -10,7 +10,7 @@ from sqlalchemy import Date, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tidings.db.base import Base, BigId
-from tidings.messages.outbox import OutboxColumns
+from tidings.messages.kind import OutboxColumns
 
 WAITING = "waiting"
 """The status of a written message until a delivery cycle schedules it; the sweep lets such rows be."""

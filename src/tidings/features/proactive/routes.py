@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
-from tidings.features.fields import After, Id, Limit
 from tidings.features.proactive.evaluation import EvaluationResult
 from tidings.features.proactive.schemas import (
     ApprovalIn,
@@ -20,6 +19,7 @@ from tidings.features.proactive.schemas import (
     RejectionIn,
 )
 from tidings.features.proactive.service import Proactive
+from tidings.fields import After, Id, Limit
 from tidings.messages.statuses import Status
 
 MessageType = Annotated[str, Query(max_length=64, pattern=r"^\w+$", description="A trigger's message type.")]

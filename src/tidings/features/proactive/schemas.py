@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tidings.features.fields import Day, Input, Line, Name, Output, Text, Title
 from tidings.features.proactive.models import Approval
+from tidings.fields import Day, Input, Line, Name, Output, Text, Title
 from tidings.messages.statuses import Reason, Status
 
 MAX_ITEMS = 100

@@ -7,19 +7,19 @@ from typing import Any
 
 from tidings.ai.base import Writer
 from tidings.errors import Conflict
-from tidings.features.base import Moments, parse
-from tidings.features.proactive import listing
+from tidings.feature import Moments, parse
+from tidings.features.proactive import views as listing
 from tidings.features.proactive.changes import end, find_message, release
 from tidings.features.proactive.cycle import end_overdue, schedule_waiting
+from tidings.features.proactive.discovery import Trigger, find_triggers
+from tidings.features.proactive.drafts import Maker
 from tidings.features.proactive.evaluation import Evaluation, EvaluationResult
-from tidings.features.proactive.finding import Trigger, find_triggers
 from tidings.features.proactive.goals import Goals
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGES
 from tidings.features.proactive.models import WAITING, Approval, ProactiveMessage
 from tidings.features.proactive.safeguards import Safeguards
 from tidings.features.proactive.schemas import ApprovalIn, ProactiveStats, RejectionIn
 from tidings.features.proactive.silence import count_silence
-from tidings.features.proactive.writing import Maker
 from tidings.log import get_logger
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Work

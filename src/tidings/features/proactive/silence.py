@@ -7,8 +7,8 @@ from sqlalchemy import select
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.features.proactive.safeguards import SILENCE_COST
 from tidings.log import get_logger
-from tidings.messages.replies import last_replies
-from tidings.messages.trust import change_trust
+from tidings.messages.gate.trust import change_trust
+from tidings.messages.inbound.stored import last_replies
 from tidings.work import Work
 
 log = get_logger(__name__)

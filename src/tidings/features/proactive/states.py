@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tidings.features.base import Moment
+from tidings.feature import Moment
 
 MAX_KEY = 100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidings.engine.jobs import Run
 from tidings.features.proactive.schemas import DeliverWaiting, EvaluateTriggers, SendProactiveMessage
 from tidings.features.proactive.service import Proactive
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 
 
 class ProactiveWorker:

@@ -12,12 +12,12 @@ from datetime import datetime
 from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.features.shops.kind import CHANNEL, scope_of
 from tidings.features.shops.models import WAITING, Shop, ShopCustomer, ShopMessage
-from tidings.features.shops.outbox import CHANNEL, scope_of
-from tidings.features.shops.people import phone_of
 from tidings.features.shops.rules.customers import Customer, SmsConsent
-from tidings.messages.consents import Consent
-from tidings.messages.contacts import Contractor
+from tidings.features.shops.webhooks.people import phone_of
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.consents import Consent
 from tidings.messages.statuses import Status
 
 SOURCE = "shopify"

@@ -7,19 +7,19 @@ from datetime import timedelta
 from fastapi import APIRouter
 
 from tidings.engine.jobs import Schedule
-from tidings.features.base import Feature
-from tidings.features.shops.campaign_jobs import SCHEDULES
-from tidings.features.shops.campaign_routes import campaign_router
-from tidings.features.shops.campaign_worker import campaign_handlers
+from tidings.feature import Feature
+from tidings.features.shops.campaigns.jobs import SCHEDULES
+from tidings.features.shops.campaigns.release import PACE, Lanes
+from tidings.features.shops.campaigns.routes import campaign_router
+from tidings.features.shops.campaigns.worker import campaign_handlers
 from tidings.features.shops.housekeeping import Housekeeping
 from tidings.features.shops.jobs import CATCH_UP, QUEUES, CatchUpData
-from tidings.features.shops.lanes import PACE, Lanes
 from tidings.features.shops.routes import shops_router
 from tidings.features.shops.service import Shops
-from tidings.features.shops.webhook_routes import shopify_router
+from tidings.features.shops.webhooks.routes import shopify_router
 from tidings.features.shops.worker import shop_handlers
-from tidings.messages.delivery import Road
-from tidings.messages.policy import Rules
+from tidings.messages.delivery.pipeline import Road
+from tidings.messages.gate.policy import Rules
 from tidings.work import Work
 
 __all__ = ["QUEUES", "shops_feature"]

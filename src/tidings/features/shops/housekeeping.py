@@ -12,13 +12,13 @@ from tidings.clock import to_milliseconds
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.errors import NotFound
-from tidings.features.shops.campaign_jobs import feed_job
-from tidings.features.shops.campaign_states import CampaignStatus
-from tidings.features.shops.finding import find_shop
+from tidings.features.shops.campaigns.jobs import feed_job
+from tidings.features.shops.campaigns.status import CampaignStatus
 from tidings.features.shops.jobs import TaskData
+from tidings.features.shops.kind import alarm
+from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.models import WAITING, Shop, ShopCampaign, ShopMessage, ShopWebhookEvent
-from tidings.features.shops.outbox import alarm
-from tidings.features.shops.rollup import roll_up
+from tidings.features.shops.reports.rollup import roll_up
 from tidings.log import get_logger
 from tidings.messages.statuses import Status
 from tidings.work import Work

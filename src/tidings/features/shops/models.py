@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.outbox import OutboxColumns
+from tidings.messages.kind import OutboxColumns
 
 WAITING = "waiting"
 """Status of a campaign's message that has not been released to the queue yet. It is not open: no job wakes it."""

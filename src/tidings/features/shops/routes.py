@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from tidings.features.fields import After, Counted, Id, Limit
 from tidings.features.shops.models import Shop
 from tidings.features.shops.schemas import (
     ApiKeyOut,
@@ -30,6 +29,7 @@ from tidings.features.shops.schemas import (
     ShopOut,
 )
 from tidings.features.shops.service import Shops
+from tidings.fields import After, Counted, Id, Limit
 from tidings.messages.statuses import Status
 
 Domain = Annotated[str, Path(max_length=255, examples=["blossom.myshopify.com"])]

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from tidings.features.fields import Id, Input, JsonObject, Name, Output, Storable, Text, Timezone
 from tidings.features.shops.rules.presets import PRESETS
+from tidings.fields import Id, Input, JsonObject, Name, Output, Storable, Text, Timezone
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tidings.features.shops.automations import Automations
-from tidings.features.shops.campaigns import Campaigns
-from tidings.features.shops.enqueueing import Enqueueing
-from tidings.features.shops.evaluation import Evaluation
-from tidings.features.shops.installing import Installing
-from tidings.features.shops.listing import Listing
-from tidings.features.shops.previewing import Previewing
-from tidings.features.shops.processing import Processing
-from tidings.features.shops.reports import Reports
-from tidings.messages.policy import Rules
-from tidings.messages.templates import Sandbox
+from tidings.features.shops.automations.evaluate import Evaluation
+from tidings.features.shops.automations.preview import Previewing
+from tidings.features.shops.automations.service import Automations
+from tidings.features.shops.campaigns.service import Campaigns
+from tidings.features.shops.external_jobs import Enqueueing
+from tidings.features.shops.registration import Installing
+from tidings.features.shops.reports.service import Reports
+from tidings.features.shops.views import Listing
+from tidings.features.shops.webhooks.process import Processing
+from tidings.messages.gate.policy import Rules
+from tidings.messages.text.templates import Sandbox
 from tidings.vault import Vault
 from tidings.work import Work
 

@@ -18,7 +18,7 @@ from tidings.features.shops.jobs import (
 )
 from tidings.features.shops.service import Shops
 from tidings.log import get_logger
-from tidings.messages.delivery import Road
+from tidings.messages.delivery.pipeline import Road
 
 log = get_logger(__name__)
 

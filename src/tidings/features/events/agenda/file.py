@@ -21,7 +21,7 @@ from tidings.features.events.agenda.sessions import read_session, sessions_of
 from tidings.features.events.agenda.times import read_date, read_day
 from tidings.features.events.agenda.values import EXPORT, ROOT, as_list, as_object, cut, shown, text_of
 from tidings.features.events.schemas import SessionIn
-from tidings.features.fields import Timezone
+from tidings.fields import Timezone
 
 _MOST_SESSIONS = 5000
 _iana = TypeAdapter[str](Timezone)

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from tidings.errors import TemplateError
 from tidings.features.events.rules.plan import EventFacts, SessionFacts
 from tidings.features.events.types import MessageType
-from tidings.messages.templates import render
+from tidings.messages.text.templates import render
 
 AGENDA_LINES = 12
 """Sessions that a personalized agenda lists: about four SMS. The others are counted in `agenda_more`."""

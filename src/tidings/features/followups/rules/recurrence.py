@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from tidings.features.fields import in_zone
+from tidings.fields import in_zone
 
 
 def occurrence_at(first: datetime, interval_days: int, number: int, timezone: str) -> datetime:

@@ -19,8 +19,8 @@ from babel import Locale, UnknownLocaleError
 from babel.numbers import format_currency, get_currency_symbol, get_decimal_symbol
 
 from tidings.features.shops.rules import reading
-from tidings.messages.segments import measure, plain
-from tidings.messages.templates import Sandbox
+from tidings.messages.text.segments import measure, plain
+from tidings.messages.text.templates import Sandbox
 
 _CODE_BEFORE_DIGITS = re.compile(r"([A-Z]{3})(?=\d)")
 

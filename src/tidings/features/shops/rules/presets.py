@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from tidings.messages.terms import Purpose
+from tidings.messages.gate.terms import Purpose
 
 
 @dataclass(frozen=True, slots=True)

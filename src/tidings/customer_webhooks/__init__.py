@@ -1,0 +1,1 @@
+"""Webhooks to customers' servers: endpoints, events, and their delivery."""

@@ -1,0 +1,1 @@
+"""Plans, customers, chatbots and their WhatsApp accounts."""

@@ -1,0 +1,1 @@
+"""Answers: what a chatbot knows, and what it says."""

@@ -1,0 +1,1 @@
+"""Conversations: what users write, and the order in which they are answered."""

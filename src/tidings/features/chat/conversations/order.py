@@ -1,0 +1,114 @@
+"""A conversation's messages leave one after another: a later one waits until the one before has come to its end.
+
+The conversation's row is the lock. Whoever adds a message holds it while looking for earlier ones; whoever ends one
+takes it before looking for the next. So no message is forgotten between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from tidings.clock import to_milliseconds
+from tidings.engine.jobs import Job
+from tidings.features.chat.jobs import (
+    CLOUD_SEND,
+    OUTGOING_MESSAGE,
+    QR_SEND,
+    WHATSAPP_CLOUD_SEND,
+    WHATSAPP_QR_SEND,
+    OutgoingMessageJob,
+    WhatsAppCloudSendJob,
+    WhatsAppQRSendJob,
+)
+from tidings.features.chat.models import WAITING, Conversation, Message, Role
+from tidings.log import current_request_id
+from tidings.messages.kind import alarm_time
+from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.work import Unit
+
+
+def alarm(row: Any) -> Job:
+    """The job of the queue that a message is to take next."""
+    due = alarm_time(row)
+    match row.queue:
+        case WHATSAPP_CLOUD_SEND.name:
+            return CLOUD_SEND.job(WhatsAppCloudSendJob(id=row.id), due=due)
+        case WHATSAPP_QR_SEND.name:
+            return QR_SEND.job(WhatsAppQRSendJob(id=row.id), due=due)
+        case _:
+            return OUTGOING_MESSAGE.job(OutgoingMessageJob(id=row.id), due=due)
+
+
+async def add_message(
+    unit: Unit,
+    conversation: Conversation,
+    role: Role,
+    content: str,
+    now: datetime,
+    *,
+    author: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Message:
+    """Adds a message to the user. The caller has locked the conversation's row."""
+    earlier = await unit.session.scalar(
+        select(Message.id)
+        .where(Message.conversation_id == conversation.id, Message.status.in_((*OPEN, WAITING)))
+        .limit(1)
+    )
+    moment = to_milliseconds(now)
+    row = Message(
+        conversation_id=conversation.id,
+        role=role,
+        content=content,
+        author=author,
+        turn=conversation.turn,
+        details=dict(details or {}),
+        request_id=current_request_id(),
+        scheduled_time=moment,
+        status=Status.SCHEDULED if earlier is None else WAITING,
+        status_reason=Reason.ANSWERS_USER if role == Role.ASSISTANT else Reason.BY_REQUEST,
+        created_at=now,
+        updated_at=now,
+    )
+    unit.session.add(row)
+    conversation.last_message_at = conversation.updated_at = now
+    await unit.session.flush()
+    if earlier is None:
+        unit.arm(alarm(row))
+    return row
+
+
+async def release_next(connection: AsyncConnection, conversation_ids: Collection[int], now: datetime) -> list[Job]:
+    """Lets the next waiting message of each conversation go that has none under way; returns their jobs."""
+    await connection.execute(
+        select(Conversation.id)
+        .where(Conversation.id.in_(sorted(conversation_ids)))
+        .order_by(Conversation.id)
+        .with_for_update()
+    )
+    under_way = aliased(Message)
+    following = (
+        select(func.min(Message.id))
+        .where(
+            Message.conversation_id.in_(sorted(conversation_ids)),
+            Message.status == WAITING,
+            ~exists().where(under_way.conversation_id == Message.conversation_id, under_way.status.in_(OPEN)),
+        )
+        .group_by(Message.conversation_id)
+    )
+    ids = (await connection.execute(following)).scalars().all()
+    if not ids:
+        return []
+    rows = await connection.execute(
+        update(Message)
+        .where(Message.id.in_(ids), Message.status == WAITING)
+        .values(status=Status.SCHEDULED, updated_at=now)
+        .returning(Message.id, Message.queue, Message.scheduled_time, Message.held_until)
+    )
+    return [alarm(row) for row in rows]

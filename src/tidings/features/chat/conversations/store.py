@@ -1,0 +1,148 @@
+"""What users write: stored at once, with its conversation, before anybody is told that it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.clock import Clock, to_milliseconds
+from tidings.customer_webhooks import events
+from tidings.features.chat.jobs import INCOMING_MESSAGE, IncomingMessageJob
+from tidings.features.chat.models import (
+    RECEIVED,
+    Chatbot,
+    ChatChannel,
+    Conversation,
+    Message,
+    Role,
+    WhatsAppCloudAccount,
+    WhatsAppQrSession,
+)
+from tidings.features.chat.rules.turns import due_after
+from tidings.features.chat.schemas import IncomingMessageIn
+from tidings.log import current_request_id
+from tidings.work import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a user's message is. A `duplicate` was there already and changed nothing."""
+
+    message_id: int
+    conversation_id: int
+    turn: int
+    duplicate: bool
+
+
+async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Stored:
+    """Stores a user's message and makes its conversation, in the caller's unit of work.
+
+    From its commit on an answer that is still being made to earlier messages is of no use. A message whose
+    `external_id` the conversation has already is a duplicate.
+    """
+    session, now = unit.session, clock.now()
+    conversation = await _conversation(unit, chatbot, message, clock)
+    if message.external_id is not None:
+        known = await session.scalar(
+            select(Message).where(
+                Message.conversation_id == conversation.id, Message.external_id == message.external_id
+            )
+        )
+        if known is not None:
+            return Stored(known.id, conversation.id, known.turn, duplicate=True)
+    conversation.turn += 1
+    conversation.last_message_at = conversation.last_user_message_at = conversation.updated_at = now
+    conversation.via = message.via or conversation.via or await _first_account(session, chatbot.id, message.channel)
+    conversation.name = message.name or conversation.name
+    if chatbot.active and conversation.taken_over_at is None:
+        conversation.answer_due, conversation.answer_by = due_after(clock, conversation.answer_by, chatbot.debounce)
+    row = Message(
+        conversation_id=conversation.id,
+        role=Role.USER,
+        content=message.content,
+        external_id=message.external_id,
+        turn=conversation.turn,
+        delivery_status=None,
+        details=dict(message.metadata),
+        request_id=current_request_id(),
+        scheduled_time=to_milliseconds(now),
+        status=RECEIVED,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    unit.arm(INCOMING_MESSAGE.job(IncomingMessageJob(id=row.id)))
+    await events.emit(unit, chatbot.customer_id, events.MESSAGE_RECEIVED, message_facts(row, conversation), now)
+    return Stored(row.id, conversation.id, row.turn, duplicate=False)
+
+
+def message_facts(row: Any, conversation: Any) -> dict[str, Any]:
+    """What a customer's webhook tells of a message."""
+    return {
+        "message_id": row.id,
+        "conversation_id": conversation.id,
+        "chatbot_id": conversation.chatbot_id,
+        "channel": conversation.channel,
+        "external_user_id": conversation.external_user_id,
+        "role": row.role,
+        "content": row.content,
+    }
+
+
+async def _first_account(session: AsyncSession, chatbot_id: int, channel: ChatChannel) -> str | None:
+    """The number or session to answer from when whoever took the message in names none."""
+    match channel:
+        case ChatChannel.WHATSAPP_CLOUD:
+            query = select(WhatsAppCloudAccount.phone_number_id).where(WhatsAppCloudAccount.chatbot_id == chatbot_id)
+            return await session.scalar(query.order_by(WhatsAppCloudAccount.id).limit(1))
+        case ChatChannel.WHATSAPP_QR:
+            query = select(WhatsAppQrSession.session_id).where(WhatsAppQrSession.chatbot_id == chatbot_id)
+            return await session.scalar(query.order_by(WhatsAppQrSession.id).limit(1))
+        case ChatChannel.WIDGET:
+            return None
+
+
+async def _conversation(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Conversation:
+    """The user's conversation, locked; a new one when two messages come first at the same moment, too."""
+    session, now = unit.session, clock.now()
+    query = (
+        select(Conversation)
+        .where(
+            Conversation.chatbot_id == chatbot.id,
+            Conversation.channel == message.channel,
+            Conversation.external_user_id == message.external_user_id,
+        )
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if (found := await session.scalar(query)) is not None:
+        return found
+    new = Conversation(
+        chatbot_id=chatbot.id,
+        channel=message.channel,
+        external_user_id=message.external_user_id,
+        name=message.name,
+        turn=0,
+        answered_turn=0,
+        taken_over_at=now if chatbot.human_takeover else None,
+        created_at=now,
+        updated_at=now,
+    )
+    try:
+        async with session.begin_nested():
+            session.add(new)
+    except IntegrityError:
+        return (await session.scalars(query)).one()
+    facts = {
+        "conversation_id": new.id,
+        "chatbot_id": chatbot.id,
+        "channel": message.channel,
+        "external_user_id": message.external_user_id,
+    }
+    await events.emit(unit, chatbot.customer_id, events.CONVERSATION_CREATED, facts, now)
+    return new

@@ -1,0 +1,1 @@
+"""WhatsApp: what Meta and the QR service tell."""

@@ -1,0 +1,227 @@
+"""What WhatsApp tells: users' messages and the statuses of ours, from the Cloud API and from the QR service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from secrets import compare_digest
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.engine.jobs import Run
+from tidings.errors import ConfigurationError, NotFound
+from tidings.features.chat.conversations.reports import Source, take_report
+from tidings.features.chat.conversations.store import store_incoming
+from tidings.features.chat.jobs import DELIVERY_REPORT, StatusJob
+from tidings.features.chat.lookup import find_chatbot
+from tidings.features.chat.models import ChatChannel, WhatsAppCloudAccount, WhatsAppQrSession
+from tidings.features.chat.schemas import IncomingMessageIn
+from tidings.features.chat.secrets import account_context, session_context
+from tidings.features.chat.whatsapp.channels import CONNECTED
+from tidings.log import get_logger
+from tidings.providers.reports import DeliveryReport
+from tidings.providers.whatsapp_cloud.callbacks import IncomingWhatsApp, parse_webhook, verify_handshake
+from tidings.providers.whatsapp_qr import IncomingQr, parse_qr_webhook
+from tidings.vault import Vault
+from tidings.web.signatures import is_meta
+from tidings.work import Work
+
+log = get_logger(__name__)
+
+NO_QUESTIONS = frozenset({"reaction", "system", "revoke"})
+"""Types of messages that nobody expects an answer to."""
+
+LATER = 1.0
+"""Seconds until a report is looked at again whose message is not known yet."""
+
+LONGEST = 10_000
+"""Characters of a stored message; WhatsApp's own limit is lower."""
+
+
+class Refused(Exception):
+    """The caller did not show that it may call. It is told no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What a request brought: new messages, those known already, statuses, and what was left out."""
+
+    messages: int = 0
+    duplicates: int = 0
+    statuses: int = 0
+    ignored: int = 0
+
+
+class WhatsApp:
+    """The verbs of WhatsApp's webhooks. Each answers once everything is stored."""
+
+    _work: Work
+    _vault: Vault
+
+    async def verify_whatsapp_cloud(self, key: str, query: Mapping[str, str]) -> str:
+        """The challenge of Meta's handshake for a phone number ID or account id. Raises Refused."""
+        async with self._work.read() as session:
+            account = await _find_account(session, key)
+        challenge = verify_handshake(query, self._secret(account, "verify_token")) if account else None
+        if challenge is None:
+            raise Refused
+        return challenge
+
+    async def receive_whatsapp_cloud(self, key: str, body: bytes, signature: str | None) -> TakenIn:
+        """Stores what Meta posts. Raises Refused unless the account's app secret signed the body's bytes.
+
+        A request may hold events of other phone numbers of the same Meta app; those of others are ignored.
+        """
+        async with self._work.read() as session:
+            account = await _find_account(session, key)
+            secret = self._secret(account, "app_secret") if account else ""
+            if account is None or not is_meta(secret, body, signature):
+                raise Refused
+            siblings = await session.scalars(
+                select(WhatsAppCloudAccount).where(WhatsAppCloudAccount.customer_id == account.customer_id)
+            )
+            accounts = {
+                one.phone_number_id: one
+                for one in siblings
+                if one.id == account.id or compare_digest(self._secret(one, "app_secret").encode(), secret.encode())
+            }
+        batch = parse_webhook(_json(body))
+        for fault in batch.faults:
+            log.warning("WhatsApp reports a fault of an account", account_id=account.id, fault=str(fault))
+        wanted = [one for one in batch.messages if _is_question(one) and one.phone_number_id in accounts]
+        reports = [one for one in batch.statuses if one.phone_number_id in accounts]
+        arrivals = [
+            IncomingMessageIn(
+                chatbot_id=accounts[one.phone_number_id].chatbot_id,
+                channel=ChatChannel.WHATSAPP_CLOUD,
+                external_user_id=one.sender,
+                content=one.text[:LONGEST],
+                external_id=one.provider_message_id,
+                name=one.profile_name[:200] if one.profile_name else None,
+                via=one.phone_number_id,
+                metadata={
+                    "whatsapp_message_id": one.provider_message_id,
+                    "type": one.kind,
+                    **({"reply_to": one.reply_to} if one.reply_to else {}),
+                    **({"payload": one.payload} if one.payload else {}),
+                },
+            )
+            for one in wanted
+        ]
+        new = await self._store(arrivals)
+        await self._take_reports(
+            ChatChannel.WHATSAPP_CLOUD,
+            [(accounts[one.phone_number_id].chatbot_id, one.phone_number_id, one) for one in reports],
+        )
+        left_out = len(batch.messages) - len(wanted) + len(batch.statuses) - len(reports) + batch.skipped
+        return TakenIn(new, len(wanted) - new, len(reports), left_out)
+
+    async def receive_whatsapp_qr(self, session_id: str, secret: str | None, payload: object) -> TakenIn:
+        """Stores what the QR service posts about a session. Raises Refused unless it knows the session's secret."""
+        async with self._work.read() as session:
+            row = await session.scalar(select(WhatsAppQrSession).where(WhatsAppQrSession.session_id == session_id))
+        expected = self._vault.open(row.webhook_secret, session_context(session_id)) if row else ""
+        given = (secret or "").encode(errors="backslashreplace")
+        if row is None or not compare_digest(given, expected.encode()):
+            raise Refused
+        event = parse_qr_webhook(payload)
+        if event is None or event.session_id != session_id:
+            return TakenIn(ignored=1)
+        if not isinstance(event, IncomingQr):
+            await self._take_reports(ChatChannel.WHATSAPP_QR, [(row.chatbot_id, session_id, event)])
+            return TakenIn(statuses=1)
+        if not event.text.strip():
+            return TakenIn(ignored=1)
+        new = await self._store(
+            [
+                IncomingMessageIn(
+                    chatbot_id=row.chatbot_id,
+                    channel=ChatChannel.WHATSAPP_QR,
+                    external_user_id=event.sender,
+                    content=event.text[:LONGEST],
+                    external_id=event.provider_message_id,
+                    via=session_id,
+                    metadata={"whatsapp_message_id": event.provider_message_id},
+                )
+            ]
+        )
+        if row.state != CONNECTED:
+            await self._note_connected(row.id)
+        return TakenIn(messages=new, duplicates=1 - new)
+
+    async def take_late_report(self, data: StatusJob, run: Run) -> str:
+        """What the queue incoming-messages does with a report about a message that was not known when it came."""
+        async with self._work.begin() as unit:
+            chatbot_ids = await self._chatbots_of(unit.session, data.channel, data.via)
+            source = Source(data.channel, chatbot_ids)
+            if await take_report(unit, source, data.report(), self._work.clock.now()):
+                return "noted"
+        if run.last:
+            return "about a message that is not ours"
+        raise NotFound("sent message", data.provider_message_id)
+
+    async def _store(self, arrivals: Sequence[IncomingMessageIn]) -> int:
+        """Stores messages in one transaction; returns how many were new."""
+        if not arrivals:
+            return 0
+        new = 0
+        async with self._work.begin() as unit:
+            # Everybody locks conversations in the same order; messages of one keep theirs.
+            for arrival in sorted(arrivals, key=lambda one: (one.chatbot_id, one.external_user_id)):
+                chatbot = await find_chatbot(unit.session, arrival.chatbot_id)
+                new += not (await store_incoming(unit, chatbot, arrival, self._work.clock)).duplicate
+        return new
+
+    async def _take_reports(self, channel: ChatChannel, reports: Sequence[tuple[int, str, DeliveryReport]]) -> None:
+        if not reports:
+            return
+        now = self._work.clock.now()
+        async with self._work.begin() as unit:
+            for chatbot_id, via, report in sorted(reports, key=lambda one: one[2].reference or ""):
+                source = Source(channel, frozenset({chatbot_id}))
+                if not await take_report(unit, source, report, now):
+                    job = DELIVERY_REPORT.job(StatusJob.of(channel, via, report), due=self._work.clock.after(LATER))
+                    unit.arm(job)
+
+    async def _chatbots_of(self, session: AsyncSession, channel: ChatChannel, via: str) -> frozenset[int]:
+        if channel is ChatChannel.WHATSAPP_CLOUD:
+            query = select(WhatsAppCloudAccount.chatbot_id).where(WhatsAppCloudAccount.phone_number_id == via)
+        else:
+            query = select(WhatsAppQrSession.chatbot_id).where(WhatsAppQrSession.session_id == via)
+        return frozenset(await session.scalars(query))
+
+    async def _note_connected(self, row_id: int) -> None:
+        async with self._work.begin() as unit:
+            row = await unit.session.get(WhatsAppQrSession, row_id, with_for_update=True)
+            if row is not None:
+                row.state, row.updated_at = CONNECTED, self._work.clock.now()
+
+    def _secret(self, account: WhatsAppCloudAccount, column: str) -> str:
+        try:
+            return self._vault.open(getattr(account, column), account_context(column, account.phone_number_id))
+        except ConfigurationError as error:
+            log.error("a secret of a WhatsApp account cannot be opened", account_id=account.id, error=str(error))
+            return ""
+
+
+async def _find_account(session: AsyncSession, key: str) -> WhatsAppCloudAccount | None:
+    """By the phone number ID, else by the account's id, which has fewer digits."""
+    query = select(WhatsAppCloudAccount).where(WhatsAppCloudAccount.phone_number_id == key)
+    if (found := await session.scalar(query)) is not None:
+        return found
+    if not (key.isascii() and key.isdecimal()) or len(key) > 9:
+        return None
+    return await session.get(WhatsAppCloudAccount, int(key))
+
+
+def _is_question(message: IncomingWhatsApp) -> bool:
+    return message.kind not in NO_QUESTIONS and message.group_id is None and bool(message.text.strip())
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,196 @@
+"""Many people at once: all of them and their registrations in one transaction, in a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
+
+from sqlalchemy import or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.errors import BadRow, Conflict, InvalidRows
+from tidings.features.events.models import Event, EventStatus, Registration
+from tidings.features.events.plan_changes import ScheduleResult
+from tidings.features.events.program import add_registration, find_event
+from tidings.features.events.schedule import make_schedule
+from tidings.messages.contacts.contractors import Contractor, save_contractor
+from tidings.messages.contacts.people_file import Person
+from tidings.work import Unit, Work
+
+AT_ONCE = 1000
+Item = TypeVar("Item")
+
+_COLUMNS = tuple(column.name for column in fields(Person) if hasattr(Contractor, column.name))
+
+Progress = Callable[[str, int, int], None]
+"""Hears what is done, how many of it are done, and of how many."""
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """What an import changed, in people; `messages` in messages. `completed` were known before."""
+
+    added: int = 0
+    completed: int = 0
+    registered: int = 0
+    already_registered: int = 0
+    messages: ScheduleResult = field(default_factory=ScheduleResult)
+
+
+async def import_people(
+    work: Work,
+    people: Sequence[Person],
+    event_id: int | None = None,
+    *,
+    source: str = "people",
+    on_progress: Progress = lambda *_: None,
+) -> ImportResult:
+    """Saves people, with `event_id` registers them, and schedules their messages: everything or nothing.
+
+    Somebody known by phone or mail is completed; somebody registered stays so. Raises InvalidRows with every
+    line whose phone and mail belong to two people, NotFound, and Conflict: the event is over, or two have one phone.
+    """
+    try:
+        async with work.begin() as unit:
+            event = None if event_id is None else await _living_event(unit.session, event_id)
+            run = _Import(unit, work, on_progress)
+            contractors = await run.save(people, source)
+            if event is not None:
+                await run.register(event, contractors)
+            await run.complete_profiles(contractors)
+            return run.result
+    except IntegrityError as error:
+        raise Conflict(
+            f"{source}: two people there have the same phone or mail, or somebody else is saving them right now; "
+            "nothing was imported"
+        ) from error
+
+
+async def _living_event(session: AsyncSession, event_id: int) -> Event:
+    event = await find_event(session, event_id, lock=True)
+    if event.status in (EventStatus.CANCELLED, EventStatus.COMPLETED):
+        raise Conflict(f"event {event.id} is {event.status}; nobody can be registered for it")
+    return event
+
+
+class _Import:
+    """One import under way."""
+
+    def __init__(self, unit: Unit, work: Work, on_progress: Progress) -> None:
+        self.result = ImportResult()
+        self._unit = unit
+        self._session = unit.session
+        self._clock = work.clock
+        self._now = work.clock.now()
+        self._progress = on_progress
+
+    async def save(self, people: Sequence[Person], source: str) -> list[Contractor]:
+        """The contractors that the people are now, each once."""
+        saved: dict[int, Contractor] = {}
+        bad: list[BadRow] = []
+        done = 0
+        for chunk in _chunks(people):
+            known = await self._known(chunk)
+            added: list[Contractor] = []
+            for person in chunk:
+                values = {name: getattr(person, name) for name in _COLUMNS}
+                if known.isdisjoint({person.phone, person.email}):
+                    added.append(Contractor(**values, created_at=self._now, updated_at=self._now))
+                    continue
+                try:
+                    contractor, _ = await save_contractor(self._session, values, self._now)
+                except Conflict as error:
+                    bad.append(BadRow(person.line, "phone", f"{person.name}: {error}"))
+                else:
+                    saved[contractor.id] = contractor
+                    self.result.completed += 1
+            self._session.add_all(added)
+            await self._session.flush()
+            saved.update((contractor.id, contractor) for contractor in added)
+            self.result.added += len(added)
+            done += len(chunk)
+            self._progress("people", done, len(people))
+        if bad:
+            raise InvalidRows(source, bad)
+        return list(saved.values())
+
+    async def register(self, event: Event, contractors: Sequence[Contractor]) -> None:
+        """Registers those who are not, and schedules all that is still ahead of them."""
+        new: list[int] = []
+        for chunk in _chunks(contractors):
+            rows = await self._session.scalars(
+                select(Registration).where(
+                    Registration.event_id == event.id, Registration.contractor_id.in_([one.id for one in chunk])
+                )
+            )
+            present = {registration.contractor_id: registration for registration in rows}
+            for contractor in chunk:
+                registration = present.get(contractor.id)
+                if registration is None:
+                    registration = Registration(
+                        event_id=event.id, contractor_id=contractor.id, session_keys=[], registered_at=self._now
+                    )
+                    self._session.add(registration)
+                elif registration.cancelled_at is not None:
+                    await add_registration(self._session, event, contractor.id, [], self._now)
+                else:
+                    self.result.already_registered += 1
+                    continue
+                registration.profile_completed_at = self._now if contractor.has_complete_profile else None
+                new.append(contractor.id)
+            await self._session.flush()
+        self.result.registered = len(new)
+        await self._schedule(event.id, new, "messages", revive_cleared=True)
+        if new:
+            event.agenda_version += 1  # the others' peers may change: the next orchestration looks at everybody
+            event.updated_at = self._now
+
+    async def complete_profiles(self, contractors: Iterable[Contractor]) -> None:
+        """Whoever's profile is complete by now gets the personal agenda of every event to come."""
+        complete = [contractor.id for contractor in contractors if contractor.has_complete_profile]
+        by_event: dict[int, list[int]] = {}
+        for ids in _chunks(complete):
+            for registration in await self._without_agenda(ids):
+                registration.profile_completed_at = self._now
+                by_event.setdefault(registration.event_id, []).append(registration.contractor_id)
+        await self._session.flush()
+        for event_id, ids in sorted(by_event.items()):
+            await self._schedule(event_id, ids, "personal agendas", revive_cleared=False)
+
+    async def _schedule(self, event_id: int, ids: Sequence[int], what: str, *, revive_cleared: bool) -> None:
+        done = 0
+        for chunk in _chunks(ids):
+            changed = await make_schedule(
+                self._unit, self._clock, event_id, contractor_ids=chunk, revive_cleared=revive_cleared
+            )
+            for name, count in changed.as_dict().items():
+                setattr(self.result.messages, name, getattr(self.result.messages, name) + count)
+            done += len(chunk)
+            self._progress(what, done, len(ids))
+
+    async def _known(self, people: Sequence[Person]) -> set[str | None]:
+        """The phones and mails among those of the people that somebody has already."""
+        by_phone = Contractor.phone.in_([person.phone for person in people if person.phone])
+        by_email = Contractor.email.in_([person.email for person in people if person.email])
+        rows = await self._session.execute(select(Contractor.phone, Contractor.email).where(or_(by_phone, by_email)))
+        return {value for row in rows for value in row if value}
+
+    async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
+        rows = await self._session.scalars(
+            select(Registration)
+            .join(Event, Event.id == Registration.event_id)
+            .where(
+                Registration.contractor_id.in_(contractor_ids),
+                Registration.cancelled_at.is_(None),
+                Registration.profile_completed_at.is_(None),
+                Event.status.in_((EventStatus.UPCOMING, EventStatus.LIVE)),
+            )
+        )
+        return rows.all()
+
+
+def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]

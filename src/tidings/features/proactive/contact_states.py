@@ -1,0 +1,123 @@
+"""Loads the states of many contacts in a few statements, a page of contacts at a time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from tidings.feature import Moment, Moments
+from tidings.features.proactive.models import UNDER_WAY, Goal, ProactiveMessage
+from tidings.features.proactive.states import ContactState, GoalState, ItemState
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.opt_outs import opted_out_among
+from tidings.messages.gate.trust import trust_of
+from tidings.messages.inbound.stored import last_replies
+from tidings.messages.ledger import Delivery, Outcome
+
+PAGE = 100
+"""Contacts at a time; so few that other tasks of the process need not wait long for their turn."""
+
+
+def is_held_back(
+    contractor_id: InstrumentedAttribute[int] | int, now: datetime, pause: timedelta
+) -> ColumnElement[bool]:
+    """Whether a contact has a message under way, or had one within the pause."""
+    since = now - pause
+    return exists().where(
+        ProactiveMessage.contractor_id == contractor_id,
+        or_(
+            ProactiveMessage.status.in_(UNDER_WAY),
+            ProactiveMessage.created_at > since,
+            ProactiveMessage.sent_at > since,
+        ),
+    )
+
+
+async def pages(
+    session: AsyncSession, now: datetime, pause: timedelta, moments: Sequence[Moments], timezone: str
+) -> AsyncIterator[list[ContactState]]:
+    """Every contact who may be written to now: with an address, not opted out and not held back.
+
+    `timezone` is for contacts whose own is not known.
+    """
+    after_id = 0
+    while contacts := (
+        await session.scalars(
+            select(Contractor)
+            .where(
+                Contractor.id > after_id,
+                or_(Contractor.phone.is_not(None), Contractor.email.is_not(None)),
+                ~is_held_back(Contractor.id, now, pause),
+            )
+            .order_by(Contractor.id)
+            .limit(PAGE)
+        )
+    ).all():
+        after_id = contacts[-1].id
+        gone = await opted_out_among(session, {contact.id: contact.phone or contact.email for contact in contacts})
+        yield await _states(session, [contact for contact in contacts if contact.id not in gone], moments, timezone)
+        session.expunge_all()
+
+
+async def _states(
+    session: AsyncSession, contacts: Sequence[Contractor], moments: Sequence[Moments], timezone: str
+) -> list[ContactState]:
+    ids = [contact.id for contact in contacts]
+    if not ids:
+        return []
+    goals, sent = await _goals(session, ids), await _last_sent(session, ids)
+    replied, trust, told = (
+        await last_replies(session, ids),
+        await trust_of(session, ids),
+        await _told(session, ids, moments),
+    )
+    return [
+        ContactState(
+            contractor_id=contact.id,
+            channel="sms" if contact.phone else "email",
+            name=contact.name,
+            first_name=contact.first_name or next(iter(contact.name.split()), "there"),
+            company_name=contact.company_name,
+            timezone=contact.timezone or timezone,
+            known_since=contact.created_at,
+            trust=trust[contact.id],
+            last_sent=sent.get(contact.id),
+            last_reply=replied.get(contact.id),
+            goals=tuple(goals[contact.id]),
+            moments=tuple(told[contact.id]),
+        )
+        for contact in contacts
+    ]
+
+
+async def _goals(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, list[GoalState]]:
+    rows = await session.scalars(
+        select(Goal).where(Goal.contractor_id.in_(ids), Goal.completed_at.is_(None)).order_by(Goal.id)
+    )
+    goals: dict[int, list[GoalState]] = defaultdict(list)
+    for row in rows:
+        items = tuple(ItemState(item.id, item.title, item.completed_at is not None) for item in row.checklist)
+        goals[row.contractor_id].append(GoalState(row.id, row.title, row.progress, row.last_progress_at, items))
+    return goals
+
+
+async def _last_sent(session: AsyncSession, ids: Sequence[int]) -> dict[int, datetime]:
+    rows = await session.execute(
+        select(Delivery.contact_id, func.max(Delivery.at).label("last"))
+        .where(Delivery.contact_id.in_(ids), Delivery.outcome == Outcome.SENT)
+        .group_by(Delivery.contact_id)
+    )
+    return {row.contact_id: row.last for row in rows}
+
+
+async def _told(session: AsyncSession, ids: Sequence[int], sources: Sequence[Moments]) -> Mapping[int, list[Moment]]:
+    told: dict[int, list[Moment]] = defaultdict(list)
+    for source in sources:
+        for moment in await source(session, ids):
+            told[moment.contact_id].append(moment)
+    return told

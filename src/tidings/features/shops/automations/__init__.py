@@ -1,0 +1,1 @@
+"""Automations: what is written to whom when something happens in a shop."""

@@ -1,0 +1,215 @@
+"""Asking a shop's automations about an event: who gets a message, at what time, and why others do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.clock import to_milliseconds
+from tidings.features.shops.automations.goals import is_reached
+from tidings.features.shops.cancellation import cancel_messages
+from tidings.features.shops.kind import alarm
+from tidings.features.shops.models import Shop, ShopAutomation, ShopCustomer, ShopMessage, ShopWebhookEvent
+from tidings.features.shops.rules import variables as names
+from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
+from tidings.features.shops.rules.predicates import compile_predicate
+from tidings.features.shops.rules.stored import to_json
+from tidings.features.shops.rules.variables import FIELDS
+from tidings.features.shops.webhooks.process import TRIES, moment_of
+from tidings.features.shops.webhooks.receive import shop_of
+from tidings.log import get_logger
+from tidings.messages.gate.terms import Purpose
+from tidings.messages.statuses import Reason, Status
+from tidings.work import Unit, Work
+
+log = get_logger(__name__)
+
+USEFUL = {Purpose.TRANSACTIONAL: timedelta(days=1), Purpose.PROMOTIONAL: timedelta(days=3)}
+"""How long after its time an automation's message is still worth sending."""
+
+_OF_CUSTOMER = (
+    *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count", "total_spent"),
+    *("sms_consent", "sms_consent_at"),
+)
+
+
+class Evaluation:
+    """The second half of an event's way. Every automation's answer is kept with the event."""
+
+    _work: Work
+
+    async def evaluate_event(self, row_id: int) -> dict[str, Any]:
+        """Asks the automations about a stored event once; returns what each of them made of it, by its key."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                return await self._evaluate(row_id)
+            except IntegrityError:  # another event about the same object, at the same moment
+                if attempt == TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _evaluate(self, row_id: int) -> dict[str, Any]:
+        now = self._work.clock.now()
+        async with self._work.begin() as unit:
+            session = unit.session
+            event = await session.get(ShopWebhookEvent, row_id, with_for_update=True)
+            if event is None or event.evaluated_at is not None:
+                return dict(event.evaluation) if event else {}
+            shop = await shop_of(session, event)
+            answers: dict[str, Any] = {}
+            if event.raw is not None and shop.uninstalled_at is None:
+                context = normalize_event_context(event.topic, event.raw, shop.domain)
+                customer = await _customer_of(session, event)
+                for automation in await _asked(session, shop, event.topic):
+                    answers[automation.key] = await _Question(unit, shop, event, context, customer, automation).ask(
+                        self._work
+                    )
+            event.evaluation, event.evaluated_at, event.error = answers, now, None
+        for key, answer in answers.items():
+            log.info("automation asked", shop=shop.domain, automation=key, result=answer["result"])
+        return answers
+
+
+class _Question:
+    """One automation and one event."""
+
+    def __init__(
+        self,
+        unit: Unit,
+        shop: Shop,
+        event: ShopWebhookEvent,
+        context: EventContext,
+        customer: ShopCustomer | None,
+        automation: ShopAutomation,
+    ) -> None:
+        self._unit = unit
+        self._shop = shop
+        self._event = event
+        self._context = context
+        self._customer = customer
+        self._automation = automation
+        self._key = f"automation:{automation.id}:{event.object_id or event.event_id}"[:300]
+
+    async def ask(self, work: Work) -> dict[str, Any]:
+        """What becomes of it, as it is kept with the event."""
+        automation, now = self._automation, work.clock.now()
+        facts = facts_of(self._context, self._shop, self._customer)
+        if automation.rules is not None:
+            predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
+            if not predicate.matches({**facts, "now": now}):
+                called_off = await self._call_off(now) if automation.restart else 0
+                why = predicate.explain({**facts, "now": now})
+                return {"result": "rules_not_met", "why": why, **({"called_off": called_off} if called_off else {})}
+        phone = self._customer.phone if self._customer else None
+        if phone is None:
+            return {"result": "no_phone", "why": self._event.missing}
+        at = moment_of(self._event, self._context)
+        if automation.goal_topic and await self._has_happened(automation.goal_topic, at):
+            return {"result": "goal_reached", "why": [f"{automation.goal_topic} came first"]}
+        due = to_milliseconds(now + timedelta(seconds=automation.delay_seconds))
+        values = {
+            "deduplication_key": self._key,
+            "purpose": automation.purpose,
+            "recipient": phone,
+            "contractor_id": self._customer.contractor_id if self._customer else None,
+            "template": automation.template,
+            "context": to_json(facts),
+            "triggered_at": at,
+            "goal_topic": automation.goal_topic,
+            "goal_key": self._context.purchase.checkout_token if self._context.purchase else None,
+            "request_id": self._event.request_id,
+            "scheduled_time": due,
+            "not_after": due + USEFUL[Purpose(automation.purpose)],
+            "status": Status.SCHEDULED,
+            "status_reason": Reason.TRIGGERED,
+            "held_until": None,
+            "updated_at": now,
+        }
+        earlier = await self._earlier()
+        if earlier is not None:
+            return await self._again(earlier, values)
+        row = ShopMessage(
+            shop_id=self._shop.id,
+            customer_id=self._event.customer_id,
+            automation_id=automation.id,
+            created_at=now,
+            **values,
+        )
+        self._unit.session.add(row)
+        await self._unit.session.flush()
+        self._unit.arm(alarm(row))
+        return {"result": "scheduled", "message": row.id, "at": due.isoformat()}
+
+    async def _has_happened(self, topic: str, at: Any) -> bool:
+        purchase = self._context.purchase
+        return await is_reached(
+            self._unit.session,
+            shop_id=self._shop.id,
+            topic=topic,
+            token=purchase.checkout_token if purchase else None,
+            customer_id=self._event.customer_id,
+            since=at,
+        )
+
+    async def _earlier(self) -> ShopMessage | None:
+        """The message about the same object; else, where another event restarts it, the customer's waiting one."""
+        mine = select(ShopMessage).where(ShopMessage.shop_id == self._shop.id).with_for_update()
+        found = await self._unit.session.scalar(mine.where(ShopMessage.deduplication_key == self._key))
+        if found is not None or not self._automation.restart or self._event.customer_id is None:
+            return found
+        waiting = mine.where(
+            ShopMessage.automation_id == self._automation.id,
+            ShopMessage.customer_id == self._event.customer_id,
+            ShopMessage.status == Status.SCHEDULED,
+        )
+        return await self._unit.session.scalar(waiting.order_by(ShopMessage.id).limit(1))
+
+    async def _again(self, row: ShopMessage, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Another event for a message that there is: it moves one that waits, where the automation says so."""
+        may_move = row.status == Status.SCHEDULED or (
+            row.status == Status.CANCELLED and row.status_reason == Reason.RULES_NOT_MET
+        )
+        if not self._automation.restart or not may_move:
+            return {"result": "had_already", "message": row.id}
+        if row.triggered_at is not None and values["triggered_at"] < row.triggered_at:
+            return {"result": "newer_counted", "message": row.id}
+        for name, value in values.items():
+            setattr(row, name, value)
+        await self._unit.session.flush()
+        self._unit.arm(alarm(row))
+        return {"result": "put_off", "message": row.id, "at": values["scheduled_time"].isoformat()}
+
+    async def _call_off(self, now: Any) -> int:
+        about = and_(ShopMessage.shop_id == self._shop.id, ShopMessage.deduplication_key == self._key)
+        return await cancel_messages(self._unit, about, Reason.RULES_NOT_MET, now)
+
+
+def facts_of(context: EventContext, shop: Shop, customer: ShopCustomer | None) -> dict[str, Any]:
+    """The variables of an event; what its payload does not tell of the customer is filled in from the row."""
+    spoken = names.Shop(shop.name, shop.locale, shop.currency)
+    facts = names.variables(context, spoken)
+    if customer is not None and "customer" in facts:
+        known = {name: getattr(customer, name) for name in _OF_CUSTOMER}
+        facts["customer"] = {
+            name: known.get(name) if value in (None, []) else value for name, value in facts["customer"].items()
+        }
+    return facts
+
+
+async def _customer_of(session: AsyncSession, event: ShopWebhookEvent) -> ShopCustomer | None:
+    """The event's customer, locked: of two events about one person the second sees what the first has planned."""
+    if event.customer_id is None:
+        return None
+    return await session.get(ShopCustomer, event.customer_id, with_for_update={"key_share": True})
+
+
+async def _asked(session: AsyncSession, shop: Shop, topic: str) -> list[ShopAutomation]:
+    query = select(ShopAutomation).where(
+        ShopAutomation.shop_id == shop.id, ShopAutomation.trigger == topic, ShopAutomation.active.is_(True)
+    )
+    return list(await session.scalars(query.order_by(ShopAutomation.id)))

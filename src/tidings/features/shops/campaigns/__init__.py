@@ -1,0 +1,1 @@
+"""Campaigns: one text to a whole segment, at its time and pace."""

@@ -1,0 +1,154 @@
+"""Trying a campaign before it goes out: a test message to one person, and a dry run for everybody."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.clock import to_milliseconds
+from tidings.errors import InvalidInput, NotFound
+from tidings.feature import parse
+from tidings.features.shops.campaigns.audience import read_all, read_customer, read_segment
+from tidings.features.shops.campaigns.dry_run import Foretelling, letter_of, row_of
+from tidings.features.shops.campaigns.schemas import (
+    DryRun,
+    DryRunIn,
+    TestIn,
+    TestOut,
+)
+from tidings.features.shops.campaigns.status import CampaignStatus, find_campaign
+from tidings.features.shops.kind import alarm, price_table
+from tidings.features.shops.lookup import find_shop
+from tidings.features.shops.models import Shop, ShopCampaign, ShopCustomer, ShopMessage, ShopSegment
+from tidings.features.shops.rules.audience import campaign_variables
+from tidings.features.shops.rules.prices import country_of
+from tidings.features.shops.rules.stored import to_json
+from tidings.fields import in_zone
+from tidings.log import current_request_id
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.gate.policy import Defer, Rules, Skip, decide
+from tidings.messages.gate.preview import read_standings
+from tidings.messages.gate.terms import Purpose
+from tidings.messages.statuses import Status
+from tidings.messages.text.segments import explain, measure
+from tidings.messages.text.templates import Sandbox
+from tidings.work import Work
+
+
+class Trials:
+    """Part of `Shops`. `domain` is the shop's, `key` the campaign's."""
+
+    _work: Work
+    _rules: Rules
+    _templates: Sandbox
+
+    async def send_test(self, domain: str, key: str, to: TestIn | Mapping[str, Any]) -> TestOut:
+        """Sends the campaign's text to one number or customer, through the gate like every message of it.
+
+        It is no recipient of the campaign and counts apart. Raises NotFound, InvalidInput for a number that is none
+        or a customer without one, and TemplateError when the text cannot be made for them.
+        """
+        wanted, now = parse(TestIn, to), self._work.clock.now()
+        async with self._work.begin() as unit:
+            shop = await find_shop(unit.session, domain, lock=True)
+            campaign = await find_campaign(unit.session, shop.id, key)
+            customer = await _recipient(unit.session, shop, wanted)
+            variables = campaign_variables(row_of(shop, customer))
+            text = self._templates.render(campaign.template, variables)
+            letter = letter_of(shop, campaign, customer, now)
+            standing = (await read_standings(unit.session, [letter], self._rules, now))[0]
+            number = await unit.session.scalar(
+                select(func.count()).where(
+                    ShopMessage.shop_id == shop.id, ShopMessage.deduplication_key.startswith(test_key(campaign.id))
+                )
+            )
+            message = ShopMessage(
+                shop_id=shop.id,
+                customer_id=customer["id"],
+                contractor_id=customer["contractor_id"],
+                deduplication_key=f"{test_key(campaign.id)}{(number or 0) + 1}",
+                purpose=Purpose.PROMOTIONAL,
+                recipient=customer["phone"],
+                template=campaign.template,
+                context=to_json(variables),
+                request_id=current_request_id(),
+                status=Status.SCHEDULED,
+                attempts=0,
+                scheduled_time=to_milliseconds(now),
+                created_at=now,
+                updated_at=now,
+            )
+            unit.session.add(message)
+            await unit.session.flush()
+            unit.arm(alarm(message))
+        segments = measure(text)
+        prices = price_table(vars(shop))
+        decision = decide(letter, standing, self._rules, now)
+        return TestOut(
+            message=f"shop-message-{message.id}",
+            text=text,
+            segments=segments.segments,
+            advice=explain(segments),
+            price=str(prices.price(country_of(customer["phone"])) * segments.segments),
+            currency=shop.currency,
+            decision=type(decision).__name__.lower(),
+            reason=decision.reason if isinstance(decision, Defer | Skip) else None,
+            until=decision.until if isinstance(decision, Defer) else None,
+        )
+
+    async def dry_run(self, domain: str, key: str, moment: DryRunIn | Mapping[str, Any] | None = None) -> DryRun:
+        """What the gate would say to every recipient, and what the messages would cost; nothing is written.
+
+        Raises NotFound and InvalidInput.
+        """
+        wanted, now = parse(DryRunIn, moment or {}), self._work.clock.now()
+        async with self._work.read() as session:
+            shop = await find_shop(session, domain)
+            campaign = await find_campaign(session, shop.id, key)
+            at = in_zone(wanted.at, shop.timezone) if wanted.at else campaign.send_at or now
+            trial = Foretelling(shop, campaign, self._templates, self._rules, max(at, now))
+            predicate = read_segment(await _rules_of(session, campaign))
+            async for customers in read_all(session, shop.id, predicate, now):
+                await trial.ask(session, customers)
+        return trial.result()
+
+
+def test_key(campaign_id: int) -> str:
+    """The beginning of the deduplication keys of a campaign's test messages."""
+    return f"campaign-test:{campaign_id}:"
+
+
+async def _recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> Mapping[str, Any]:
+    """Who gets a test message: the customer, or whoever has the number, or a stranger."""
+    if wanted.customer_id is not None:
+        customer = await read_customer(session, shop.id, ShopCustomer.id == wanted.customer_id)
+        if customer is None:
+            raise NotFound("customer", wanted.customer_id)
+        if customer["phone"] is None:
+            raise InvalidInput("customer_id", "has no number; name another customer")
+        return customer
+    phone = parse_phone(wanted.to or "", shop.region)
+    customer = await read_customer(session, shop.id, ShopCustomer.phone == phone)
+    if customer is not None:
+        return customer
+    contact = await session.scalar(select(Contractor).where(Contractor.phone == phone))
+    blank: defaultdict[str, Any] = defaultdict(lambda: None)
+    blank |= {
+        **{column.key: None for column in ShopCustomer.__table__.columns},
+        "contractor_id": contact and contact.id,
+        "timezone": contact and contact.timezone,
+        "phone": phone,
+    }
+    return blank
+
+
+async def _rules_of(session: AsyncSession, campaign: ShopCampaign) -> dict[str, Any] | None:
+    """A draft's segment may have changed since it was saved; afterwards its rules are fixed."""
+    if campaign.status == CampaignStatus.DRAFT and campaign.segment_id is not None:
+        return (await session.get_one(ShopSegment, campaign.segment_id)).rules
+    return campaign.segment_rules

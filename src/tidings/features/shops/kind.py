@@ -1,0 +1,211 @@
+"""How the messages of shops leave: their alarm clock, what is loaded for a claimed row, their text and its price."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import case, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidings.engine.jobs import Job
+from tidings.engine.policy import QueuePolicy
+from tidings.errors import TemplateError
+from tidings.features.shops.automations.goals import reached_among
+from tidings.features.shops.campaigns.recipients import return_paused
+from tidings.features.shops.campaigns.status import CampaignStatus
+from tidings.features.shops.jobs import (
+    CAMPAIGN_PRIORITY,
+    PROMOTIONAL_PRIORITY,
+    SEND,
+    TRANSACTIONAL_PRIORITY,
+    SendData,
+)
+from tidings.features.shops.mitto_accounts import ShopChannels
+from tidings.features.shops.models import Shop, ShopAutomation, ShopCampaign, ShopCustomer, ShopMessage
+from tidings.features.shops.rules.prices import PriceTable, country_of
+from tidings.features.shops.rules.stored import from_json
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Purpose, promotional
+from tidings.messages.kind import Conclusion, Content, Letter, Outbox, alarm_time
+from tidings.messages.statuses import Reason
+from tidings.messages.text.segments import measure
+from tidings.messages.text.templates import Sandbox
+
+KIND = "shop-message"
+CHANNEL = "sms"
+
+_ROW = ShopMessage.__table__.c
+_SHOP = Shop.__table__.c
+_CUSTOMER = ShopCustomer.__table__.c
+_CAMPAIGN = ShopCampaign.__table__.c
+_AUTOMATION = ShopAutomation.__table__.c
+_CONTRACTOR = Contractor.__table__.c
+
+CampaignVariables = Callable[[Mapping[str, Any]], dict[str, Any]]
+Concluded = Callable[[AsyncConnection, Sequence[Conclusion]], Awaitable[Sequence[Job]]]
+
+_OF_CUSTOMER = (
+    *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "customer_key", "orders_count"),
+    *("total_spent", "first_order_at", "last_order_at", "sms_consent", "sms_consent_at", "redacted_at"),
+)
+_OF_SHOP = (
+    *("domain", "currency", "sender", "mitto_api_key", "callback_token"),
+    *("sms_prices", "default_price", "uninstalled_at"),
+)
+
+LOADED = (
+    select(
+        *(
+            column
+            for column in ShopMessage.__table__.columns
+            if column.key not in ("text", "segments", "price", "error_message", "status_reason", "deduplication_key")
+        ),
+        *(_SHOP[name] for name in _OF_SHOP),
+        *(_SHOP[name].label(f"shop_{name}") for name in ("name", "timezone", "locale")),
+        *(_CUSTOMER[name].label(f"customer_{name}") for name in _OF_CUSTOMER),
+        *(_CAMPAIGN[name].label(f"campaign_{name}") for name in ("status", "template", "if_blocked")),
+        case((_ROW.automation_id.is_(None), True), else_=_AUTOMATION.active).label("automation_active"),
+        _CONTRACTOR.timezone.label("contractor_timezone"),
+    )
+    .join(_SHOP.id.table, _SHOP.id == _ROW.shop_id)
+    .outerjoin(_CUSTOMER.id.table, _CUSTOMER.id == _ROW.customer_id)
+    .outerjoin(_CAMPAIGN.id.table, _CAMPAIGN.id == _ROW.campaign_id)
+    .outerjoin(_AUTOMATION.id.table, _AUTOMATION.id == _ROW.automation_id)
+    .outerjoin(_CONTRACTOR.id.table, _CONTRACTOR.id == _ROW.contractor_id)
+)
+"""Messages with their shops, customers, automations and campaigns, in one query.
+
+The shop's name, timezone and locale are `shop_…`, what is the customer's `customer_…`.
+"""
+
+
+def alarm_id(message_id: int) -> str:
+    """`shop-message-123`."""
+    return SEND.id_of(SendData(id=message_id))
+
+
+def alarm(row: ShopMessage) -> Job:
+    """The job that wakes one row at its time, under the request that caused it."""
+    data = SendData(id=row.id, request_id=row.request_id)
+    return SEND.job(data, due=alarm_time(row), priority=priority_of(row))
+
+
+def priority_of(row: ShopMessage) -> int:
+    """1 for what a buyer waits for, 5 for an automation's promotion, 10 for a campaign's."""
+    if row.campaign_id is not None:
+        return CAMPAIGN_PRIORITY
+    return TRANSACTIONAL_PRIORITY if row.purpose == Purpose.TRANSACTIONAL else PROMOTIONAL_PRIORITY
+
+
+def scope_of(shop_id: int) -> str:
+    """To whom consent is given, and within what frequency caps count: `shop:3`."""
+    return f"shop:{shop_id}"
+
+
+def price_table(shop: Mapping[str, Any]) -> PriceTable:
+    """A shop's prices; they were checked when they were saved."""
+    prices = {name: Decimal(price) for name, price in shop["sms_prices"].items()}
+    return PriceTable(prices, Decimal(shop["default_price"]), shop["currency"])
+
+
+@dataclass(frozen=True)
+class ShopMail:
+    """The parts of the outbox that need the shops' providers, the compiled templates or the campaigns."""
+
+    channels: ShopChannels
+    templates: Sandbox
+    campaign_variables: CampaignVariables
+
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
+        """The letters of claimed rows; those of a paused campaign go back to waiting and have none."""
+        rows = [dict(row) for row in (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()]
+        paused = [row["id"] for row in rows if row["campaign_status"] == CampaignStatus.PAUSED]
+        await return_paused(connection, paused)
+        rows = [row for row in rows if row["id"] not in paused]
+        reached = await reached_among(connection, rows)
+        return [self.letter(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
+
+    def letter(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Letter:
+        """One row of LOADED as a letter."""
+        return Letter(
+            id=row["id"],
+            contact_id=row["contractor_id"],
+            scheduled_time=row["scheduled_time"],
+            attempt=row["attempts"],
+            channel=CHANNEL,
+            address=row["recipient"],
+            idempotency_key=f"{alarm_id(row['id'])}-{int(row['created_at'].timestamp() * 1_000_000)}",
+            row=row,
+            terms=TRANSACTIONAL
+            if row["purpose"] == Purpose.TRANSACTIONAL
+            else promotional(Clash(row["campaign_if_blocked"] or Clash.DEFER), ConsentNeed.GRANTED),
+            timezone=row["contractor_timezone"],
+            tenant_timezone=row["shop_timezone"],
+            scope=scope_of(row["shop_id"]),
+            not_after=row["not_after"],
+            obsolete=_obsolete(row) or obsolete,
+            sender=self.channels.sender_of(row),
+        )
+
+    async def compose(self, letter: Letter) -> Content:
+        """The text of one message and the payload beside it. Raises TemplateError."""
+        row = letter.row
+        if row["template"] is not None:
+            source, variables = row["template"], from_json(row["context"] or {})
+        else:
+            source, variables = row["campaign_template"], self.campaign_variables(row)
+        text = self.templates.render(source, variables)
+        if not text.strip():
+            raise TemplateError("the template gives no text for this recipient")
+        return Content(
+            text=text,
+            metadata={
+                "shop_id": row["domain"],
+                "message_id": row["id"],
+                "automation_id": row["automation_id"],
+                "campaign_id": row["campaign_id"],
+                "purpose": row["purpose"],
+            },
+        )
+
+
+def _obsolete(row: Mapping[str, Any]) -> Reason | None:
+    if row["uninstalled_at"] is not None:
+        return Reason.SHOP_UNINSTALLED
+    if row["customer_redacted_at"] is not None:
+        return Reason.REDACTED
+    if not row["automation_active"]:
+        return Reason.AUTOMATION_STOPPED
+    return Reason.CAMPAIGN_CANCELLED if row["campaign_status"] == CampaignStatus.CANCELLED else None
+
+
+def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
+    """What was sent, and what it cost."""
+    segments = measure(content.text).segments
+    price = price_table(letter.row).price(country_of(letter.address or "")) * segments
+    return {"sent_at": moment, "text": content.text, "segments": segments, "price": str(price)}
+
+
+def shop_outbox(
+    queue: QueuePolicy,
+    channels: ShopChannels,
+    templates: Sandbox,
+    campaign_variables: CampaignVariables,
+    conclude: Concluded,
+) -> Outbox:
+    """The outbox of shops on their (configured) queue. `conclude` is what follows for the campaigns."""
+    mail = ShopMail(channels, templates, campaign_variables)
+    return Outbox(
+        kind=KIND,
+        queue=queue,
+        model=ShopMessage,
+        alarm=alarm,
+        load=mail.load,
+        compose=mail.compose,
+        when_sent=when_sent,
+        conclude=conclude,
+    )

@@ -1,0 +1,1 @@
+"""What shops tell: taken in, stored once, and kept."""

@@ -1,0 +1,135 @@
+"""What a person who runs Tidings does about contacts: opt them out and in, keep consents, look at their standing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.errors import InvalidInput
+from tidings.messages.contacts.contractors import Contractor, find_contractor
+from tidings.messages.gate.consents import Consent, consents_of
+from tidings.messages.gate.opt_outs import OptOut, add_opt_out, end_opt_outs, history_of, parse_address
+from tidings.messages.gate.trust import OPTED_OUT, change_trust, trust_of
+from tidings.messages.inbound.stored import StoredReply
+from tidings.messages.ledger import Delivery
+from tidings.work import Work
+
+CHANNELS = ("sms", "email", "whatsapp")
+LATEST = 50
+
+TRIES = 3
+"""How often an opt-out is tried that met another word about the same person at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactStanding:
+    """Everything that the gate goes by for one contact, and what happened lately; times are UTC."""
+
+    contractor: Contractor
+    opted_out: bool
+    opt_outs: Sequence[OptOut]
+    consents: Sequence[Consent]
+    trust: float
+    deliveries: Sequence[Delivery]
+    replies: Sequence[StoredReply]
+
+
+class People:
+    """Contacts for other programs: `t.contacts` of the facade. `region` is where numbers without + are read."""
+
+    def __init__(self, work: Work, *, region: str) -> None:
+        self._work = work
+        self._region = region
+
+    async def opt_out(self, address: str, *, source: str = "api", words: str | None = None) -> bool:
+        """Nothing goes to this phone number or mail address any more, nor to the person behind it.
+
+        False when it was opted out already. Raises InvalidInput for what is no address.
+        """
+        spec, now = parse_address(address, self._region), self._work.clock.now()
+        for attempt in range(1, TRIES + 1):
+            try:
+                async with self._work.begin() as unit:
+                    contact_id = await _owner(unit.session, spec)
+                    new = await add_opt_out(unit.session, spec, contact_id, now, source=source, words=words)
+                    if new and contact_id is not None:
+                        await change_trust(unit.session, contact_id, OPTED_OUT, "opted out", now)
+                    return new
+            except IntegrityError:  # a STOP of the same address, or the first reply of the same person
+                if attempt == TRIES:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def opt_in(self, address: str) -> bool:
+        """Ends the opt-outs of an address and of the person behind it; False when there was none."""
+        spec, now = parse_address(address, self._region), self._work.clock.now()
+        async with self._work.begin() as unit:
+            return await end_opt_outs(unit.session, spec, await _owner(unit.session, spec), now) > 0
+
+    async def record_consent(
+        self,
+        contractor_id: int,
+        *,
+        granted: bool,
+        channel: str = "sms",
+        source: str = "api",
+        proof: str | None = None,
+        at: datetime | None = None,
+    ) -> Consent:
+        """Keeps that a contact gave consent to promotional messages on a channel, or took it back.
+
+        `at` (aware) is when they said so, by default now; a later moment counts as now, so that no word outlasts
+        the next one. Raises NotFound and InvalidInput.
+        """
+        now = self._work.clock.now()
+        if channel not in CHANNELS:
+            raise InvalidInput("channel", f"{channel!r} is none; there are {', '.join(CHANNELS)}")
+        async with self._work.begin() as unit:
+            await find_contractor(unit.session, contractor_id)
+            row = Consent(
+                contact_id=contractor_id,
+                channel=channel,
+                granted=granted,
+                at=min(at or now, now).astimezone(UTC),
+                source=source,
+                proof=proof,
+            )
+            unit.session.add(row)
+            return row
+
+    async def get_standing(self, contractor_id: int) -> ContactStanding:
+        """What is known about one contact, with the latest 50 deliveries and replies. Raises NotFound."""
+        async with self._work.read() as session:
+            contractor = await find_contractor(session, contractor_id)
+            opt_outs = await history_of(session, contractor_id, [contractor.phone, contractor.email])
+            lines = await session.scalars(
+                select(Delivery)
+                .where(Delivery.contact_id == contractor_id)
+                .order_by(Delivery.id.desc())
+                .limit(LATEST)
+            )
+            replies = await session.scalars(
+                select(StoredReply)
+                .where(StoredReply.contact_id == contractor_id)
+                .order_by(StoredReply.id.desc())
+                .limit(LATEST)
+            )
+            return ContactStanding(
+                contractor=contractor,
+                opted_out=any(row.ended_at is None for row in opt_outs),
+                opt_outs=opt_outs,
+                consents=await consents_of(session, contractor_id),
+                trust=(await trust_of(session, [contractor_id]))[contractor_id],
+                deliveries=lines.all(),
+                replies=replies.all(),
+            )
+
+
+async def _owner(session: AsyncSession, address: str) -> int | None:
+    column = Contractor.email if "@" in address else Contractor.phone
+    return await session.scalar(select(Contractor.id).where(column == address))

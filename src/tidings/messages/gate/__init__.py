@@ -1,0 +1,1 @@
+"""The gate: whether a message may go out, and when."""

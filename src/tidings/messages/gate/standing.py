@@ -1,0 +1,139 @@
+"""What the gate knows about the people it decides about, read for many letters in a few statements.
+
+Frequency caps hold across all features and processes: a promotional message that is let out takes a place
+(a row of `admissions`) in the transaction that claims it, under a lock on its contact. A message that did not
+leave gives its place back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Index, String, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base, BigId
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.consents import find_consents
+from tidings.messages.gate.opt_outs import find_opt_outs
+from tidings.messages.gate.policy import Decision, Rules, Send, Standing, decide
+from tidings.messages.gate.terms import ConsentNeed, Purpose
+from tidings.messages.gate.trust import trust_of
+from tidings.messages.kind import Letter
+
+
+class Admission(Base):
+    """A promotional message's place in its contact's frequency caps, taken when it was let out.
+
+    Places are counted apart for each `scope`: this installation's own messages, and each shop's.
+    """
+
+    __tablename__ = "admissions"
+    __table_args__ = (Index(None, "contact_id", "at"),)
+
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    message_id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    contact_id: Mapped[int] = mapped_column(BigId)
+    scope: Mapped[str] = mapped_column(String(64), default="")
+    at: Mapped[datetime]
+
+
+_Places = dict[tuple[int, str], list[tuple[str, int, datetime]]]
+"""Kind, id and moment of the messages that were let out, for each contact and scope."""
+
+
+async def admit(
+    connection: AsyncConnection, kind: str, letters: Sequence[Letter], rules: Rules, now: datetime
+) -> dict[int, Decision]:
+    """The decision about each letter (by its id), and the places of those let out, in the caller's transaction."""
+    capped = [letter for letter in letters if _is_capped(letter)] if rules.caps else []
+    if capped:
+        await _lock_contacts(connection, capped)
+    opt_outs = await find_opt_outs(
+        connection,
+        {letter.address for letter in letters if letter.address},
+        {letter.contact_id for letter in letters if letter.contact_id is not None},
+    )
+    asked = _ids(letter for letter in letters if letter.terms.consent is not ConsentNeed.NONE)
+    consents = await find_consents(connection, asked) if asked else {}
+    judged = _ids(letter for letter in letters if letter.terms.min_trust is not None)
+    trust = await trust_of(connection, judged) if judged else {}
+    admitted = await _admitted(connection, _ids(capped), now - rules.longest_window) if capped else {}
+    await _give_back(connection, kind, [letter.id for letter in capped])
+
+    numbers = {letter.id for letter in capped}
+    decisions: dict[int, Decision] = {}
+    places: list[dict[str, object]] = []
+    for letter in letters:
+        who = (letter.contact_id or 0, letter.scope)
+        theirs = admitted.setdefault(who, [])
+        standing = Standing(
+            opted_out_since=opt_outs.since(letter.address, letter.contact_id),
+            consent=consents.get((who[0], letter.channel, letter.scope)),
+            trust=trust.get(who[0]),
+            admitted=tuple(sorted(at for *message, at in theirs if tuple(message) != (kind, letter.id))),
+        )
+        decision = decide(letter, standing, rules, now)
+        decisions[letter.id] = decision
+        if isinstance(decision, Send) and letter.id in numbers:
+            theirs.append((kind, letter.id, now))
+            contact_id, scope = who
+            places.append(
+                {"kind": kind, "message_id": letter.id, "contact_id": contact_id, "scope": scope, "at": now}
+            )
+    if places:
+        await connection.execute(insert(Admission), places)
+    return decisions
+
+
+async def settle_places(
+    connection: AsyncConnection, kind: str, left: Sequence[Letter], stayed: Sequence[Letter], now: datetime
+) -> None:
+    """Dates the places of letters that have left, and frees those of letters that have not."""
+    if gone := [letter.id for letter in left if _is_capped(letter)]:
+        await connection.execute(
+            update(Admission).where(Admission.kind == kind, Admission.message_id.in_(sorted(gone))).values(at=now)
+        )
+    await _give_back(connection, kind, [letter.id for letter in stayed if _is_capped(letter)])
+
+
+async def _give_back(connection: AsyncConnection, kind: str, ids: Sequence[int]) -> None:
+    if ids:
+        await connection.execute(
+            delete(Admission).where(Admission.kind == kind, Admission.message_id.in_(sorted(ids)))
+        )
+
+
+def _is_capped(letter: Letter) -> bool:
+    return letter.terms.purpose is Purpose.PROMOTIONAL and letter.contact_id is not None
+
+
+def _ids(letters: Iterable[Letter]) -> set[int]:
+    return {letter.contact_id for letter in letters if letter.contact_id is not None}
+
+
+async def _lock_contacts(connection: AsyncConnection, letters: Sequence[Letter]) -> None:
+    # Message rows are locked already. Whoever else locks both takes rows before contacts as well. The lock lets
+    # others add rows that refer to the contact.
+    await connection.execute(
+        select(Contractor.id)
+        .where(Contractor.id.in_(sorted(_ids(letters))))
+        .order_by(Contractor.id)
+        .with_for_update(key_share=True)
+    )
+
+
+async def _admitted(connection: AsyncConnection, contact_ids: Collection[int], since: datetime) -> _Places:
+    theirs = Admission.contact_id.in_(sorted(contact_ids))
+    await connection.execute(delete(Admission).where(theirs, Admission.at <= since))  # they count in no cap any more
+    rows = await connection.execute(
+        select(Admission.contact_id, Admission.scope, Admission.kind, Admission.message_id, Admission.at).where(
+            theirs
+        )
+    )
+    found: _Places = {}
+    for contact_id, scope, kind, message_id, at in rows:
+        found.setdefault((contact_id, scope), []).append((kind, message_id, at))
+    return found

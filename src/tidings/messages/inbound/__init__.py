@@ -1,0 +1,1 @@
+"""The door in: replies and delivery reports, from whatever provider."""

@@ -1,0 +1,159 @@
+"""Answers that the house itself gives: to STOP, START and HELP. They take the same road out as every message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import ForeignKey, Index, String, Text, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tidings.db.base import Base
+from tidings.engine.jobs import Job, JobType
+from tidings.engine.policy import QueuePolicy
+from tidings.messages.gate.terms import Terms
+from tidings.messages.inbound.keywords import Command
+from tidings.messages.kind import Content, Letter, Outbox, OutboxColumns, alarm_time
+from tidings.messages.statuses import Reason, Status
+from tidings.work import Unit
+
+KIND = "notice"
+NOTICES = QueuePolicy("notices", concurrency=5, attempts=5, backoff=2.0)
+
+USEFUL = timedelta(days=1)
+"""How long the answer to a command is worth sending."""
+
+TERMS = Terms(despite_opt_out=True)
+
+
+class NoticeType(StrEnum):
+    """What a notice says."""
+
+    OPT_OUT_CONFIRMATION = "opt_out_confirmation"
+    OPT_IN_CONFIRMATION = "opt_in_confirmation"
+    HELP = "help"
+
+
+SUBJECTS = {
+    NoticeType.OPT_OUT_CONFIRMATION: "You are unsubscribed",
+    NoticeType.OPT_IN_CONFIRMATION: "You are subscribed again",
+    NoticeType.HELP: "Help",
+}
+
+ANSWERS = {
+    Command.STOP: NoticeType.OPT_OUT_CONFIRMATION,
+    Command.START: NoticeType.OPT_IN_CONFIRMATION,
+    Command.HELP: NoticeType.HELP,
+}
+
+
+class Notice(OutboxColumns, Base):
+    """One answer to one address."""
+
+    __tablename__ = "notices"
+    __table_args__ = (Index(None, "status"),)
+
+    notice_type: Mapped[str] = mapped_column(String(32))
+    address: Mapped[str] = mapped_column(String(254))
+    channel: Mapped[str] = mapped_column(String(16), default="sms")
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    text: Mapped[str] = mapped_column(Text)
+    sent_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class SendNotice(BaseModel):
+    """Data of the job that sends one notice: the row's id."""
+
+    id: int
+
+
+SEND_NOTICE = JobType(NOTICES, "send-notice", SendNotice, lambda data: f"{KIND}-{data.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeTexts:
+    """Who the answers speak for: the brand, and where its people can be reached."""
+
+    brand: str
+    support: str | None = None
+
+    def text(self, notice_type: NoticeType) -> str:
+        """The answer, within one SMS for a brand of usual length (CTIA Messaging Principles, section 5.1.3)."""
+        match notice_type:
+            case NoticeType.OPT_OUT_CONFIRMATION:
+                return f"{self.brand}: you are unsubscribed and get no more messages. Reply START to get them again."
+            case NoticeType.OPT_IN_CONFIRMATION:
+                return f"{self.brand}: you are subscribed again. Reply HELP for help, STOP to unsubscribe."
+            case NoticeType.HELP:
+                reach = f" For help, contact {self.support}." if self.support else ""
+                return f"{self.brand}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
+
+
+async def add_notice(
+    unit: Unit, notice_type: NoticeType, texts: NoticeTexts, address: str, contact_id: int | None, now: datetime
+) -> Notice:
+    """Adds a notice that leaves at once, in the caller's unit of work."""
+    row = Notice(
+        notice_type=notice_type,
+        address=address,
+        channel="email" if "@" in address else "sms",
+        contact_id=contact_id,
+        text=texts.text(notice_type),
+        scheduled_time=now,
+        status=Status.SCHEDULED,
+        status_reason=Reason.ANSWERED_COMMAND,
+        created_at=now,
+        updated_at=now,
+    )
+    unit.session.add(row)
+    await unit.session.flush()
+    unit.arm(alarm(row))
+    return row
+
+
+def alarm(row: Notice) -> Job:
+    """The job that sends one notice."""
+    return SEND_NOTICE.job(SendNotice(id=row.id), due=alarm_time(row))
+
+
+async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
+    """The letters of claimed notices."""
+    table = Notice.__table__
+    rows = (await connection.execute(select(table).where(table.c.id.in_(ids)))).mappings()
+    return [
+        Letter(
+            id=row["id"],
+            contact_id=row["contact_id"],
+            scheduled_time=row["scheduled_time"],
+            attempt=row["attempts"],
+            channel=row["channel"],
+            address=row["address"],
+            idempotency_key=f"{KIND}-{row['id']}-{int(row['created_at'].timestamp() * 1_000_000)}",
+            row=dict(row),
+            terms=TERMS,
+            not_after=row["scheduled_time"] + USEFUL,
+        )
+        for row in rows
+    ]
+
+
+async def compose(letter: Letter) -> Content:
+    """The text as it was stored."""
+    row = letter.row
+    metadata = {"message_id": row["id"], "message_type": row["notice_type"], "contractor_id": row["contact_id"]}
+    return Content(text=row["text"], subject=SUBJECTS[NoticeType(row["notice_type"])], metadata=metadata)
+
+
+def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
+    """The notice's own columns."""
+    return {"sent_at": moment}
+
+
+def notice_outbox(queue: QueuePolicy) -> Outbox:
+    """The outbox of notices on their (configured) queue."""
+    return Outbox(kind=KIND, queue=queue, model=Notice, alarm=alarm, load=load, compose=compose, when_sent=when_sent)

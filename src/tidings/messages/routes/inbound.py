@@ -1,0 +1,118 @@
+"""The HTTP side of the door in: what n8n posts when somebody replies or a message was delivered."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from tidings.messages.inbound.keywords import Command
+from tidings.messages.inbound.replies import Inbound, IncomingReply, StatusUpdate
+from tidings.messages.ledger import DeliveryStatus
+from tidings.web.webhooks import require_secret
+
+SETTING = "N8N_INBOUND_SECRET"
+SECRET_HEADER = "X-Tidings-Secret"
+PROVIDER = "n8n"
+
+Secret = Annotated[str | None, Header(alias=SECRET_HEADER, description=f"The shared secret ({SETTING}).")]
+Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+ProviderId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+
+
+class _FromProvider(BaseModel):
+    """What a workflow posts; fields that nobody asked for are ignored, since providers add some.
+
+    Ids and texts may come as JSON numbers, and without the NUL characters that no database takes.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nul(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in data.items()}
+
+
+class ReplyIn(_FromProvider):
+    """A reply. `provider_message_id` is the provider's id of the reply; the same id is taken in once."""
+
+    phone: str = Field(min_length=1, max_length=254, validation_alias=AliasChoices("phone", "from", "sender"))
+    message: str = Field(max_length=10_000, validation_alias=AliasChoices("message", "text", "body"))
+    provider_message_id: ProviderId = Field(
+        validation_alias=AliasChoices("provider_message_id", "message_id", "messageId", "id")
+    )
+    received_at: Moment | None = None
+    in_reply_to: ProviderId | None = None
+
+
+class StatusIn(_FromProvider):
+    """A delivery report about a message, named by the provider's id or by ours, like event-message-123."""
+
+    status: DeliveryStatus
+    provider_message_id: ProviderId | None = Field(
+        None, validation_alias=AliasChoices("provider_message_id", "message_id", "messageId", "id")
+    )
+    message: Annotated[str, StringConstraints(max_length=64)] | None = None
+    at: Moment | None = None
+    error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class ReplyOut(BaseModel):
+    """What became of a reply; `message` is the one that it answers."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    duplicate: bool
+    action_taken: str
+    command: Command | None
+    contact_id: int | None
+    message: str | None
+    rating: int | None
+    sentiment_score: float | None
+
+
+class StatusOut(BaseModel):
+    """Whether the report said anything new."""
+
+    changed: bool
+
+
+def inbound_router(inbound: Inbound, secret: str | None) -> APIRouter:
+    """POST /webhooks/n8n/replies and /webhooks/n8n/statuses, both with the shared secret in X-Tidings-Secret."""
+
+    def check(x_tidings_secret: Secret = None) -> None:
+        require_secret(x_tidings_secret, secret, setting=SETTING, header=SECRET_HEADER)
+
+    router = APIRouter(tags=["webhooks"], dependencies=[Depends(check)])
+
+    @router.post("/webhooks/n8n/replies")
+    async def receive_reply(reply: ReplyIn) -> ReplyOut:
+        """Takes in what somebody answered: STOP, START and HELP are carried out, others reach their feature."""
+        return ReplyOut.model_validate(
+            await inbound.receive_reply(
+                IncomingReply(
+                    provider=PROVIDER,
+                    provider_message_id=reply.provider_message_id,
+                    sender=reply.phone,
+                    text=reply.message,
+                    received_at=reply.received_at,
+                    in_reply_to=reply.in_reply_to,
+                )
+            )
+        )
+
+    @router.post("/webhooks/n8n/statuses")
+    async def receive_status(report: StatusIn) -> StatusOut:
+        """Takes in a delivery report; the status of a message only moves upward."""
+        changed = await inbound.receive_status(
+            StatusUpdate(report.status, report.provider_message_id, report.message, report.at, report.error)
+        )
+        return StatusOut(changed=changed)
+
+    return router

@@ -1,0 +1,159 @@
+"""HTTP endpoints about contacts and single messages of every feature: opt-outs, consents, standing, and why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from tidings.messages.contacts.people import People
+from tidings.messages.inbound.keywords import Command
+from tidings.messages.ledger import DeliveryStatus, Outcome
+from tidings.messages.statuses import Reason
+from tidings.messages.why import Why
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no database text can; leave it out")
+    return text
+
+
+Storable = AfterValidator(_storable)
+Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
+Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+ContractorId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class OptOutIn(_In):
+    """Whom to send nothing any more: a phone number or a mail address."""
+
+    address: Address
+    words: Annotated[str, StringConstraints(max_length=1000), Storable] | None = None
+
+
+class ConsentIn(_In):
+    """Consent to promotional messages, given or taken back, with what shows it."""
+
+    granted: bool
+    channel: Literal["sms", "email", "whatsapp"] = "sms"
+    source: Annotated[str, StringConstraints(min_length=1, max_length=64), Storable] = "api"
+    proof: Annotated[str, StringConstraints(max_length=10_000), Storable] | None = None
+    at: Moment | None = None
+
+
+class Changed(BaseModel):
+    """Whether the request changed anything."""
+
+    changed: bool
+
+
+class OptOutOut(_Out):
+    address: str
+    opted_out_at: datetime
+    ended_at: datetime | None
+    source: str
+    words: str | None
+
+
+class ConsentOut(_Out):
+    channel: str
+    granted: bool
+    at: datetime
+    source: str
+    proof: str | None
+
+
+class LineOut(_Out):
+    """One line of the ledger. `kind` and `message_id` name the message; the inputs are what was decided from."""
+
+    at: datetime
+    kind: str
+    message_id: int
+    outcome: Outcome
+    reason: Reason | None
+    attempt: int
+    channel: str | None
+    provider: str | None
+    provider_message_id: str | None
+    error: str | None
+    lateness_ms: float | None
+    duration_ms: float | None
+    request_id: str | None
+    delivery_status: DeliveryStatus | None
+    delivery_status_at: datetime | None
+    inputs: dict[str, object]
+
+
+class ReplyLineOut(_Out):
+    received_at: datetime
+    text: str
+    command: Command | None
+    kind: str | None
+    message_id: int | None
+    sentiment_score: float | None
+    rating: int | None
+    action_taken: str
+
+
+class StandingOut(_Out):
+    """What the gate goes by for one contact, and what happened lately; times are UTC, trust is 0 to 100."""
+
+    opted_out: bool
+    opt_outs: list[OptOutOut]
+    consents: list[ConsentOut]
+    trust: float
+    deliveries: list[LineOut]
+    replies: list[ReplyLineOut]
+
+
+class WhyOut(_Out):
+    """Why a message did or did not go out, in plain sentences, and the ledger's lines behind them."""
+
+    message: str
+    status: str
+    summary: str
+    sentences: list[str]
+    lines: list[LineOut] = Field(description="Oldest first.")
+
+
+def people_router(people: People, why: Why) -> APIRouter:
+    """The router over both services."""
+    router = APIRouter()
+
+    @router.post("/opt-outs", tags=["people"])
+    async def opt_out(who: OptOutIn) -> Changed:
+        """Sends nothing to an address any more, nor to the person behind it, from any feature."""
+        return Changed(changed=await people.opt_out(who.address, words=who.words))
+
+    @router.post("/opt-ins", tags=["people"])
+    async def opt_in(who: OptOutIn) -> Changed:
+        """Ends the opt-outs of an address and of the person behind it."""
+        return Changed(changed=await people.opt_in(who.address))
+
+    @router.post("/contractors/{contractor_id}/consents", status_code=201, tags=["people"])
+    async def record_consent(contractor_id: ContractorId, consent: ConsentIn) -> ConsentOut:
+        """Keeps that a contact consented to promotional messages, or took consent back."""
+        return ConsentOut.model_validate(await people.record_consent(contractor_id, **consent.model_dump()))
+
+    @router.get("/contractors/{contractor_id}/standing", tags=["people"])
+    async def get_standing(contractor_id: ContractorId) -> StandingOut:
+        """Opt-outs, consents, trust, and the latest 50 deliveries and replies of a contact."""
+        return StandingOut.model_validate(await people.get_standing(contractor_id))
+
+    @router.get("/messages/{message}/why", tags=["messages"])
+    async def explain(message: Annotated[str, Path(max_length=64, examples=["event-message-123"])]) -> WhyOut:
+        """Why a message did or did not go out, in plain sentences."""
+        return WhyOut.model_validate(await why.explain(message))
+
+    return router

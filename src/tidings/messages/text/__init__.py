@@ -1,0 +1,1 @@
+"""Texts: templates, and how many SMS they take."""

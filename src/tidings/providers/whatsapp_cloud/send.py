@@ -1,0 +1,153 @@
+"""WhatsApp through Meta's Cloud API: POST /{version}/{phone number ID}/messages of the Graph API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidings.clock import SystemClock
+from tidings.errors import ConfigurationError, SendError
+from tidings.providers.base import Receipt
+from tidings.providers.http import HttpClient
+from tidings.providers.whatsapp_cloud.errors import refusal, without_token
+from tidings.providers.whatsapp_fields import as_list, as_object, identifier, json_object, line, phone
+
+URL = "https://graph.facebook.com"
+VERSION = "v18.0"
+"""The Graph API's version. Meta answers an expired one as its oldest version that is still alive."""
+
+MAX_TEXT = 4096
+"""Characters of a text message (Cloud API, Text messages)."""
+
+_USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class CloudAccount:
+    """A business phone number: its ID at Meta, which is not the number, and a token that may send from it."""
+
+    phone_number_id: str
+    access_token: str = field(repr=False)
+
+
+class WhatsAppCloud:
+    """Sends text and template messages for any number of accounts.
+
+    Meta drops no repetition. The idempotency key travels as `biz_opaque_callback_data` and comes back in every status
+    callback, which names the message even when the answer with Meta's id was lost; a message that is sent again
+    after that may still reach the recipient twice.
+
+    A recipient is an E.164 phone number or the user ID by which Meta names somebody who hides the number (a
+    business-scoped user ID such as US.13491208655302741918).
+
+    Raises ConfigurationError for a version that cannot work.
+    """
+
+    name = "whatsapp_cloud"
+
+    def __init__(self, http: HttpClient, base_url: str = URL, version: str = VERSION) -> None:
+        if not re.fullmatch(r"v[0-9]{1,3}\.[0-9]{1,2}", version):
+            raise ConfigurationError(f"the Graph API has no version {version!r}; write it like {VERSION}")
+        self._http = http
+        self._url = f"{base_url.rstrip('/')}/{version}"
+
+    async def send_text(
+        self,
+        account: CloudAccount,
+        to: str,
+        text: str,
+        *,
+        reply_to: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Sends a text, quoting the message `reply_to` (a wamid) if there is one; the receipt's id is the wamid.
+
+        WhatsApp takes a text only within 24 hours of the recipient's last message; later it is refused with a
+        CloudError whose `needs_template` is true, at once or in a status callback.
+
+        Raises SendError as `HttpClient.post_json` says; final for a recipient, text or account that cannot be sent at
+        all; CloudError for what Meta refuses. An answer without an id is final too: the message may have left, and
+        trying again could send it once more with every attempt.
+        """
+        if not text.strip():
+            raise SendError("the message is empty; WhatsApp takes no empty text", retryable=False)
+        # Meta does not say how it counts emoji, so only what is too long in any way of counting is refused here.
+        if len(text) > MAX_TEXT:
+            raise SendError(
+                f"the text has {len(text):,} characters; WhatsApp takes {MAX_TEXT:,}, so shorten it", retryable=False
+            )
+        content: dict[str, Any] = {"type": "text", "text": {"body": text}}
+        if reply_to:
+            content["context"] = {"message_id": reply_to}
+        return await self._send(account, to, content, idempotency_key)
+
+    async def send_template(
+        self,
+        account: CloudAccount,
+        to: str,
+        name: str,
+        language: str,
+        components: Sequence[Mapping[str, Any]] = (),
+        *,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Sends an approved template in `language`, e.g. en_US; `components` are its parameters as Meta writes them.
+
+        Needs no recent message of the recipient. Returns and raises as `send_text` does.
+        """
+        template: dict[str, Any] = {"name": name, "language": {"code": language}}
+        if components:
+            template["components"] = [dict(component) for component in components]
+        return await self._send(account, to, {"type": "template", "template": template}, idempotency_key)
+
+    async def _send(
+        self, account: CloudAccount, to: str, content: Mapping[str, Any], idempotency_key: str | None
+    ) -> Receipt:
+        number, token = account.phone_number_id.strip(), account.access_token.strip()
+        if not (number.isascii() and number.isdigit()):
+            raise SendError(
+                f"{account.phone_number_id!r} is no phone number ID; copy the digits that WhatsApp Manager shows",
+                retryable=False,
+            )
+        if not (token and token.isascii() and token.isprintable()):
+            raise SendError(
+                f"the access token of phone number ID {number} is malformed; set it again", retryable=False
+            )
+        response = await self._http.post_json(
+            f"{self._url}/{number}/messages",
+            {
+                "messaging_product": "whatsapp",
+                "recipient_type": "individual",
+                **_recipient(to),
+                **content,
+                **({"biz_opaque_callback_data": idempotency_key} if idempotency_key else {}),
+            },
+            {"authorization": f"Bearer {token}"},
+        )
+        # A date in Retry-After is on the world's clock, also when Tidings runs on a faster one.
+        if error := refusal(self.name, number, token, response, SystemClock().now()):
+            raise error
+        return Receipt(self.name, _message_id(response.body, token))
+
+
+def _recipient(to: str) -> dict[str, str]:
+    if number := phone(to):
+        return {"to": number.removeprefix("+")}
+    if _USER_ID.fullmatch(to):
+        return {"recipient": to}
+    raise SendError(
+        f"{line(to, 40) or 'nothing'} is no recipient; write a phone number with + and country code", retryable=False
+    )
+
+
+def _message_id(body: bytes, token: str) -> str:
+    for message in as_list(json_object(body).get("messages")):
+        if found := identifier(as_object(message).get("id")):
+            return found
+    shown = line(without_token(token, body).decode(errors="replace")) or "it is empty"
+    raise SendError(
+        f"whatsapp_cloud's answer does not say whether the message left, and it is not sent again: {shown}",
+        retryable=False,
+    )
