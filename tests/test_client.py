@@ -31,7 +31,7 @@ async def test_a_program_schedules_a_message_with_nothing_installed_beside_the_p
         assert (await t.events.get_queue_stats())["delayed"] == 5
 
 
-def test_the_engine_can_be_used_without_loading_the_rest_of_the_house() -> None:
+def test_the_engine_can_be_used_without_loading_the_rest_of_tidings() -> None:
     program = "import sys, tidings.engine.worker; print([m for m in sys.modules if m.startswith('sqlalchemy')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

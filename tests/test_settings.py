@@ -8,7 +8,8 @@ import pytest
 
 from tidings.cli.variables import settings_page
 from tidings.errors import ConfigurationError
-from tidings.settings import environment, load
+from tidings.registry import load
+from tidings.settings import environment
 
 
 def test_without_any_setting_everything_is_in_the_data_folder_and_nothing_leaves() -> None:

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.campaigns.lanes import GOAL, SlowProvider, Spells, measure_lanes, percentile
+from benchmarks.campaigns.orders import GOAL, SlowProvider, Spells, measure_orders, percentile
 from tidings import log
 from tidings.app import App
 from tidings.cli.demo.rehearsal import OFFLINE
 from tidings.cli.output import new_table, open_console
 from tidings.cli.running import run, settle
-from tidings.settings import load
+from tidings.registry import load
 
 
 def campaigns(
@@ -49,11 +49,11 @@ async def _measure(
     overrides: dict[str, Any] = {**OFFLINE, "quiet_hours": "off", "frequency_caps": "off", "data_dir": folder}
     provider = SlowProvider()
     settings = load(**{**overrides, "database_url": database_url})
-    async with App(settings, simulator=provider, migrate=True, queue_settings={}) as app:  # type: ignore[arg-type]
+    async with App(settings, providers={"sms": provider}, migrate=True, queue_settings={}) as app:
         await app.start_workers()
         await asyncio.sleep(1)  # until the sweep has put up the schedules
         settle()
-        return await measure_lanes(
+        return await measure_orders(
             app.work,
             app.shops,
             provider,

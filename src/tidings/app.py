@@ -1,97 +1,86 @@
-"""The composition root: settings → database, engine, channels, features. The only wiring there is."""
+"""The composition root: settings → database, engine, providers, features. The only wiring there is."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
+from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from fastapi import FastAPI
-
-from tidings.ai.openai import OpenAIModel, OpenAIWriter
-from tidings.ai.template import TemplateWriter
-from tidings.assembly import (
-    Parts,
-    build_chat,
-    build_events,
-    build_followups,
-    build_proactive,
-    build_shops,
-)
 from tidings.clock import Clock, SystemClock
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
-from tidings.engine.broadcast import Broadcast
-from tidings.engine.host import WorkerHost
-from tidings.engine.jobs import Handler, Run
-from tidings.engine.policy import QueuePolicy
-from tidings.engine.queues import Queues
-from tidings.engine.redis import check_server, connect
-from tidings.engine.valkey import EmbeddedValkey
-from tidings.errors import ConfigurationError, NotFound
-from tidings.feature import Feature
-from tidings.features.chat.feature import QUEUES as CHAT_QUEUES
-from tidings.features.chat.service import Chat
-from tidings.features.events.feature import QUEUES as EVENT_QUEUES
-from tidings.features.events.service import Events
-from tidings.features.followups.feature import QUEUES as FOLLOWUP_QUEUES
-from tidings.features.followups.service import FollowUps
-from tidings.features.proactive.feature import QUEUES as PROACTIVE_QUEUES
-from tidings.features.proactive.service import Proactive
-from tidings.features.shops.feature import QUEUES as SHOP_QUEUES
-from tidings.features.shops.service import Shops
-from tidings.log import get_logger
-from tidings.messages.contacts.people import People
-from tidings.messages.dead_letters import DeadLetters
-from tidings.messages.delivery.pipeline import Ways
-from tidings.messages.delivery.recovery import Sweep
-from tidings.messages.gate.policy import Rules, parse_caps
-from tidings.messages.gate.quiet_hours import QuietHours
-from tidings.messages.inbound.notices import NOTICES, SEND_NOTICE, NoticeTexts, SendNotice, notice_outbox
-from tidings.messages.inbound.replies import Inbound, IncomingReply, Received
-from tidings.messages.kind import Outbox
-from tidings.messages.routes.dead_letters import dead_letters_router
-from tidings.messages.routes.inbound import inbound_router
-from tidings.messages.routes.mitto import mitto_router
-from tidings.messages.routes.people import people_router
-from tidings.messages.routes.texts import texts_router
+from tidings.errors import NotFound
+from tidings.messages.inbound.notices import NOTICES, Notices
+from tidings.messages.kind import MessageKind
 from tidings.messages.why import Why
-from tidings.providers.base import Channel
-from tidings.providers.http import HttpClient
-from tidings.providers.mitto import Mitto
-from tidings.providers.n8n import N8n
-from tidings.providers.simulator import Simulator
-from tidings.providers.smtp import Smtp
-from tidings.providers.webhooks.send import Webhooks
-from tidings.settings import Settings, environment, secret
-from tidings.vault import Vault
-from tidings.web.application import create_application
-from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, queue_router
+from tidings.registry import (
+    NAMES,
+    Features,
+    Settings,
+    build,
+    callback_providers,
+    feature_kinds,
+    feature_module,
+    feature_queues,
+)
+from tidings.settings import environment, secret
 from tidings.work import Work
 
-log = get_logger(__name__)
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
-QUEUES = (NOTICES, *EVENT_QUEUES, *FOLLOWUP_QUEUES, *PROACTIVE_QUEUES, *SHOP_QUEUES, *CHAT_QUEUES)
-"""Every queue of the house, as it is declared."""
+    from tidings.ai.openai import OpenAIModel
+    from tidings.engine.host import WorkerHost
+    from tidings.engine.jobs import Handler
+    from tidings.engine.policy import QueuePolicy
+    from tidings.engine.queues import Queues
+    from tidings.feature import Feature, Parts
+    from tidings.messages.contacts.people import People
+    from tidings.messages.dead_letters import DeadLetters
+    from tidings.messages.delivery.providers import Providers
+    from tidings.messages.delivery.recovery import Recovery
+    from tidings.messages.inbound.door import Inbound
+    from tidings.parts import Outside
+    from tidings.providers.base import Provider
+    from tidings.providers.simulator import Simulator
+    from tidings.vault import Vault
+    from tidings.web.access import KeyHolder
+    from tidings.web.health import QueueHealth, QueueMetrics
 
 
-class _Closes(Protocol):
-    async def close(self) -> None: ...
+def declared_queues() -> tuple[QueuePolicy, ...]:
+    """Every queue, as it is declared."""
+    return (NOTICES, *feature_queues())
 
 
-Closable = TypeVar("Closable", bound=_Closes)
+def declared_kinds() -> Iterator[type[MessageKind]]:
+    """Every kind of message. A feature is loaded when its turn comes, so that whoever looks for one may stop."""
+    yield Notices
+    yield from feature_kinds()
 
 
-class App:
+def load_everything() -> None:
+    """Loads all that an application loads when it is opened and works, for whoever has no time for that then."""
+    for module in ("tidings.opening", "tidings.engine.host", "tidings.messages.delivery.recovery"):
+        import_module(module)
+    for name in NAMES:
+        feature_module(name, "feature")
+
+
+class App(Features):
     """Everything one process needs, opened by `async with App(settings) as app`.
 
-    `clock`, `simulator`, `queue_settings` (by default the environment) and `chat_channels` (in the place of
-    providers of chats, by name) are for rehearsals: the demo runs a day in a minute and lets nothing leave the
-    machine.
+    What is not given is made as the settings say. For rehearsals and tests there are `clock`, `simulator` (in the
+    place of providers of SMS and mails that are not set up), `providers` (in the place of those under the same
+    names), `model` (the AI) and `queue_settings` (by default the environment). Who gives a part closes it.
     With `migrate` the schema is brought up to date at opening; otherwise an old one is a ConfigurationError.
+    With `reading` nothing but the database is opened, and features are built when they are asked for: they answer
+    questions about rows, and raise RuntimeError when they are to change any.
     """
 
     def __init__(
@@ -100,37 +89,27 @@ class App:
         *,
         clock: Clock | None = None,
         simulator: Simulator | None = None,
+        providers: Mapping[str, Provider] | None = None,
+        model: OpenAIModel | None = None,
         queue_settings: Mapping[str, str] | None = None,
-        chat_channels: Mapping[str, Channel] | None = None,
         migrate: bool = False,
+        reading: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.simulator = simulator or Simulator(settings.data_dir / "simulator.jsonl")
+        self._given: dict[str, Any] = {"simulator": simulator, "providers": providers or {}, "model": model}
         self._queue_settings = environment() if queue_settings is None else queue_settings
-        self._chat_channels = chat_channels
         self._migrate = migrate
+        self._reading = reading
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
+        self._built: dict[str, Feature] = {}
         self.hosts: list[WorkerHost] = []
 
     database: Database
-    redis_url: str
-    policies: dict[str, QueuePolicy]
-    queues: Queues
-    channels: dict[str, Channel]
     work: Work
-    contacts: People
-    inbound: Inbound
-    dead_letters: DeadLetters
-    why: Why
-    events: Events
-    followups: FollowUps
-    proactive: Proactive
-    shops: Shops
-    chat: Chat
-    features: tuple[Feature, ...]
-    outboxes: tuple[Outbox, ...]
+    handlers: tuple[Handler[Any], ...]
+    recovery: Recovery
 
     async def __aenter__(self) -> Self:
         try:
@@ -147,119 +126,119 @@ class App:
         await self._stack.aclose()
 
     async def _open(self) -> None:
-        settings = self.settings
-        self.database = open_database(settings.database)
+        self.database = open_database(self.settings.database)
         self._stack.push_async_callback(self.database.close)
         if self._migrate:
             await upgrade(self.database)
         else:
             await require_current(self.database)
+        if self._reading:
+            self.work = Work(self.database, None, self.clock)
+        else:
+            await self._open_outside()
+            self._build()
 
-        self.redis_url = settings.redis_url or self._embedded_valkey()
-        redis = connect(self.redis_url)
-        self._stack.push_async_callback(redis.aclose)
-        await check_server(redis)
+    async def _open_outside(self) -> None:
+        from tidings.opening import open_outside
 
-        self.policies = {policy.name: policy.configured(self._queue_settings) for policy in QUEUES}
-        self.queues = Queues(self.policies.values(), redis, prefix=settings.redis_prefix, clock=self.clock)
-        self.work = Work(self.database, self.queues, self.clock)
-        self._build()
+        policies = self.policies.values()
+        self.outside = await open_outside(self.settings, policies, self.clock, self._stack, **self._given)
+        self.work = Work(self.database, self.outside.queues, self.clock)
 
     def _build(self) -> None:
-        """The features, and what all of them share: one road out for each outbox, one gate, one door in."""
-        settings, work = self.settings, self.work
-        parts = self._parts()
-        self.events, events = build_events(parts)
-        self.followups, followups = build_followups(parts)
-        self.proactive, proactive = build_proactive(parts)
-        self.shops, shops = build_shops(parts)
-        self.chat, chat = build_chat(parts, self._receive_reply, self._chat_channels)
-        self.features = (events, followups, proactive, shops, chat)
-        notices = parts.road(notice_outbox(self.policies[NOTICES.name]))
+        """Everything that works and serves: the features, and what looks after their jobs."""
+        from tidings.messages.delivery.recovery import Recovery
 
-        async def send_notice(data: SendNotice, run: Run) -> str:
-            return await notices.deliver(data.id, run)
+        notices = self.parts.pipeline(Notices())
+        for name in NAMES:
+            self.service_of(name)
+        self.handlers = (*notices.handlers(), *(one for feature in self.features for one in feature.handlers))
+        schedules = [schedule for feature in self.features for schedule in feature.schedules]
+        self.recovery = Recovery(self.work, self.kinds, schedules, interval=self.settings.sweep_interval)
 
-        self._handlers = (
-            Handler(SEND_NOTICE, send_notice),
-            *(handler for feature in self.features for handler in feature.handlers),
-        )
-        self.outboxes = (notices.outbox, *(outbox for feature in self.features for outbox in feature.outboxes))
-        self.contacts = People(work, region=settings.default_region)
-        self.inbound = Inbound(work, self.outboxes, parts.texts, region=settings.default_region)
-        self.dead_letters = DeadLetters(work, self.outboxes)
-        self.why = Why(work, self.outboxes)
+    def service_of(self, name: str) -> Any:
+        """The service of the feature with this name, which is built when it was not yet."""
+        if name not in self._built:
+            self._built[name] = build(name, self.parts)
+        return self._built[name].service
 
-    def _parts(self) -> Parts:
-        settings = self.settings
-        http = self._closing(HttpClient(timeout=settings.http_timeout))
-        model = self._open_model()
-        return Parts(
-            settings=settings,
-            work=self.work,
-            policies=self.policies,
-            ways=Ways(self._open_channels(http)),
-            rules=self._rules(),
-            vault=Vault.from_settings(secret(settings.vault_key), settings.data_dir),
-            http=http,
-            webhooks=self._closing(Webhooks(allow_private=settings.webhooks_allow_private)),
-            broadcast=self._closing(Broadcast(lambda: connect(self.redis_url), prefix=settings.redis_prefix)),
-            writer=OpenAIWriter(model) if model else TemplateWriter(),
-            model=model,
-            texts=NoticeTexts(settings.brand, settings.support),
-        )
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The features that are built: all of them, unless the application only reads."""
+        return tuple(self._built.values())
 
-    async def _receive_reply(self, reply: IncomingReply) -> Received:
-        return await self.inbound.receive_reply(reply)
+    @cached_property
+    def policies(self) -> dict[str, QueuePolicy]:
+        """Every queue by its name, as it is configured."""
+        return {policy.name: policy.configured(self._queue_settings) for policy in declared_queues()}
 
-    def _closing(self, part: Closable) -> Closable:
-        self._stack.push_async_callback(part.close)
-        return part
+    @cached_property
+    def outside(self) -> Outside:
+        """Redis, the providers, the AI and the key of secrets."""
+        from tidings.parts import nothing_outside
 
-    def _rules(self) -> Rules:
-        settings = self.settings
-        try:
-            quiet_hours = QuietHours.parse(settings.quiet_hours)
-        except ValueError as error:
-            raise ConfigurationError(f"TIDINGS_QUIET_HOURS cannot be used: {error}.") from error
-        return Rules(quiet_hours, parse_caps(settings.frequency_caps), settings.default_timezone)
+        return nothing_outside()
 
-    def _open_model(self) -> OpenAIModel | None:
-        settings = self.settings
-        key = secret(settings.openai_api_key)
-        if key is None:
-            return None
-        return self._closing(OpenAIModel(key, settings.openai_base_url, settings.openai_model, settings.ai_timeout))
+    @cached_property
+    def parts(self) -> Parts:
+        """What features are made of."""
+        from tidings.parts import make_parts
 
-    def _embedded_valkey(self) -> str:
-        embedded = EmbeddedValkey.start_or_join(self.settings.data_dir)
-        self._stack.callback(embedded.leave)
-        return embedded.url
+        return make_parts(self.settings, self.work, self.policies, self.outside)
 
-    def _open_channels(self, http: HttpClient) -> dict[str, Channel]:
-        """The provider of each channel; what is not configured goes to the simulator, never to the world."""
-        settings = self.settings
-        self.channels = {"sms": self.simulator, "email": self.simulator}
-        if settings.n8n_outbound_webhook_url:
-            self.channels["sms"] = N8n(http, settings.n8n_outbound_webhook_url)
-        elif (key := secret(settings.mitto_api_key)) and settings.mitto_sender:
-            token = secret(settings.mitto_callback_token)
-            here = settings.public_url.rstrip("/") if settings.public_url else None
-            callback = f"{here}/webhooks/mitto/{token}" if here and token else None
-            self.channels["sms"] = Mitto(http, key, settings.mitto_sender, callback=callback)
-        if settings.smtp_host:
-            self.channels["email"] = Smtp(
-                host=settings.smtp_host,
-                port=settings.smtp_port,
-                security=settings.smtp_security,
-                username=settings.smtp_user,
-                password=secret(settings.smtp_password),
-                sender=settings.smtp_from,
-                timeout=settings.http_timeout,
-            )
-        for channel in set(self.channels.values()):
-            self._closing(channel)
-        return self.channels
+    @property
+    def queues(self) -> Queues:
+        """The queues of this installation's Redis."""
+        return self.work.queues
+
+    @property
+    def redis_url(self) -> str:
+        """Where that is."""
+        return self.outside.redis_url
+
+    @property
+    def providers(self) -> Providers:
+        """The provider of each channel."""
+        return self.outside.providers
+
+    @property
+    def simulator(self) -> Simulator:
+        """What takes the messages of channels that have no provider."""
+        return self.outside.simulator
+
+    @property
+    def vault(self) -> Vault:
+        """Seals what is stored of other people's keys."""
+        return self.outside.vault
+
+    @property
+    def kinds(self) -> Mapping[str, MessageKind]:
+        """The kinds of messages of the features that are built."""
+        return self.parts.kinds
+
+    @property
+    def inbound(self) -> Inbound:
+        """Where replies and delivery reports go in."""
+        return self.parts.inbound
+
+    @cached_property
+    def contacts(self) -> People:
+        """Opt-outs, consents, and what is known about a contact."""
+        from tidings.messages.contacts.people import People
+
+        return People(self.work, region=self.settings.default_region)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """Jobs that failed for good."""
+        from tidings.messages.dead_letters import DeadLetters
+
+        return DeadLetters(self.work, self.kinds)
+
+    @cached_property
+    def why(self) -> Why:
+        """Says why a message did or did not go out."""
+        return Why(self.work, declared_kinds)
 
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""
@@ -267,26 +246,48 @@ class App:
 
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
-        settings = self.settings
+        # Routes are built when their modules are loaded, and workers do without them.
+        from tidings.messages.routes import callbacks, dead_letters, inbound, people, texts
+        from tidings.providers.n8n import N8nSettings
+        from tidings.web import health
+        from tidings.web.application import create_application
+
+        settings, settings_of = self.settings, self.parts.settings_of
+        calling = callback_providers()
+        shared = (
+            health.Probe(self.health, self.metrics),
+            inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
+            callbacks.Callbacks(
+                self.inbound,
+                {name: provider.callback_token(settings) for name, provider in calling.items()},
+                [feature.knows_callback for feature in self.features if feature.knows_callback],
+            ),
+            self.contacts,
+            self.dead_letters,
+            self.why,
+        )
+        own = [part for feature in self.features for part in (feature.service, *feature.parts)]
+        routers = [module.router for module in (health, inbound, people, texts, dead_letters)]
+        routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(
-            routers=[
-                queue_router(self),
-                inbound_router(self.inbound, secret(settings.n8n_inbound_secret)),
-                mitto_router(self.inbound, self.shops.knows_callback, secret(settings.mitto_callback_token)),
-                people_router(self.contacts, self.why),
-                texts_router(),
-                dead_letters_router(self.dead_letters),
-                *(feature.router() for feature in self.features),
-            ],
-            lifespan=None,
+            routers=[*routers, *(feature.router() for feature in self.features)],
+            parts={type(part): part for part in (*shared, *own)},
             api_key=secret(settings.api_key),
             max_body_bytes=settings.max_body_bytes,
             version=version("tidings"),
-            shop_of_key=self.shops.shop_of_api_key,
+            holder_of_key=self._holder_of_key,
         )
+
+    async def _holder_of_key(self, key: str) -> KeyHolder | None:
+        for feature in self.features:
+            if feature.holder_of_key and (holder := await feature.holder_of_key(key)):
+                return holder
+        return None
 
     async def health(self) -> QueueHealth:
         """Whether Redis answers, and which queues have a worker, in this process or another."""
+        from tidings.web.health import QueueHealth, WorkerHealth, WorkersHealth
+
         if not await self.queues.ping():
             return QueueHealth(redis=False, workers=WorkersHealth(worker_count=len(self.policies), workers=[]))
         workers = [
@@ -296,6 +297,8 @@ class App:
 
     async def metrics(self) -> QueueMetrics:
         """`health`, and the counts of every queue. Raises QueueUnavailable."""
+        from tidings.web.health import QueueCounts, QueueMetrics
+
         health = await self.health()
         counts = {name: QueueCounts(**(await self.queues.stats(name)).as_dict()) for name in self.policies}
         return QueueMetrics(redis=health.redis, workers=health.workers, queues=counts)
@@ -305,6 +308,9 @@ class App:
 
         Raises NotFound for a queue that no feature has.
         """
+        from tidings.engine.host import WorkerHost
+        from tidings.engine.redis import connect
+
         wanted = set(queue_names or self.policies)
         for name in sorted(wanted - set(self.policies)):
             raise NotFound("queue", f"{name}; there are {', '.join(self.policies)}")
@@ -319,14 +325,8 @@ class App:
         self.hosts.append(host)
         for name, policy in self.policies.items():
             if name in wanted:
-                host.start(policy, [one for one in self._handlers if one.job_type.queue.name == name])
-        sweep = Sweep(
-            self.work,
-            self.outboxes,
-            [schedule for feature in self.features for schedule in feature.schedules],
-            interval=self.settings.sweep_interval,
-        )
-        self._tasks.append(asyncio.create_task(sweep.run()))
+                host.start(policy, [one for one in self.handlers if one.job_type.queue.name == name])
+        self._tasks.append(asyncio.create_task(self.recovery.run()))
 
     async def stop_workers(self) -> None:
         """Lets running jobs end and stops working. Harmless when nothing runs."""

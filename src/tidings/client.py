@@ -6,19 +6,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidings.app import App
-from tidings.features.chat.service import Chat
-from tidings.features.events.service import Events
-from tidings.features.followups.service import FollowUps
-from tidings.features.proactive.service import Proactive
-from tidings.features.shops.service import Shops
 from tidings.messages.contacts.people import People
-from tidings.messages.inbound.replies import Inbound
+from tidings.messages.inbound.door import Inbound
 from tidings.messages.why import Answer
-from tidings.settings import load
+from tidings.registry import Features, load
 
 
-class Tidings:
+class Tidings(Features):
     """An open Tidings: rows and queues as the settings say, without workers.
+
+    Every feature is an attribute, such as `events`.
 
     Settings may be given by name, e.g. `Tidings(data_dir="…", redis_url="…")`; the others come from the
     environment. The database is brought to the present schema. Raises ConfigurationError when a server or
@@ -37,30 +34,9 @@ class Tidings:
     ) -> None:
         await self.app.__aexit__(kind, error, trace)
 
-    @property
-    def events(self) -> Events:
-        """Event messages."""
-        return self.app.events
-
-    @property
-    def followups(self) -> FollowUps:
-        """CRM follow-ups."""
-        return self.app.followups
-
-    @property
-    def proactive(self) -> Proactive:
-        """Proactive messages."""
-        return self.app.proactive
-
-    @property
-    def shops(self) -> Shops:
-        """Shops: automations and campaigns."""
-        return self.app.shops
-
-    @property
-    def chat(self) -> Chat:
-        """Chats, and customers' webhooks."""
-        return self.app.chat
+    def service_of(self, name: str) -> Any:
+        """The service of the feature with this name, the same as the attribute."""
+        return self.app.service_of(name)
 
     @property
     def contacts(self) -> People:

@@ -29,6 +29,10 @@ class Clock(Protocol):
         """The moment that many real seconds from now."""
         ...
 
+    def monotonic(self) -> float:
+        """Real seconds since some moment; they never go back."""
+        ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -41,6 +45,9 @@ class SystemClock:
 
     def after(self, seconds: float) -> datetime:
         return self.now() + timedelta(seconds=seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,9 @@ class AcceleratedClock:
     def after(self, seconds: float) -> datetime:
         return self._at(time.time() - self._started + seconds)
 
+    def monotonic(self) -> float:
+        return time.monotonic()
+
     def _at(self, elapsed: float) -> datetime:
         index = max(bisect_right(self._offsets, elapsed) - 1, 0)
         stage = self._stages[index]
@@ -97,6 +107,9 @@ class ManualClock:
 
     def after(self, seconds: float) -> datetime:
         return self._now + timedelta(seconds=seconds)
+
+    def monotonic(self) -> float:
+        return self._now.timestamp()
 
     def move(self, by: timedelta) -> datetime:
         """Moves the clock and returns its new moment."""

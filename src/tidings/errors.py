@@ -82,7 +82,7 @@ class ConfigurationError(UserError):
 
 
 class QueueUnavailable(TidingsError):
-    """Redis did not answer. What was committed stays; the sweep adds the missing jobs when it is back."""
+    """Redis did not answer. What was committed stays; recovery adds the missing jobs when it is back."""
 
 
 class TemplateError(TidingsError):

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import Handler, Schedule
-from tidings.engine.policy import QueuePolicy
 from tidings.errors import InvalidInput
-from tidings.messages.kind import Outbox
+from tidings.messages.delivery.pipeline import DeliveryPipeline
+from tidings.settings import CoreSettings, Group, group_of
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from tidings.ai.base import Writer
+    from tidings.ai.openai import OpenAIModel
+    from tidings.engine.broadcast import Broadcast
+    from tidings.engine.policy import QueuePolicy
+    from tidings.messages.delivery.providers import Providers
+    from tidings.messages.gate.policy import Rules
+    from tidings.messages.inbound.door import Inbound
+    from tidings.messages.inbound.notices import NoticeTexts
+    from tidings.messages.kind import MessageKind
+    from tidings.vault import Vault
+    from tidings.web.access import HolderOfKey
+    from tidings.work import Work
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class Activity:
     """Something that happened to a contact in one feature, and that another may refer to.
 
     `kind` is a word such as `event_ended`, `at` is UTC, `facts` are what may be said about it.
@@ -32,24 +47,61 @@ class Moment:
     facts: Mapping[str, Any]
 
 
-Moments = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Moment]]]
-"""What a feature tells the others: the moments of the given contacts."""
+Activities = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Activity]]]
+"""What a feature tells the others: the activities of the given contacts."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What features are made of, and what they leave for each other.
+
+    `kinds` and `activities` fill up while the features are built; by the time that anything runs they are complete.
+    """
+
+    settings: CoreSettings
+    work: Work
+    policies: Mapping[str, QueuePolicy]
+    providers: Providers
+    rules: Rules
+    inbound: Inbound
+    vault: Vault
+    broadcast: Broadcast
+    writer: Writer
+    model: OpenAIModel | None
+    texts: NoticeTexts
+    kinds: dict[str, MessageKind]
+    activities: list[Activities] = field(default_factory=list)
+
+    def settings_of(self, group: type[Group]) -> Group:
+        """The settings of a group, as they are configured."""
+        return group_of(self.settings, group)
+
+    def pipeline(self, kind: MessageKind) -> DeliveryPipeline:
+        """The way out for a kind of messages, which the whole application knows from now on."""
+        self.kinds[kind.name] = kind
+        return DeliveryPipeline(kind, self.work, self.providers, self.rules, deadline=self.settings.http_timeout)
 
 
 @dataclass(frozen=True)
 class Feature:
     """One message system as the application sees it.
 
-    `handlers` say what its workers do with each kind of job; `outboxes` are its messages' ways to the road
-    out; `schedules` are its recurring jobs; `router` makes its HTTP endpoints, which workers do without.
+    Its folder has a module `feature` with `build(parts)`, and what is known before anything is built: `jobs.QUEUES`,
+    `kind.KINDS` and, where it has any, a group of settings in `settings`.
+    `service` is what other programs call, `parts` are what its routes may ask for besides. `handlers` say what its
+    workers do with each kind of job; `schedules` are its recurring jobs; `router` makes its HTTP endpoints, which
+    workers do without. Features with tenants say whose an API key is (`holder_of_key`), and whether one of them has
+    an account at a provider that calls back with a token (`knows_callback`).
     """
 
     name: str
-    queues: tuple[QueuePolicy, ...]
+    service: Any
     handlers: tuple[Handler[Any], ...]
-    outboxes: tuple[Outbox, ...]
-    schedules: tuple[Schedule[Any], ...]
     router: Callable[[], APIRouter]
+    schedules: tuple[Schedule[Any], ...] = ()
+    holder_of_key: HolderOfKey | None = None
+    knows_callback: Callable[[str], Awaitable[bool]] | None = None
+    parts: tuple[Any, ...] = ()
 
 
 def parse(model: type[Model], data: Model | Mapping[str, Any], *, at: str = "") -> Model:

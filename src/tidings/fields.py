@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from fastapi import Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
 
 MAX_ID = 2**63 - 1
@@ -71,8 +70,8 @@ Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, ma
 Text = Annotated[str, StringConstraints(min_length=1, max_length=10_000), Storable]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40), Storable]
 Email = Annotated[EmailStr, AfterValidator(str.lower)]
-After = Annotated[int, Query(ge=0, le=MAX_ID, description="The last id of the page before.")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="Most entries to return.")]
+After = Annotated[int, Field(ge=0, le=MAX_ID, description="The last id of the page before.")]
+Limit = Annotated[int, Field(ge=1, le=1000, description="Most entries to return.")]
 GhlId = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), Storable, BlankIsAbsent]
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
 from tidings.db.database import Database
 from tidings.engine.jobs import Job
-from tidings.engine.queues import Queues
 from tidings.errors import QueueUnavailable
 from tidings.log import get_logger
 
+if TYPE_CHECKING:
+    from tidings.engine.queues import Queues
+
 log = get_logger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Unit:
@@ -35,23 +41,49 @@ class Unit:
 
 
 class Work:
-    """Opens transactions. Whoever holds one can read the time and write rows, and nothing else."""
+    """Opens transactions. Whoever holds one can read the time and write rows, and nothing else.
 
-    def __init__(self, database: Database, queues: Queues, clock: Clock) -> None:
+    Without `queues` rows can be read only: a change whose jobs have nowhere to go is not begun.
+    """
+
+    def __init__(self, database: Database, queues: Queues | None, clock: Clock) -> None:
         self.database = database
-        self.queues = queues
+        self._queues = queues
         self.clock = clock
+
+    @property
+    def queues(self) -> Queues:
+        """The queues. Raises RuntimeError where there are none."""
+        if self._queues is None:
+            raise RuntimeError("this application was opened for reading: it has no queues and changes nothing")
+        return self._queues
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Unit]:
         """A writing unit. An error inside rolls the rows back and touches no queue.
 
-        If Redis does not answer after the commit, the rows stay and the sweep adds their jobs later.
+        If Redis does not answer after the commit, the rows stay and recovery adds their jobs later.
         """
         async with AsyncSession(self.database.writer, expire_on_commit=False) as session, session.begin():
+            _ = self.queues  # asked for before anything is written
             unit = Unit(session)
             yield unit
         await self.release(unit.armed, unit.disarmed)
+
+    async def retry(self, change: Callable[[Unit], Awaitable[Result]], *, tries: int = 3) -> Result:
+        """What `change` comes to in a writing unit of its own, begun anew when it met another one.
+
+        Two units that write the same new row at the same moment cannot both be committed: the one that comes second
+        sees what the first has written when it is begun again. Raises IntegrityError after the last try.
+        """
+        for _ in range(tries - 1):
+            try:
+                async with self.begin() as unit:
+                    return await change(unit)
+            except IntegrityError:
+                log.info("met another one about the same rows; beginning again")
+        async with self.begin() as unit:
+            return await change(unit)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -66,4 +98,4 @@ class Work:
                 await self.queues.disarm(queue, job_ids)
             await self.queues.arm(armed)
         except QueueUnavailable as error:
-            log.warning("jobs not released yet; the sweep will add them", jobs=len(armed), error=str(error))
+            log.warning("jobs not released yet; recovery will add them", jobs=len(armed), error=str(error))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from ai.briefs import CALL, ESTIMATE, EVENT, PLAIN, ROUTINE, SHOP
+from support.cases import every_case
 from tidings.ai.base import Brief
 from tidings.ai.guard import check
 
@@ -113,7 +114,7 @@ INVENTED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("brief", "answer", "piece"), INVENTED)
+@every_case(("brief", "answer", "piece"), INVENTED)
 def test_what_the_facts_do_not_have_is_refused_and_named(brief: Brief, answer: str, piece: str) -> None:
     reason = check(answer, brief)
 
@@ -140,7 +141,7 @@ def test_nobody_else_is_greeted(brief: Brief, answer: str, name: str) -> None:
     assert check(answer, brief) == f"it greets '{name}', who is not the person that the message is for"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("answer", "piece"),
     [
         ("", "empty"),

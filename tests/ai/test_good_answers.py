@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ai.briefs import CALL, ESTIMATE, EVENT, PLAIN, ROUTINE, SHOP
+from support.cases import every_case
 from tidings.ai.base import Brief
 from tidings.ai.guard import check, clean
 
@@ -137,7 +138,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize(("brief", "answer"), GOOD)
+@every_case(("brief", "answer"), GOOD)
 def test_a_natural_answer_that_only_restates_the_facts_is_sent(brief: Brief, answer: str) -> None:
     assert check(answer, brief) is None
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.briefs import CALL, ESTIMATE, EVENT, PLAIN, ROUTINE, SHOP
+from support.cases import every_case
 from tidings.ai.base import Brief
 from tidings.ai.facts import facts_of
 from tidings.ai.guard import check, clean, unsupported
@@ -99,7 +100,7 @@ def test_no_text_and_no_fact_holds_the_guard_up(text: str) -> None:
     unsupported(PLAIN.template, facts_of(replace(PLAIN, facts={"note": text})))
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("facts", "answer", "passes"),
     [
         ({"amount": 250, "currency": "EUR"}, "It costs €250.", True),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import every_case
 from tidings.ai.number_words import with_digits
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "digits"),
     [
         ("two", "2"),

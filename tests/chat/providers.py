@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
-from chat.house import APP_SECRET, NUMBER, USER
+from chat.support import APP_SECRET, NUMBER, USER
 
 Answer = tuple[int, dict[str, Any]]
 

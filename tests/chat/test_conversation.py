@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import bullmq
 import httpx
+import pytest
 from sqlalchemy import text
 
 from ai.server import ModelServer, Reply
-from chat.house import ACCESS_TOKEN, APP_SECRET, NUMBER, USER, VERIFY_TOKEN, House
 from chat.providers import Provider, signed, status_event, text_event, webhook
+from chat.support import ACCESS_TOKEN, APP_SECRET, NUMBER, USER, VERIFY_TOKEN, Chats, OpenChats, with_ai
+from support.app import client_of, ledger, run_job
+from support.workshop import eventually
 from tidings.customer_webhooks.models import WebhookEvent
 from tidings.features.chat.jobs import QUEUES, UPKEEP, UpkeepJob
-from tidings.features.chat.models import Message, Role, UsageLog
-from tidings.messages.ledger import Delivery
+from tidings.features.chat.models import ChatMessage, Role, UsageLog
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.usage import AiUsage
-from workshop import eventually
 
-OpenHouse = Callable[..., Awaitable[House]]
 FAQ = {"How long does shipping take?": "Shipping takes 3 to 5 days.", "Returns": "30 days, free of charge."}
 
 
 async def test_a_question_over_whatsapp_comes_back_answered_and_its_statuses_move_upward(
-    open_house: OpenHouse, logs: io.StringIO
+    open_chats: OpenChats, logs: io.StringIO
 ) -> None:
     async with Provider() as graph, Provider() as receiver, ModelServer(lambda asked: "It takes 3 to 5 days.") as ai:
-        house = await open_house(graph_url=graph.url, ai_url=ai.url)
-        bot = await house.chatbot(items=FAQ, system_prompt="You are Acme's assistant.", model="gpt-special")
-        await house.cloud_account(bot)
-        await house.chat.create_webhook_endpoint(bot.customer_id, {"url": receiver.url, "events": ["message.*"]})
-        house.start()
-        async with house.served() as url, httpx.AsyncClient(base_url=url) as meta:
+        chats = await open_chats(whatsapp_graph_url=graph.url, **with_ai(ai.url))
+        bot = await chats.chatbot(items=FAQ, system_prompt="You are Acme's assistant.", model="gpt-special")
+        await chats.cloud_account(bot)
+        await chats.endpoint(bot, receiver.url, "message.*")
+        await chats.start()
+        async with chats.served() as url, httpx.AsyncClient(base_url=url, timeout=30) as meta:
             path = f"/webhooks/whatsapp/cloud/{NUMBER}"
             body = webhook(messages=[text_event("How long is shipping?", "wamid.in1")])
             answer = await meta.post(path, content=body, headers=signed(body))
@@ -51,12 +50,12 @@ async def test_a_question_over_whatsapp_comes_back_answered_and_its_statuses_mov
                 body = webhook(statuses=[status_event(status, "wamid.out1", sent.key)] * 2)
                 answer = await meta.post(path, content=body, headers=signed(body))
                 assert answer.json()["statuses"] == 2
-            [row] = await house.answers(1)
+            [row] = await chats.answers(1)
 
         assert (row.delivery_status, row.details["whatsapp_message_id"]) == ("READ", "wamid.out1")
 
         async def line_is_read() -> bool:
-            return [line.delivery_status for line in await house.lines(row.id)] == ["READ"]
+            return [line.delivery_status for line in await ledger(chats.app, "chat-message", row.id)] == ["READ"]
 
         await eventually(line_is_read)
         await receiver.has(3)  # received, sent, read
@@ -68,16 +67,16 @@ async def test_a_question_over_whatsapp_comes_back_answered_and_its_statuses_mov
     )
     assert "You are Acme's assistant." in asked.prompt
     assert "Shipping takes 3 to 5 days." in asked.prompt
-    stats = await house.chat.get_queue_stats()
+    stats = await chats.chat.get_queue_stats()
     assert {name: counts.failed for name, counts in stats.items()} == dict.fromkeys(stats, 0)
     assert {"incoming-messages", "ai-processing", "outgoing-messages", "whatsapp-cloud-send"} <= {
         name for name, counts in stats.items() if counts.completed
     }
-    assert (await house.why.explain(f"chat-message-{row.id}")).summary == "It was sent."
-    used = {(one.kind, one.model, one.tokens) for one in await house.rows(UsageLog)}
+    assert (await chats.app.why.explain(f"chat-message-{row.id}")).summary == "It was sent."
+    used = {(one.kind, one.model, one.tokens) for one in await chats.rows(UsageLog)}
     assert used == {("message", None, None), ("ai", "gpt-special", 230), ("whatsapp", None, None)}
-    assert [one.message_id for one in await house.rows(AiUsage)] == [row.id]
-    events = {one.event for one in await house.rows(WebhookEvent)}
+    assert [one.message_id for one in await chats.rows(AiUsage)] == [row.id]
+    events = {one.event for one in await chats.rows(WebhookEvent)}
     assert events == {"message.received", "message.sent", "message.read"}
     logged = logs.getvalue()
     assert logged.count("job completed") >= 4
@@ -85,30 +84,30 @@ async def test_a_question_over_whatsapp_comes_back_answered_and_its_statuses_mov
         assert secret not in logged
 
 
-async def test_nothing_that_is_secret_is_stored_or_queued_in_plain_text(house: House) -> None:
-    bot = await house.chatbot()
-    await house.cloud_account(bot)
-    _, secret = await house.chat.connect_whatsapp_qr(bot.id, {"session_id": "shop-1"})
-    async with house.work.read() as session:
+async def test_nothing_that_is_secret_is_stored_or_queued_in_plain_text(chats: Chats) -> None:
+    bot = await chats.chatbot()
+    await chats.cloud_account(bot)
+    secret = await chats.qr_session(bot)
+    async with chats.app.work.read() as session:
         stored = []
         for table in ("whatsapp_cloud_accounts", "whatsapp_qr_sessions", "webhook_endpoints"):
             stored += [str(row) for row in (await session.execute(text(f"SELECT * FROM {table}"))).all()]
     for one in (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, secret):
         assert one not in " ".join(stored)
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         shown = (await client.get(f"/chat/chatbots/{bot.id}/whatsapp-cloud")).text
         shown += (await client.get(f"/chat/chatbots/{bot.id}/whatsapp-qr")).text
     for one in (ACCESS_TOKEN, APP_SECRET, VERIFY_TOKEN, secret, "v1."):
         assert one not in shown
 
 
-async def test_the_qr_service_is_spoken_to_and_listened_to_with_the_sessions_secret(open_house: OpenHouse) -> None:
+async def test_the_qr_service_is_spoken_to_and_listened_to_with_the_sessions_secret(open_chats: OpenChats) -> None:
     async with Provider() as qr:
-        house = await open_house(qr_url=qr.url)
-        bot = await house.chatbot(items=FAQ)
-        _, secret = await house.chat.connect_whatsapp_qr(bot.id, {"session_id": "shop-1"})
-        house.start()
-        async with house.client() as client:
+        chats = await open_chats(whatsapp_qr_url=qr.url)
+        bot = await chats.chatbot(items=FAQ)
+        secret = await chats.qr_session(bot)
+        await chats.start()
+        async with client_of(chats.app) as client:
 
             async def post(event: dict[str, Any], given: str = secret) -> httpx.Response:
                 event = {"sessionId": "shop-1", **event}
@@ -126,43 +125,42 @@ async def test_the_qr_service_is_spoken_to_and_listened_to_with_the_sessions_sec
                 "shop-1",
                 FAQ["How long does shipping take?"],
             )
-            [row] = await house.answers(1)
+            [row] = await chats.answers(1)
             assert (await post({"messageId": "QR1", "status": "delivered"})).json()["statuses"] == 1
-            assert (await house.message(row.id)).delivery_status == "DELIVERED"
+            assert (await chats.message(row.id)).delivery_status == "DELIVERED"
 
 
-async def test_messages_to_a_widget_leave_from_the_queue_that_routes_them(house: House) -> None:
-    bot = await house.chatbot(items=FAQ)
-    house.start()
-    await house.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1", via=None)
-    [row] = await house.answers(1)
+async def test_messages_to_a_widget_leave_from_the_queue_that_routes_them(chats: Chats) -> None:
+    bot = await chats.chatbot(items=FAQ)
+    await chats.start()
+    await chats.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1", via=None)
+    [row] = await chats.answers(1)
     assert (row.content, row.author, row.delivery_status) == (
         FAQ["How long does shipping take?"],
         "knowledge",
         "SENT",
     )
-    assert [line.channel for line in await house.lines(row.id)] == ["widget"]
+    assert [line.channel for line in await ledger(chats.app, "chat-message", row.id)] == ["widget"]
 
 
-async def test_redis_may_be_emptied_at_any_time_and_every_question_is_still_answered(house: House) -> None:
-    bot = await house.chatbot(items=FAQ)
+@pytest.mark.both_databases
+async def test_redis_may_be_emptied_at_any_time_and_every_question_is_still_answered(chats: Chats) -> None:
+    bot = await chats.chatbot(items=FAQ)
     for visitor in ("a", "b", "c"):
-        await house.write(bot, "How long is shipping?", channel="widget", external_user_id=f"visitor-{visitor}")
-    keys = [key async for key in house.redis.scan_iter(f"{house.prefix}:*")]
-    await house.redis.delete(*keys)
-    early = house.clock.now().replace(year=2025)
-    for message in await house.messages(Role.USER):
-        await house.set(Message, message.id, created_at=early)
-    assert await house.run(UPKEEP, UpkeepJob()) == "3 put back"
-    assert await house.run(UPKEEP, UpkeepJob()) == "0 put back"
-    house.start()
-    assert {row.content for row in await house.answers(3)} == {FAQ["How long does shipping take?"]}
+        await chats.write(bot, "How long is shipping?", channel="widget", external_user_id=f"visitor-{visitor}")
+    await chats.empty_redis()
+    early = chats.clock.now().replace(year=2025)
+    for message in await chats.messages(Role.USER):
+        await chats.set(ChatMessage, message.id, created_at=early)
+    assert await run_job(chats.app, UPKEEP, UpkeepJob()) == "3 put back"
+    assert await run_job(chats.app, UPKEEP, UpkeepJob()) == "0 put back"
+    await chats.start()
+    assert {row.content for row in await chats.answers(3)} == {FAQ["How long does shipping take?"]}
 
 
-async def test_a_node_producer_may_add_a_message_in_full(house: House) -> None:
-    bot = await house.chatbot(items=FAQ)
-    house.start()
-    queue = bullmq.Queue("incoming-messages", {"connection": house.redis, "prefix": house.prefix})
+async def test_a_node_producer_may_add_a_message_in_full(chats: Chats) -> None:
+    bot = await chats.chatbot(items=FAQ)
+    await chats.start()
     data = {
         "chatbotId": bot.id,
         "channel": "widget",
@@ -170,55 +168,43 @@ async def test_a_node_producer_may_add_a_message_in_full(house: House) -> None:
         "content": "How long is shipping?",
         "userName": "Ada",
     }
-    await queue.add("incoming-message", data, {"attempts": 3})
-    [row] = await house.answers(1)
-    conversation = await house.conversation(row.conversation_id)
+    async with chats.redis() as redis:
+        queue = bullmq.Queue("incoming-messages", {"connection": redis, "prefix": chats.prefix})
+        await queue.add("incoming-message", data, {"attempts": 3})
+    [row] = await chats.answers(1)
+    conversation = await chats.conversation(row.conversation_id)
     assert (conversation.external_user_id, conversation.name, conversation.turn) == ("visitor-1", "Ada", 1)
 
 
-async def test_finished_jobs_stay_for_their_time_not_by_their_number(house: House) -> None:
-    bot = await house.chatbot(items=FAQ)
-    house.start()
-    await house.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1")
-    await house.answers(1)
-
-    async def kept() -> dict[str, Any] | None:
-        options = await house.redis.hget(f"{house.prefix}:incoming-messages:incoming-message-1", "opts")
-        finished = await house.redis.zcard(f"{house.prefix}:incoming-messages:completed")
-        return json.loads(options) if options and finished else None
-
-    options = await eventually(kept)
-    assert options is not None
+async def test_finished_jobs_stay_for_their_time_not_by_their_number(chats: Chats) -> None:
+    bot = await chats.chatbot(items=FAQ)
+    await chats.start()
+    stored = await chats.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1")
+    await chats.answers(1)
+    options = await chats.options_of("incoming-messages", f"incoming-message-{stored.message_id}", finished=True)
     assert (options["removeOnComplete"], options["removeOnFail"]) == ({"age": 3600}, {"age": 86400})
     assert {(queue.attempts, queue.backoff) for queue in QUEUES} == {(3, 1.0)}
     assert options["attempts"] == 3
 
 
-async def test_whoever_pays_more_is_answered_first(house: House) -> None:
-    house.start("incoming-messages")
+async def test_whoever_pays_more_is_answered_first(chats: Chats) -> None:
+    await chats.start("incoming-messages")
     for price, priority in (("100", 1), ("99.99", 3), ("50", 3), ("49.99", 5), (None, 5)):
-        bot = await house.chatbot(price=price, debounce=0)
-        stored = await house.write(bot, "Hello?", channel="widget", external_user_id="visitor-1")
-        job = f"{house.prefix}:ai-processing:chat-answer-{stored.conversation_id}-1"
-
-        async def armed(job: str = job) -> dict[str, Any] | None:
-            options = await house.redis.hget(job, "opts")
-            return json.loads(options) if options else None
-
-        options = await eventually(armed)
-        assert options is not None
+        bot = await chats.chatbot(price=price, debounce=0)
+        stored = await chats.write(bot, "Hello?", channel="widget", external_user_id="visitor-1")
+        options = await chats.options_of("ai-processing", f"chat-answer-{stored.conversation_id}-1")
         assert options["priority"] == priority
 
 
-async def test_answers_that_the_ledger_keeps_name_what_they_went_by(open_house: OpenHouse) -> None:
+async def test_answers_that_the_ledger_keeps_name_what_they_went_by(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot = await house.chatbot(items=FAQ)
-        await house.cloud_account(bot)
-        house.start()
-        await house.write(bot, "shipping?")
-        [row] = await house.answers(1)
-    [line] = await house.rows(Delivery, message_id=row.id, kind="chat-message")
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot = await chats.chatbot(items=FAQ)
+        await chats.cloud_account(bot)
+        await chats.start()
+        await chats.write(bot, "shipping?")
+        [row] = await chats.answers(1)
+    [line] = await chats.rows(LedgerEntry, message_id=row.id, kind="chat-message")
     assert (line.provider, line.provider_message_id, line.channel) == (
         "whatsapp_cloud",
         "wamid.out1",
@@ -227,15 +213,16 @@ async def test_answers_that_the_ledger_keeps_name_what_they_went_by(open_house: 
     assert row.details["sources"]
 
 
-async def test_a_model_that_answers_slowly_is_asked_once_for_a_burst(open_house: OpenHouse) -> None:
+@pytest.mark.timing
+async def test_a_model_that_answers_slowly_is_asked_once_for_a_burst(open_chats: OpenChats) -> None:
     async with ModelServer(lambda asked: Reply("Hello!", pause=0.001)) as ai:
-        house = await open_house(ai_url=ai.url)
-        bot = await house.chatbot()
-        house.start()
+        chats = await open_chats(**with_ai(ai.url))
+        bot = await chats.chatbot()
+        await chats.start()
         for words in ("Hi", "I have", "a question"):
-            await house.write(bot, words, channel="widget", external_user_id="visitor-1")
+            await chats.write(bot, words, channel="widget", external_user_id="visitor-1")
             await asyncio.sleep(0)
-        [row] = await house.answers(1)
+        [row] = await chats.answers(1)
         assert len(ai.requests) == 1
         said = [one["content"] for one in ai.requests[0].body["messages"] if one["role"] == "user"]
     assert said == ["Hi", "I have", "a question"]

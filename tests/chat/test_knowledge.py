@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chat.house import House
+from chat.support import Chats
 from tidings.errors import NotFound
 from tidings.features.chat.rules.ranking import Candidate, by_meaning, by_words, cosine, fuse, pack, unpack
 from tidings.features.chat.rules.words import MAX_TERM, terms_of
+
+pytestmark = pytest.mark.both_databases
 
 ITEMS = {
     "How long does shipping take?": "Parcels arrive within 3 to 5 working days.",
@@ -36,39 +38,39 @@ FOUND: dict[str, list[str]] = {
 }
 
 
-async def test_a_question_finds_the_same_items_in_the_same_order_on_both_databases(house: House) -> None:
-    bot, other = await house.chatbot(items=ITEMS), await house.chatbot(items={"Shipping": "Somebody else's secret."})
+async def test_a_question_finds_the_same_items_in_the_same_order_on_both_databases(chats: Chats) -> None:
+    bot, other = await chats.chatbot(items=ITEMS), await chats.chatbot(items={"Shipping": "Somebody else's secret."})
     assert bot.knowledge_base_id is not None
     assert other.knowledge_base_id is not None
     for question, titles in FOUND.items():
-        found = await house.chat.search_knowledge(bot.knowledge_base_id, question)
+        found = await chats.chat.knowledge.search(bot.knowledge_base_id, question)
         assert [one.title for one in found] == titles, question
         assert all("secret" not in one.content for one in found)
 
 
-async def test_a_changed_or_deleted_item_is_found_by_what_it_says_now(house: House) -> None:
-    bot = await house.chatbot(items={"Opening hours": "9 to 5."})
+async def test_a_changed_or_deleted_item_is_found_by_what_it_says_now(chats: Chats) -> None:
+    bot = await chats.chatbot(items={"Opening hours": "9 to 5."})
     base = bot.knowledge_base_id
     assert base is not None
-    [item] = await house.chat.list_knowledge_items(base)
-    await house.chat.change_knowledge_item(base, item.id, {"title": "Parking", "content": "Behind the house."})
-    assert await house.chat.search_knowledge(base, "opening hours") == []
-    assert [one.id for one in await house.chat.search_knowledge(base, "where to park")] == [item.id]
-    await house.chat.delete_knowledge_item(base, item.id)
-    assert await house.chat.search_knowledge(base, "parking") == []
-    again = await house.chat.add_knowledge_item(base, {"title": "Parking", "content": "On the roof."})
-    assert [one.content for one in await house.chat.search_knowledge(base, "parking")] == [again.content]
+    [item] = await chats.chat.knowledge.list_items(base)
+    await chats.chat.knowledge.change_item(base, item.id, {"title": "Parking", "content": "Behind the house."})
+    assert await chats.chat.knowledge.search(base, "opening hours") == []
+    assert [one.id for one in await chats.chat.knowledge.search(base, "where to park")] == [item.id]
+    await chats.chat.knowledge.delete_item(base, item.id)
+    assert await chats.chat.knowledge.search(base, "parking") == []
+    again = await chats.chat.knowledge.add_item(base, {"title": "Parking", "content": "On the roof."})
+    assert [one.content for one in await chats.chat.knowledge.search(base, "parking")] == [again.content]
 
 
-async def test_items_and_knowledge_bases_of_others_are_not_found(house: House) -> None:
-    bot, other = await house.chatbot(items={"Parking": "Behind the house."}), await house.chatbot()
+async def test_items_and_knowledge_bases_of_others_are_not_found(chats: Chats) -> None:
+    bot, other = await chats.chatbot(items={"Parking": "Behind the house."}), await chats.chatbot()
     assert bot.knowledge_base_id is not None
     assert other.knowledge_base_id is not None
-    [item] = await house.chat.list_knowledge_items(bot.knowledge_base_id)
+    [item] = await chats.chat.knowledge.list_items(bot.knowledge_base_id)
     with pytest.raises(NotFound):
-        await house.chat.delete_knowledge_item(other.knowledge_base_id, item.id)
+        await chats.chat.knowledge.delete_item(other.knowledge_base_id, item.id)
     with pytest.raises(NotFound):
-        await house.chat.change_chatbot(other.id, {"knowledge_base_id": bot.knowledge_base_id})
+        await chats.chat.accounts.change_chatbot(other.id, {"knowledge_base_id": bot.knowledge_base_id})
 
 
 @given(st.text(max_size=200))

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from chat.house import APP_SECRET, NUMBER, USER, VERIFY_TOKEN, House
 from chat.providers import Provider, signed, status_event, text_event, webhook
+from chat.support import APP_SECRET, NUMBER, USER, VERIFY_TOKEN, Chats, OpenChats
+from support.app import client_of, ledger, run_job
+from support.workshop import eventually
 from tidings.customer_webhooks.models import WebhookEvent
 from tidings.features.chat.conversations.store import Stored
 from tidings.features.chat.jobs import DELIVERY_REPORT, INCOMING_MESSAGE, IncomingMessageJob, StatusJob
-from tidings.features.chat.models import Conversation, Message, Role, UsageLog
+from tidings.features.chat.models import ChatMessage, Conversation, Role, UsageLog
 from tidings.messages.gate.opt_outs import OptOut
-from workshop import eventually
 
-OpenHouse = Callable[..., Awaitable[House]]
 PATH = f"/webhooks/whatsapp/cloud/{NUMBER}"
 
 
-async def test_metas_handshake_is_answered_for_the_right_token_under_both_names_of_an_account(house: House) -> None:
-    account_id = await house.cloud_account(await house.chatbot())
+async def test_metas_handshake_is_answered_for_the_right_token_under_both_names_of_an_account(chats: Chats) -> None:
+    account_id = await chats.cloud_account(await chats.chatbot())
     query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": VERIFY_TOKEN}
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         for key in (NUMBER, account_id):
             answer = await client.get(f"/webhooks/whatsapp/cloud/{key}", params=query)
             assert (answer.status_code, answer.text) == (200, "1158201444")
@@ -35,30 +34,31 @@ async def test_metas_handshake_is_answered_for_the_right_token_under_both_names_
     assert (wrong.status_code, unknown.status_code) == (403, 403)
 
 
-async def test_without_the_accounts_signature_nothing_is_stored(house: House) -> None:
-    await house.cloud_account(await house.chatbot())
+async def test_without_the_accounts_signature_nothing_is_stored(chats: Chats) -> None:
+    await chats.cloud_account(await chats.chatbot())
     body = webhook(messages=[text_event("Hello?", "wamid.1")])
     wrong = [{}, {"X-Hub-Signature-256": "sha256=00"}, signed(b"another body"), signed(body, "another secret")]
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         for headers in wrong:
             assert (await client.post(PATH, content=body, headers=headers)).status_code == 401
         unknown = await client.post("/webhooks/whatsapp/cloud/999999999999", content=body, headers=signed(body))
     assert unknown.status_code == 401
-    assert await house.rows(Conversation) == await house.rows(Message) == []
+    assert await chats.rows(Conversation) == await chats.rows(ChatMessage) == []
 
 
-async def test_a_signed_body_of_no_use_is_taken_and_left_out(house: House) -> None:
-    await house.cloud_account(await house.chatbot())
-    async with house.client() as client:
+async def test_a_signed_body_of_no_use_is_taken_and_left_out(chats: Chats) -> None:
+    await chats.cloud_account(await chats.chatbot())
+    async with client_of(chats.app) as client:
         for body in (b"", b"[]", b"null", b"{", b'{"entry": 5}', b"\xff", json.dumps("é" * 100).encode()):
             answer = await client.post(PATH, content=body, headers=signed(body))
             assert (answer.status_code, answer.json()["messages"]) == (200, 0)
 
 
+@pytest.mark.both_databases
 async def test_many_messages_of_a_request_are_stored_in_their_order_and_once_however_often_they_come(
-    house: House,
+    chats: Chats,
 ) -> None:
-    await house.cloud_account(await house.chatbot())
+    await chats.cloud_account(await chats.chatbot())
     others = "+16505550000"
     events = [
         text_event("one", "wamid.1"),
@@ -69,7 +69,7 @@ async def test_many_messages_of_a_request_are_stored_in_their_order_and_once_how
         {**text_event("in a group", "wamid.6"), "group_id": "G1"},
     ]
     body = webhook(messages=events)
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
 
         async def post() -> dict[str, int]:
             taken: dict[str, int] = (await client.post(PATH, content=body, headers=signed(body))).json()
@@ -79,61 +79,63 @@ async def test_many_messages_of_a_request_are_stored_in_their_order_and_once_how
     assert sum(one["messages"] for one in taken) == 4
     assert sum(one["duplicates"] for one in taken) == 5 * 4
     assert {one["ignored"] for one in taken} == {2}
-    mine, theirs = sorted(await house.rows(Conversation), key=lambda row: row.external_user_id != USER)
-    rows = await house.rows(Message, conversation_id=mine.id)
+    mine, theirs = sorted(await chats.rows(Conversation), key=lambda row: row.external_user_id != USER)
+    rows = await chats.rows(ChatMessage, conversation_id=mine.id)
     assert [(row.turn, row.content) for row in rows] == [(1, "one"), (2, "two"), (3, "[image] my lamp")]
     assert (mine.name, mine.turn, theirs.turn) == ("Ada", 3, 1)
-    assert [row.event for row in await house.rows(WebhookEvent)] == []  # nobody listens
+    assert [row.event for row in await chats.rows(WebhookEvent)] == []  # nobody listens
 
 
-async def test_first_messages_at_the_same_moment_make_one_conversation(house: House) -> None:
-    bot = await house.chatbot()
+@pytest.mark.both_databases
+async def test_first_messages_at_the_same_moment_make_one_conversation(chats: Chats) -> None:
+    bot = await chats.chatbot()
     stored: list[Stored] = await asyncio.gather(
-        *(house.write(bot, f"message {number}", external_id=f"wamid.{number % 5}") for number in range(20))
+        *(chats.write(bot, f"message {number}", external_id=f"wamid.{number % 5}") for number in range(20))
     )
-    [conversation] = await house.rows(Conversation)
+    [conversation] = await chats.rows(Conversation)
     assert {one.conversation_id for one in stored} == {conversation.id}
     assert sum(not one.duplicate for one in stored) == 5
-    assert sorted(row.turn for row in await house.rows(Message)) == [1, 2, 3, 4, 5]
+    assert sorted(row.turn for row in await chats.rows(ChatMessage)) == [1, 2, 3, 4, 5]
     assert conversation.turn == 5
 
 
-async def test_a_message_taken_in_twice_is_logged_and_answered_once(house: House) -> None:
-    bot = await house.chatbot()
-    stored = await house.write(bot, "Hello?")
+@pytest.mark.both_databases
+async def test_a_message_taken_in_twice_is_logged_and_answered_once(chats: Chats) -> None:
+    bot = await chats.chatbot()
+    stored = await chats.write(bot, "Hello?")
     job = IncomingMessageJob(id=stored.message_id)
-    said = await asyncio.gather(*(house.run(INCOMING_MESSAGE, job) for _ in range(4)))
+    said = await asyncio.gather(*(run_job(chats.app, INCOMING_MESSAGE, job) for _ in range(4)))
     assert sorted(map(str, said)) == ["taken in already"] * 3 + ["to be answered as turn 1"]
-    assert len(await house.rows(UsageLog)) == 1
+    assert len(await chats.rows(UsageLog)) == 1
 
 
 async def test_a_number_reaches_its_own_chatbot_and_a_foreign_one_in_the_same_request_reaches_nobody(
-    house: House,
+    chats: Chats,
 ) -> None:
     mine, sibling, foreign = "106540352242922", "106540352242923", "106540352242924"
-    bot = await house.chatbot()
-    await house.cloud_account(bot, mine)
-    second = await house.chat.create_chatbot({"customer_id": bot.customer_id, "name": "Second"})
-    await house.cloud_account(second, sibling)
-    stranger = await house.chatbot()
-    await house.cloud_account(stranger, foreign)  # another customer, who happens to have the same app secret
+    bot = await chats.chatbot()
+    await chats.cloud_account(bot, mine)
+    second = await chats.chat.accounts.create_chatbot({"customer_id": bot.customer_id, "name": "Second"})
+    await chats.cloud_account(second, sibling)
+    stranger = await chats.chatbot()
+    await chats.cloud_account(stranger, foreign)  # another customer, who happens to have the same app secret
     entries = [
         json.loads(webhook(messages=[text_event(f"to {number}", f"wamid.{number}")], number=number))["entry"][0]
         for number in (mine, sibling, foreign)
     ]
     body = json.dumps({"object": "whatsapp_business_account", "entry": entries}).encode()
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         answer = await client.post(PATH, content=body, headers=signed(body))
     assert answer.json() == {"messages": 2, "duplicates": 0, "statuses": 0, "ignored": 1}
-    found = {row.chatbot_id: row.external_user_id for row in await house.rows(Conversation)}
+    found = {row.chatbot_id: row.external_user_id for row in await chats.rows(Conversation)}
     assert found == {bot.id: USER, second.id: USER}
 
 
-async def test_one_chatbot_sees_no_conversation_of_another(house: House) -> None:
-    bot, other = await house.chatbot(), await house.chatbot()
-    stored = await house.write(bot, "Hello?")
+async def test_one_chatbot_sees_no_conversation_of_another(chats: Chats) -> None:
+    bot, other = await chats.chatbot(), await chats.chatbot()
+    stored = await chats.write(bot, "Hello?")
     base = f"/chat/chatbots/{other.id}/conversations/{stored.conversation_id}"
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         answers = [
             await client.get(base),
             await client.get(f"{base}/messages"),
@@ -148,118 +150,118 @@ async def test_one_chatbot_sees_no_conversation_of_another(house: House) -> None
     assert [one["content"] for one in own] == ["Hello?"]
 
 
-async def test_a_status_moves_only_the_message_of_the_number_that_reports_it(open_house: OpenHouse) -> None:
+async def test_a_status_moves_only_the_message_of_the_number_that_reports_it(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, other = await house.chatbot(items={"Hours": "9 to 5."}), await house.chatbot()
-        await house.cloud_account(bot)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, other = await chats.chatbot(items={"Hours": "9 to 5."}), await chats.chatbot()
+        await chats.cloud_account(bot)
         foreign = "106540352242924"
-        await house.cloud_account(other, foreign, "another-app-secret")
-        house.start()
-        await house.write(bot, "Hours?")
-        [row] = await house.answers(1)
+        await chats.cloud_account(other, foreign, "another-app-secret")
+        await chats.start()
+        await chats.write(bot, "Hours?")
+        [row] = await chats.answers(1)
         key = graph.posted[0].key
-    async with house.client() as client:
+    async with client_of(chats.app) as client:
         body = webhook(statuses=[status_event("read", "wamid.out1", key)], number=foreign)
         path = f"/webhooks/whatsapp/cloud/{foreign}"
         await client.post(path, content=body, headers=signed(body, "another-app-secret"))
-        assert (await house.message(row.id)).delivery_status == "SENT"
+        assert (await chats.message(row.id)).delivery_status == "SENT"
         wrong = key.rpartition("-")[0] + "-1"  # the same number in another database
         body = webhook(statuses=[status_event("read", "wamid.other", wrong)])
         await client.post(PATH, content=body, headers=signed(body))
-        assert (await house.message(row.id)).delivery_status == "SENT"
+        assert (await chats.message(row.id)).delivery_status == "SENT"
         body = webhook(statuses=[status_event("delivered", "wamid.out1")])
         await client.post(PATH, content=body, headers=signed(body))
-        assert (await house.message(row.id)).delivery_status == "DELIVERED"
+        assert (await chats.message(row.id)).delivery_status == "DELIVERED"
 
 
-async def test_a_report_that_comes_before_its_message_is_recorded_is_not_lost(open_house: OpenHouse) -> None:
-    house: House
+async def test_a_report_that_comes_before_its_message_is_recorded_is_not_lost(open_chats: OpenChats) -> None:
+    chats: Chats
 
     async def report_at_once(posted: Any) -> None:
-        async with house.client() as client:
+        async with client_of(chats.app) as client:
             body = webhook(statuses=[status_event("delivered", "wamid.out1", posted.key)])
             await client.post(PATH, content=body, headers=signed(body))
 
     async with Provider(report_at_once) as graph:
-        house = await open_house(graph_url=graph.url)
-        bot = await house.chatbot(items={"Hours": "9 to 5."})
-        await house.cloud_account(bot)
-        house.start()
-        await house.write(bot, "Hours?")
-        [row] = await house.answers(1)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot = await chats.chatbot(items={"Hours": "9 to 5."})
+        await chats.cloud_account(bot)
+        await chats.start()
+        await chats.write(bot, "Hours?")
+        [row] = await chats.answers(1)
     assert row.delivery_status == "DELIVERED"
-    assert [line.delivery_status for line in await house.lines(row.id)] == ["DELIVERED"]
+    assert [line.delivery_status for line in await ledger(chats.app, "chat-message", row.id)] == ["DELIVERED"]
 
 
-async def test_a_report_about_an_unknown_message_is_looked_at_again_and_then_let_be(house: House) -> None:
-    await house.cloud_account(await house.chatbot())
-    async with house.client() as client:
+async def test_a_report_about_an_unknown_message_is_looked_at_again_and_then_let_be(chats: Chats) -> None:
+    await chats.cloud_account(await chats.chatbot())
+    async with client_of(chats.app) as client:
         body = webhook(statuses=[status_event("delivered", "wamid.of.another.program")])
         assert (await client.post(PATH, content=body, headers=signed(body))).json()["statuses"] == 1
-    assert (await house.queues.stats("incoming-messages")).delayed == 1
+    assert (await chats.app.queues.stats("incoming-messages")).delayed == 1
     job = StatusJob(channel="whatsapp_cloud", via=NUMBER, provider_message_id="wamid.x", status="READ")
-    assert await house.run(DELIVERY_REPORT, job, last=True) == "about a message that is not ours"
+    assert await run_job(chats.app, DELIVERY_REPORT, job, last=True) == "about a message that is not ours"
 
 
 @pytest.mark.parametrize("sender", [USER, "US.13491208655302741918"])
 async def test_stop_over_whatsapp_ends_answers_until_start_and_is_confirmed_there(
-    open_house: OpenHouse, sender: str
+    open_chats: OpenChats, sender: str
 ) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot = await house.chatbot(items={"Hours": "9 to 5."})
-        await house.cloud_account(bot)
-        house.start()
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot = await chats.chatbot(items={"Hours": "9 to 5."})
+        await chats.cloud_account(bot)
+        await chats.start()
 
         async def write(text: str) -> None:
-            stored = await house.write(bot, text, external_user_id=sender, external_id=f"wamid.{text}")
+            stored = await chats.write(bot, text, external_user_id=sender, external_id=f"wamid.{text}")
 
             async def taken_in() -> bool:
-                return (await house.message(stored.message_id)).status == "processed"
+                return (await chats.message(stored.message_id)).status == "processed"
 
             await eventually(taken_in)
 
         await write("STOP")
         assert "unsubscribed" in (await graph.has(1))[0].text
-        [opt_out] = await house.rows(OptOut)
+        [opt_out] = await chats.rows(OptOut)
         assert (opt_out.address, opt_out.words) == (sender, "STOP")
         await write("stop")  # confirmed once
         await write("Hours?")
 
         async def settled() -> bool:
-            [conversation] = await house.rows(Conversation)
+            [conversation] = await chats.rows(Conversation)
             return bool(conversation.answered_turn == 3)
 
         await eventually(settled)
-        [conversation] = await house.rows(Conversation)
-        human = await house.chat.send_message(bot.id, conversation.id, {"content": "A person's word."})
-        await eventually(lambda: _has_ended(house, human.id))
-        assert (await house.message(human.id)).status_reason == "opted_out"
+        [conversation] = await chats.rows(Conversation)
+        human = await chats.reply(bot, conversation.id, "A person's word.")
+        await eventually(lambda: _has_ended(chats, human.id))
+        assert (await chats.message(human.id)).status_reason == "opted_out"
         await write("START")
         assert "subscribed again" in (await graph.has(2))[1].text
         await write("Hours then?")
         assert [posted.text for posted in (await graph.has(3))[2:]] == ["9 to 5."]
 
 
-async def _has_ended(house: House, message_id: int) -> bool:
-    return (await house.message(message_id)).status not in ("scheduled", "sending", "waiting")
+async def _has_ended(chats: Chats, message_id: int) -> bool:
+    return (await chats.message(message_id)).status not in ("scheduled", "sending", "waiting")
 
 
-async def test_a_widgets_visitor_may_say_stop_without_any_consequence(house: House) -> None:
-    bot = await house.chatbot(items={"Stop the machine": "Press the red button."})
-    house.start()
-    await house.write(bot, "stop", channel="widget", external_user_id="visitor-1", via=None)
-    [row] = await house.answers(1)
+async def test_a_widgets_visitor_may_say_stop_without_any_consequence(chats: Chats) -> None:
+    bot = await chats.chatbot(items={"Stop the machine": "Press the red button."})
+    await chats.start()
+    await chats.write(bot, "stop", channel="widget", external_user_id="visitor-1", via=None)
+    [row] = await chats.answers(1)
     assert row.content == "Press the red button."
-    assert await house.rows(OptOut) == []
-    assert [one.role for one in await house.messages(Role.USER)] == ["user"]
+    assert await chats.rows(OptOut) == []
+    assert [one.role for one in await chats.messages(Role.USER)] == ["user"]
 
 
-async def test_an_account_of_another_customer_cannot_be_taken_over(house: House) -> None:
-    bot, other = await house.chatbot(), await house.chatbot()
-    await house.cloud_account(bot)
-    async with house.client() as client:
+async def test_an_account_of_another_customer_cannot_be_taken_over(chats: Chats) -> None:
+    bot, other = await chats.chatbot(), await chats.chatbot()
+    await chats.cloud_account(bot)
+    async with client_of(chats.app) as client:
         secrets = {"access_token": "EAAG-other", "app_secret": "other-secret-0"}
         account = {"phone_number_id": NUMBER, **secrets}
         taken = await client.post(f"/chat/chatbots/{other.id}/whatsapp-cloud", json=account)

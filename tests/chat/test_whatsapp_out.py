@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chat.house import NUMBER, House
 from chat.providers import Posted, Provider, refusal, signed, status_event, webhook
+from chat.support import NUMBER, Chats, OpenChats
+from support.app import client_of
+from support.workshop import eventually
 from tidings.customer_webhooks.models import WebhookEvent
-from tidings.features.chat.models import Conversation, Message, WhatsAppQrSession
+from tidings.features.chat.models import ChatMessage, Conversation, WhatsAppQrSession
 from tidings.messages.dead_letters import DeadLetter
-from workshop import eventually
 
-OpenHouse = Callable[..., Awaitable[House]]
 TEMPLATE = {"name": "we_have_news", "language": "en_US", "with_text": True}
 ENDED = ("sent", "failed", "skipped")
 
 
-async def ready(house: House, **bot: Any) -> tuple[Any, int]:
+async def ready(chats: Chats, **bot: Any) -> tuple[Any, int]:
     """A chatbot with a number and a conversation on it."""
-    chatbot = await house.chatbot(**bot)
-    await house.cloud_account(chatbot)
-    stored = await house.write(chatbot, "Hello?")
+    chatbot = await chats.chatbot(**bot)
+    await chats.cloud_account(chatbot)
+    stored = await chats.write(chatbot, "Hello?")
     return chatbot, stored.conversation_id
 
 
-async def outside_the_window(house: House, conversation_id: int) -> None:
-    long_ago = house.clock.now() - timedelta(hours=24, seconds=1)
-    await house.set(Conversation, conversation_id, last_user_message_at=long_ago)
+async def outside_the_window(chats: Chats, conversation_id: int) -> None:
+    long_ago = chats.clock.now() - timedelta(hours=24, seconds=1)
+    await chats.set(Conversation, conversation_id, last_user_message_at=long_ago)
 
 
-async def test_after_24_hours_the_template_goes_out_with_the_text_on_one_line(open_house: OpenHouse) -> None:
+async def test_after_24_hours_the_template_goes_out_with_the_text_on_one_line(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house, whatsapp_template=TEMPLATE)
-        await outside_the_window(house, conversation_id)
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Your lamp\n\nis    here."})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats, whatsapp_template=TEMPLATE)
+        await outside_the_window(chats, conversation_id)
+        await chats.reply(bot, conversation_id, "Your lamp\n\nis    here.")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
         [sent] = await graph.has(1)
-        await house.answers(1)
+        await chats.answers(1)
     assert sent.body["template"] == {
         "name": "we_have_news",
         "language": {"code": "en_US"},
@@ -49,32 +48,32 @@ async def test_after_24_hours_the_template_goes_out_with_the_text_on_one_line(op
     }
 
 
-async def test_after_24_hours_without_a_template_the_message_fails_with_what_to_do(open_house: OpenHouse) -> None:
+async def test_after_24_hours_without_a_template_the_message_fails_with_what_to_do(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        await outside_the_window(house, conversation_id)
-        await house.chat.create_webhook_endpoint(bot.customer_id, {"url": graph.url, "events": ["message.failed"]})
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Your lamp is here."})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
-        [row] = await house.answers(1, status=ENDED)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        await outside_the_window(chats, conversation_id)
+        await chats.endpoint(bot, graph.url, "message.failed")
+        await chats.reply(bot, conversation_id, "Your lamp is here.")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        [row] = await chats.answers(1, status=ENDED)
         assert graph.posted == []
     assert (row.status, row.delivery_status) == ("failed", "FAILED")
     assert "24 hours" in row.error_message
     assert "whatsapp_template" in row.error_message
-    [event] = await house.rows(WebhookEvent)
+    [event] = await chats.rows(WebhookEvent)
     assert "24 hours" in event.payload["data"]["reason"]
-    [letter] = await eventually(lambda: house.rows(DeadLetter))
+    [letter] = await eventually(lambda: chats.rows(DeadLetter))
     assert (letter.queue, letter.job_id) == ("whatsapp-cloud-send", f"chat-message-{row.id}")
 
 
-async def test_when_meta_says_that_the_window_is_closed_the_template_goes_out(open_house: OpenHouse) -> None:
+async def test_when_meta_says_that_the_window_is_closed_the_template_goes_out(open_chats: OpenChats) -> None:
     async with Provider(lambda posted: refusal(131047) if "text" in posted.body else None) as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house, whatsapp_template={"name": "call_us", "language": "en"})
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Your lamp is here."})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
-        [row] = await house.answers(1)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats, whatsapp_template={"name": "call_us", "language": "en"})
+        await chats.reply(bot, conversation_id, "Your lamp is here.")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        [row] = await chats.answers(1)
         assert [posted.body["type"] for posted in graph.posted] == ["text", "template"]
     assert row.delivery_status == "SENT"
 
@@ -83,14 +82,14 @@ async def test_when_meta_says_that_the_window_is_closed_the_template_goes_out(op
     ("code", "status", "calls"), [(131026, 400, 1), (190, 401, 1), (131000, 500, 3)], ids=["final", "token", "broken"]
 )
 async def test_what_meta_refuses_is_failed_with_metas_words_after_as_many_attempts_as_make_sense(
-    open_house: OpenHouse, code: int, status: int, calls: int
+    open_chats: OpenChats, code: int, status: int, calls: int
 ) -> None:
     async with Provider(lambda posted: refusal(code, status)) as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
-        [row] = await house.answers(1, status=ENDED)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        [row] = await chats.answers(1, status=ENDED)
         assert len(graph.posted) == calls
         assert len({posted.key for posted in graph.posted}) == 1
     assert (row.status, row.delivery_status) == ("failed", "FAILED")
@@ -98,7 +97,7 @@ async def test_what_meta_refuses_is_failed_with_metas_words_after_as_many_attemp
     assert "EAAG" not in row.error_message
 
 
-async def test_a_limit_of_one_recipient_holds_up_nobody_else(open_house: OpenHouse) -> None:
+async def test_a_limit_of_one_recipient_holds_up_nobody_else(open_chats: OpenChats) -> None:
     refused: set[str] = set()
 
     def answer(posted: Posted) -> tuple[int, dict[str, Any]] | None:
@@ -108,107 +107,114 @@ async def test_a_limit_of_one_recipient_holds_up_nobody_else(open_house: OpenHou
         return None
 
     async with Provider(answer) as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
         await graph.has(1)
         for number in range(3):
-            other = await house.write(bot, "Hello?", external_user_id=f"+1650555000{number}")
-            await house.chat.send_message(bot.id, other.conversation_id, {"content": f"Hi {number}"})
-        rows = await house.answers(3)
+            other = await chats.write(bot, "Hello?", external_user_id=f"+1650555000{number}")
+            await chats.reply(bot, other.conversation_id, f"Hi {number}")
+        rows = await chats.answers(3)
         assert [row.status for row in rows] == ["scheduled", "sent", "sent", "sent"]
     assert rows[0].held_until is not None
 
 
 async def test_a_message_that_meta_could_not_deliver_after_all_is_failed_with_the_reason(
-    open_house: OpenHouse,
+    open_chats: OpenChats,
 ) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        await house.chat.create_webhook_endpoint(bot.customer_id, {"url": graph.url, "events": ["message.failed"]})
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
-        [row] = await house.answers(1)
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        await chats.endpoint(bot, graph.url, "message.failed")
+        await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        [row] = await chats.answers(1)
         fault = {"code": 131026, "title": "Message undeliverable"}
         body = webhook(statuses=[status_event("failed", "wamid.out1", graph.posted[0].key, errors=[fault])])
-        async with house.client() as client:
+        async with client_of(chats.app) as client:
             await client.post(f"/webhooks/whatsapp/cloud/{NUMBER}", content=body, headers=signed(body))
-    row = await house.message(row.id)
+    row = await chats.message(row.id)
     assert (row.status, row.delivery_status) == ("sent", "FAILED")
     assert "undeliverable" in row.error_message
-    story = await house.why.explain(f"chat-message-{row.id}")
+    story = await chats.app.why.explain(f"chat-message-{row.id}")
     assert any("FAILED" in sentence and "undeliverable" in sentence for sentence in story.sentences)
-    assert [event.event for event in await house.rows(WebhookEvent)] == ["message.failed"]
+    assert [event.event for event in await chats.rows(WebhookEvent)] == ["message.failed"]
 
 
-async def test_a_number_that_was_disconnected_fails_with_what_to_do(house: House) -> None:
-    bot = await house.chatbot()
-    account_id = await house.cloud_account(bot)
-    stored = await house.write(bot, "Hello?")
-    await house.chat.disconnect_whatsapp_cloud(bot.id, account_id)
-    await house.chat.send_message(bot.id, stored.conversation_id, {"content": "Hi"})
-    house.start("outgoing-messages", "whatsapp-cloud-send")
-    [row] = await house.answers(1, status=ENDED)
+async def test_a_number_that_was_disconnected_fails_with_what_to_do(chats: Chats) -> None:
+    bot = await chats.chatbot()
+    account_id = await chats.cloud_account(bot)
+    stored = await chats.write(bot, "Hello?")
+    await chats.chat.accounts.disconnect_whatsapp_cloud(bot.id, account_id)
+    await chats.reply(bot, stored.conversation_id, "Hi")
+    await chats.start("outgoing-messages", "whatsapp-cloud-send")
+    [row] = await chats.answers(1, status=ENDED)
     assert row.error_message == (f"phone number ID {NUMBER} is not connected to chatbot {bot.id}; connect it again")
 
 
-async def test_a_message_that_names_no_number_is_answered_from_the_chatbots_own(open_house: OpenHouse) -> None:
+async def test_a_message_that_names_no_number_is_answered_from_the_chatbots_own(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot = await house.chatbot()
-        await house.cloud_account(bot)
-        stored = await house.write(bot, "Hello?", via=None)
-        await house.chat.send_message(bot.id, stored.conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot = await chats.chatbot()
+        await chats.cloud_account(bot)
+        stored = await chats.write(bot, "Hello?", via=None)
+        await chats.reply(bot, stored.conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
         [posted] = await graph.has(1)
     assert posted.path == f"/v18.0/{NUMBER}/messages"
 
 
-async def test_a_lost_qr_session_is_noted_and_named(open_house: OpenHouse) -> None:
+async def test_a_lost_qr_session_is_noted_and_named(open_chats: OpenChats) -> None:
     async with Provider(lambda posted: (409, {"error": "logged out on the phone"})) as qr:
-        house = await open_house(qr_url=qr.url)
-        bot = await house.chatbot()
-        _, secret = await house.chat.connect_whatsapp_qr(bot.id, {"session_id": "shop-1"})
-        stored = await house.write(bot, "Hello?", channel="whatsapp_qr", via="shop-1")
-        await house.chat.send_message(bot.id, stored.conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-qr-send")
-        [row] = await house.answers(1, status=ENDED)
+        chats = await open_chats(whatsapp_qr_url=qr.url)
+        bot = await chats.chatbot()
+        secret = await chats.qr_session(bot)
+        stored = await chats.write(bot, "Hello?", channel="whatsapp_qr", via="shop-1")
+        await chats.reply(bot, stored.conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-qr-send")
+        [row] = await chats.answers(1, status=ENDED)
     assert "scan its QR code again" in row.error_message
-    assert [one.state for one in await house.rows(WhatsAppQrSession)] == ["lost"]
-    async with house.client() as client:
+    assert [one.state for one in await chats.rows(WhatsAppQrSession)] == ["lost"]
+    async with client_of(chats.app) as client:
         event = {"sessionId": "shop-1", "from": "+16505551234", "message": "Hello again", "messageId": "3EB0B"}
         await client.post("/webhooks/whatsapp/qr/shop-1", json=event, headers={"X-Tidings-Secret": secret})
-    assert [one.state for one in await house.rows(WhatsAppQrSession)] == ["connected"]
+    assert [one.state for one in await chats.rows(WhatsAppQrSession)] == ["connected"]
 
 
-async def test_a_failed_message_goes_out_when_its_dead_letter_is_retried(open_house: OpenHouse) -> None:
+async def test_a_failed_message_goes_out_when_its_dead_letter_is_retried(open_chats: OpenChats) -> None:
     down = True
 
     async with Provider(lambda posted: refusal(131045) if down else None) as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        await house.chat.send_message(bot.id, conversation_id, {"content": "Hi"})
-        house.start("outgoing-messages", "whatsapp-cloud-send")
-        await house.answers(1, status=("failed",))
-        [letter] = await eventually(lambda: house.rows(DeadLetter))
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        await chats.answers(1, status=("failed",))
+        [letter] = await eventually(lambda: chats.rows(DeadLetter))
         down = False
-        await house.dead_letters.retry(letter.id)
-        [row] = await house.answers(1)
+        await chats.app.dead_letters.retry(letter.id)
+        [row] = await chats.answers(1)
     assert (row.status, row.delivery_status) == ("sent", "SENT")
 
 
-async def test_the_sweep_puts_a_message_back_into_the_queue_that_it_was_to_take_next(open_house: OpenHouse) -> None:
+@pytest.mark.both_databases
+async def test_the_sweep_puts_a_message_back_into_the_queue_that_it_was_to_take_next(open_chats: OpenChats) -> None:
     async with Provider() as graph:
-        house = await open_house(graph_url=graph.url)
-        bot, conversation_id = await ready(house)
-        sent = await house.chat.send_message(bot.id, conversation_id, {"content": "Hi"})
-        await house.set(Message, sent.id, queue="whatsapp-cloud-send")
-        keys = [key async for key in house.redis.scan_iter(f"{house.prefix}:*")]
-        await house.redis.delete(*keys)
-        assert await house.sweep.check() == 1
-        assert (await house.queues.stats("whatsapp-cloud-send")).total == 1
-        assert await house.sweep.check() == 0
-        house.start("whatsapp-cloud-send")
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        sent = await chats.reply(bot, conversation_id, "Hi")
+        await chats.set(ChatMessage, sent.id, queue="whatsapp-cloud-send")
+        await chats.empty_redis()
+        await chats.start("webhook-delivery")
+
+        async def back() -> bool:
+            return (await chats.app.queues.stats("whatsapp-cloud-send")).total == 1
+
+        await eventually(back)
+        assert (await chats.app.queues.stats("outgoing-messages")).total == 0
+        await chats.start("whatsapp-cloud-send")
         await graph.has(1)
+        [row] = await chats.answers(1)
+    assert row.id == sent.id
+    assert len(graph.posted) == 1

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chat.browser import Browser, web_site
-from chat.counter import Counter
+from chat.support import Chats
+from support.servers import free_port
+from tidings.features.chat.models import ChatMessage
 
 BUBBLES = "[...document.querySelectorAll('.row:not(#typing) .bubble')].map(bubble => bubble.innerText)"
 STATE = "document.getElementById('state')?.textContent"
@@ -25,92 +25,85 @@ def keep(name: str, picture: bytes) -> None:
 
 
 @pytest.fixture
-def sqlite_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    file = tmp_path / "local.db"
-    file.write_bytes(migrated_sqlite.read_bytes())
-    return f"sqlite:///{file}"
-
-
-@pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     async with Browser.started() as browser:
         yield browser
 
 
 @pytest.fixture
-async def counter(sqlite_url: str, settings_for: Callable[..., Any]) -> AsyncIterator[Counter]:
-    settings = settings_for()
-    async with Counter(sqlite_url, settings.redis_url, settings.redis_prefix) as counter:
-        counter.start_workers()
-        await counter.serve()
-        yield counter
+async def working(local: Chats) -> Chats:
+    """An application on SQLite with workers, whose widget is not served yet."""
+    await local.start()
+    return local
 
 
-async def test_a_visitor_asks_loses_the_server_and_sees_what_was_missed(browser: Browser, counter: Counter) -> None:
-    chatbot = await counter.new_chatbot()
-    address = f"{counter.origin}/widget/{chatbot.widget_key}"
-    tab = await browser.open(address)
-    await tab.sees(ONLINE)
-    await tab.write("When are you open?")
-    await tab.sees(f"{BUBBLES}.some(text => text.includes('9 am to 6 pm'))")
-    question, answer = await counter.messages()
-    await counter.has_status(answer.id, "READ")
+@pytest.fixture
+async def chats(working: Chats) -> AsyncIterator[Chats]:
+    """The same, served."""
+    async with working.served():
+        yield working
 
-    await counter.stop_serving()
+
+async def test_a_visitor_asks_loses_the_server_and_sees_what_was_missed(browser: Browser, working: Chats) -> None:
+    chatbot, port = await working.shop(), free_port()
+    async with working.served(port) as origin:
+        tab = await browser.open(f"{origin}/widget/{chatbot.widget_key}")
+        await tab.sees(ONLINE)
+        await tab.write("When are you open?")
+        await tab.sees(f"{BUBBLES}.some(text => text.includes('9 am to 6 pm'))")
+        question, answer = await working.rows(ChatMessage)
+        await working.delivered(answer.id, "READ")
+
     await tab.sees(f"{STATE} === 'Reconnecting…'")
     # While the server is away a person writes, and the visitor does, too.
-    await counter.chat.send_message(
-        chatbot.id, question.conversation_id, {"content": "We look forward to your visit.", "author": "Ada"}
-    )
-    while len([row for row in await counter.messages() if row.status == "sent"]) < 2:
-        await asyncio.sleep(0.01)
+    await working.reply(chatbot, question.conversation_id, "We look forward to your visit.", author="Ada")
+    await working.answers(2)
     await tab.write("Can I return it?")
     await tab.sees("document.querySelector('.waiting .note').textContent === 'Sending…'")
-    await counter.serve()
 
-    await tab.sees(f"{ONLINE} && {BUBBLES}.some(text => text.includes('look forward'))")
-    await tab.sees(f"{BUBBLES}.some(text => text.includes('30 days'))")
-    texts = await tab.look(BUBBLES)
-    assert [sum(words in text for text in texts) for words in ("look forward", "Can I return it?", "30 days")] == [
-        1
-    ] * 3
-    assert await tab.look("document.querySelectorAll('.waiting').length") == 0
-    assert [row.role for row in await counter.messages()] == ["user", "assistant", "human", "user", "assistant"]
-    keep("widget", await tab.picture())
+    async with working.served(port):
+        await tab.sees(f"{ONLINE} && {BUBBLES}.some(text => text.includes('look forward'))")
+        await tab.sees(f"{BUBBLES}.some(text => text.includes('30 days'))")
+        texts = await tab.look(BUBBLES)
+        for words in ("look forward", "Can I return it?", "30 days"):
+            assert sum(words in text for text in texts) == 1, words
+        assert await tab.look("document.querySelectorAll('.waiting').length") == 0
+        roles = [row.role for row in await working.rows(ChatMessage)]
+        assert roles == ["user", "assistant", "human", "user", "assistant"]
+        keep("widget", await tab.picture())
 
-    reloaded = len(texts)
-    await tab.call("Page.reload")
-    await tab.sees(f"{ONLINE} && {BUBBLES}.length === {reloaded}")
+        await tab.call("Page.reload")
+        await tab.sees(f"{ONLINE} && {BUBBLES}.length === {len(texts)}")
 
 
-async def test_words_of_visitors_and_answers_are_never_markup(browser: Browser, counter: Counter) -> None:
-    chatbot = await counter.new_chatbot(human_takeover=True)
-    tab = await browser.open(f"{counter.origin}/widget/{chatbot.widget_key}", dark=True)
+async def test_words_of_visitors_and_answers_are_never_markup(browser: Browser, chats: Chats) -> None:
+    chatbot = await chats.shop(human_takeover=True)
+    tab = await browser.open(f"{chats.origin}/widget/{chatbot.widget_key}", dark=True)
     await tab.sees(ONLINE)
     await tab.write("<img src=x onerror=alert(1)>")
     await tab.sees("document.querySelector('.user:not(.waiting)')")
-    [question] = await counter.messages()
-    await counter.chat.send_message(
-        chatbot.id, question.conversation_id, {"content": "See <b>https://shop.example/a?b=1</b>.", "author": "Ada"}
-    )
+    [question] = await chats.rows(ChatMessage)
+    await chats.reply(chatbot, question.conversation_id, "See <b>https://shop.example/a?b=1</b>.", author="Ada")
     link = await tab.sees("document.querySelector('.assistant a') && document.querySelector('.assistant a').href")
     assert link == "https://shop.example/a?b=1"
     keep("dark", await tab.picture())
     assert await tab.look("document.querySelectorAll('#log img, #log b, #log script').length") == 0
 
 
-async def test_another_page_holds_the_chat_behind_a_button(browser: Browser, counter: Counter) -> None:
-    chatbot = await counter.new_chatbot()
-    script = f'<script src="{counter.origin}/widget/{chatbot.widget_key}/embed.js" data-color="#0b6e4f"></script>'
+async def test_another_page_holds_the_chat_behind_a_button(browser: Browser, chats: Chats) -> None:
+    chatbot = await chats.shop()
+    script = f'<script src="{chats.origin}/widget/{chatbot.widget_key}/embed.js" data-color="#0b6e4f"></script>'
     async with web_site(f"<!doctype html><title>Shop</title><h1>Corner Shop</h1>{script}") as shop:
-        await counter.chat.change_chatbot(chatbot.id, {"allowed_origins": [shop], "widget": {"color": "#0b6e4f"}})
+        await chats.chat.accounts.change_chatbot(
+            chatbot.id, {"allowed_origins": [shop], "widget": {"color": "#0b6e4f"}}
+        )
         tab = await browser.open(shop, width=1000, height=760)
         frame = "document.querySelector('iframe')"
         await tab.sees(f"{frame} && {frame}.style.display === 'none'")
         await tab.look("document.querySelector('button').click()")
         assert await tab.look(f"{frame}.style.display") == "block"
         assert await tab.look("document.querySelector('button').getAttribute('aria-label')") == "Close the chat"
-        inside = await tab.frame_of(counter.origin)
+        inside = await tab.frame_of(chats.origin)
         await inside.sees(ONLINE)
         await inside.look("document.getElementById('text').focus()")
         await inside.write("How long does delivery take?")
@@ -118,11 +111,9 @@ async def test_another_page_holds_the_chat_behind_a_button(browser: Browser, cou
         keep("embedded", await tab.picture())
 
 
-async def test_a_page_that_the_chatbot_does_not_allow_cannot_hold_the_chat(
-    browser: Browser, counter: Counter
-) -> None:
-    chatbot = await counter.new_chatbot(allowed_origins=["https://shop.example"])
-    address = f"{counter.origin}/widget/{chatbot.widget_key}"
+async def test_a_page_that_the_chatbot_does_not_allow_cannot_hold_the_chat(browser: Browser, chats: Chats) -> None:
+    chatbot = await chats.shop(allowed_origins=["https://shop.example"])
+    address = f"{chats.origin}/widget/{chatbot.widget_key}"
     async with web_site(f'<!doctype html><iframe src="{address}"></iframe>') as stranger:
         tab = await browser.open(stranger)
         await tab.complains("frame-ancestors")

@@ -1,28 +1,15 @@
-"""The rules of widgets and endpoints that need no database: who may hold a widget, how much, and for how long."""
+"""The rules of widgets that need no database: who may hold a widget, and how much may come from one."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.customer_webhooks.events import EVENTS, FILTER, hears
-from tidings.customer_webhooks.health import (
-    DISABLE_FAILURES,
-    DISABLE_TIME,
-    GRACE,
-    WARN_FAILURES,
-    WARN_TIME,
-    Health,
-    after_failures,
-)
 from tidings.features.chat.rules.throttle import Bucket, Places
 from tidings.features.chat.widget.look import WidgetLook, holders, may_hold
 from tidings.features.chat.widget.page import ink_on, read_page
 
-NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 HOST = "chat.example:8000"
 
 
@@ -66,42 +53,6 @@ def test_a_look_that_cannot_be_used_has_its_defaults_and_the_rest_stays() -> Non
 def test_words_on_the_chosen_colour_are_readable(color: int) -> None:
     assert ink_on(f"#{color:06x}") in ("#ffffff", "#111111")
     assert (ink_on("#000000"), ink_on("#ffffff"), ink_on("#1f5fbf")) == ("#ffffff", "#111111", "#ffffff")
-
-
-@given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 100)), max_size=60))
-@settings(max_examples=100)
-def test_an_endpoint_is_disabled_only_after_a_warning_enough_failures_and_enough_time(
-    steps: list[tuple[int, int]],
-) -> None:
-    health, now, failures, warnings = Health(), NOW, 0, 0
-    for count, hours in steps:
-        now += timedelta(hours=hours)
-        verdict = after_failures(health, count, now)
-        health, failures = verdict.health, failures + count
-        warnings += verdict.warn
-        assert health.failures == failures
-        assert health.failing_since is not None
-        assert not (verdict.warn and verdict.disable)
-        if verdict.warn:
-            assert failures >= WARN_FAILURES
-            assert now - health.failing_since >= WARN_TIME
-        if verdict.disable:
-            assert warnings == 1
-            assert health.warned_at is not None
-            assert now - health.warned_at >= GRACE
-            assert failures >= DISABLE_FAILURES
-            assert now - health.failing_since >= DISABLE_TIME
-            return
-    assert warnings <= 1
-
-
-@given(st.sampled_from(EVENTS))
-def test_every_event_is_heard_by_its_name_its_group_and_the_star(event: str) -> None:
-    group = f"{event.split('.')[0]}.*"
-    for pattern in (event, group, "*"):
-        assert FILTER.fullmatch(pattern)
-        assert hears([pattern], event)
-    assert not hears(["other.*", event[:-1], f"{event}.more"], event)
 
 
 @given(st.lists(st.floats(0, 5), max_size=100))

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from servers import free_port
+from support.servers import free_port
 from tidings.db.migrate import newest
 
 

@@ -16,7 +16,7 @@ from redis import Redis
 from tidings.app import App
 from tidings.cli.output import how_long
 from tidings.clock import SystemClock
-from tidings.settings import load
+from tidings.registry import load
 
 PHONE = "+18105550123"
 

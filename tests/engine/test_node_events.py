@@ -10,8 +10,8 @@ from typing import Any
 import bullmq
 import pytest
 
-from node_peer import Fleet, Node, both_ways, open_fleet
-from workshop import Workshop, eventually
+from support.node_peer import Fleet, Node, both_ways, open_fleet
+from support.workshop import Workshop, eventually
 
 OpenWorkshop = Callable[..., Awaitable[Workshop]]
 either_works = pytest.mark.parametrize("side", ["tidings", "node"])

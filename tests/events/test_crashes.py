@@ -9,12 +9,15 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from redis.asyncio import Redis
 
-from servers import own_valkey
-from sink import Sink
+from support.servers import own_valkey
+from support.sink import Sink
 from tidings.app import App
 from tidings.messages.statuses import OPEN, Status
+
+pytestmark = pytest.mark.both_databases
 
 OpenApp = Callable[..., Awaitable[App]]
 
@@ -91,12 +94,13 @@ async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_kill
         assert repeated <= 10, "no more than the dead worker had in its hands may be offered again"
 
 
+@pytest.mark.timing
 async def test_every_message_still_leaves_after_redis_was_flushed(open_app: OpenApp, database_url: str) -> None:
     with own_valkey(config={"hz": 100}) as own_server:
         app = await open_app(database_url=database_url, redis_url=f"redis://127.0.0.1:{own_server.port}/0")
         event_id = await schedule_burst(app, 50, datetime.now(UTC) + timedelta(seconds=4))
         await app.start_workers()
-        while await app.queues.was_emptied():  # the sweep has not looked after the queues yet
+        while await app.queues.was_emptied():  # recovery has not looked after the queues yet
             await asyncio.sleep(0.01)
         async with Redis.from_url(app.redis_url) as redis:
             await redis.flushall()

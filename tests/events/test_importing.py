@@ -48,6 +48,7 @@ async def test_people_registrations_messages_and_jobs(app: Any) -> None:
     assert heard == [("people", 2, 2), ("messages", 2, 2)]
 
 
+@pytest.mark.both_databases
 async def test_the_same_as_registering_one_by_one(app: Any) -> None:
     together, single = await an_event(app), await an_event(app)
     await import_people(app.work, [ADA, BOB], together)
@@ -72,7 +73,7 @@ async def test_again_changes_nothing(app: Any) -> None:
 async def test_a_cancelled_registration_comes_back(app: Any) -> None:
     event_id = await an_event(app)
     await import_people(app.work, [ADA], event_id)
-    await app.events.cancel_registration(event_id, 1)
+    await app.events.registrations.cancel(event_id, 1)
     result = await import_people(app.work, [ADA], event_id)
     assert (result.registered, result.already_registered) == (1, 0)
     assert await jobs(app) == await count(app, EventMessage) == 6
@@ -126,12 +127,13 @@ async def test_only_living_events_take_people(app: Any) -> None:
     with pytest.raises(NotFound):
         await import_people(app.work, [ADA], 99)
     event_id = await an_event(app)
-    await app.events.cancel_event(event_id)
+    await app.events.program.cancel_event(event_id)
     with pytest.raises(Conflict, match="is cancelled"):
         await import_people(app.work, [ADA], event_id)
     assert await count(app, Contractor) == 0
 
 
+@pytest.mark.both_databases
 async def test_more_than_one_batch(app: Any) -> None:
     event_id = await an_event(app, date=(NOW + timedelta(days=9)).date())
     people = [Person(name=f"P {number}", phone=f"+1810555{number:04}") for number in range(1200)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,15 +10,16 @@ import httpx
 import pytest
 from sqlalchemy import func, select, update
 
+from support.api import Api
+from support.app import client_of
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.features.events.models import AgendaSession, Event, EventMessage, Registration
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.ledger import Delivery
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import Status
 
 OpenApp = Callable[..., Awaitable[App]]
-Answer = tuple[int, Any]
 
 NOW = datetime(2025, 10, 17, 6, tzinfo=UTC)
 STARTS, ENDS = "2025-10-17T19:00:00", "2025-10-17T20:00:00"
@@ -29,57 +29,37 @@ ADA = {"name": "Ada Abara", "phone": "(810) 555-0123"}
 HUGE = 10**30
 
 
-class Api:
+class EventsApi(Api):
     """The endpoints over one application whose clock stands still."""
 
     def __init__(self, app: App, http: httpx.AsyncClient) -> None:
+        super().__init__(http)
         self.app = app
-        self._http = http
-
-    async def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
-        """Status and JSON of an answer; a problem (RFC 9457) is checked for its form."""
-        content = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if content is not None else {}
-        response = await self._http.request(method, path, content=content, headers=headers, params=query)
-        answer = response.json()
-        if response.status_code >= 400:
-            assert response.headers["content-type"] == "application/problem+json"
-            assert answer["status"] == response.status_code
-            assert answer["instance"] == path
-            assert answer["detail"]
-        return response.status_code, answer
 
     async def refused(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, list[str]]:
         """Status and named fields of a refusal, which has changed nothing."""
         before = await self.stored()
-        status, problem = await self(method, path, body, **query)
-        assert 400 <= status < 500, problem
+        answer = await super().refused(method, path, body, **query)
         assert await self.stored() == before
-        return status, [error["field"] for error in problem.get("errors", [])]
+        return answer
 
     async def stored(self) -> list[int | None]:
         """How many rows of each kind there are, and how many jobs."""
-        tables = (Event, AgendaSession, Contractor, Registration, EventMessage, Delivery)
+        tables = (Event, AgendaSession, Contractor, Registration, EventMessage, LedgerEntry)
         async with self.app.work.read() as session:
             counts = [await session.scalar(select(func.count()).select_from(table)) for table in tables]
         return [*counts, (await self.app.events.get_queue_stats())["total"]]
 
-    async def good(self, method: str, path: str, body: Any = None, *, expect: int = 200, **query: Any) -> Any:
-        status, answer = await self(method, path, body, **query)
-        assert status == expect, answer
-        return answer
-
 
 @pytest.fixture
-async def api(open_app: OpenApp, database_url: str) -> AsyncIterator[Api]:
+async def api(open_app: OpenApp, database_url: str) -> AsyncIterator[EventsApi]:
     app = await open_app(clock=ManualClock(NOW), database_url=database_url)
-    transport = httpx.ASGITransport(app=app.http())
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        yield Api(app, http)
+    async with client_of(app) as http:
+        yield EventsApi(app, http)
 
 
 @pytest.fixture
-async def expo(api: Api) -> int:
+async def expo(api: EventsApi) -> int:
     """An event with one talk, and its one registered contractor, who has the same id: 1."""
     event = await api.good("POST", "/events", EXPO, expect=201)
     contractor = await api.good("POST", "/contractors", ADA, expect=201)
@@ -101,7 +81,7 @@ def message(**more: Any) -> dict[str, Any]:
 # What every endpoint does
 
 
-async def test_an_event_is_created_read_and_listed_in_utc_with_its_agenda(api: Api) -> None:
+async def test_an_event_is_created_read_and_listed_in_utc_with_its_agenda(api: EventsApi) -> None:
     event = await api.good("POST", "/events", EXPO, expect=201)
     assert event | {"id": 0} == {
         "id": 0,
@@ -120,7 +100,7 @@ async def test_an_event_is_created_read_and_listed_in_utc_with_its_agenda(api: A
     assert (slot["key"], slot["kind"], slot["start_time"]) == ("talk", "session", "2025-10-17T23:00:00Z")
 
 
-async def test_a_person_is_added_with_201_and_completed_with_200(api: Api) -> None:
+async def test_a_person_is_added_with_201_and_completed_with_200(api: EventsApi) -> None:
     person = await api.good("POST", "/contractors", ADA, expect=201)
     assert person["phone"] == "+18105550123"
     more = {"name": "Ada Abara", "phone": "+1 810 555 0123", "email": "ada@example.com", "company_name": "Abara & Co"}
@@ -129,18 +109,18 @@ async def test_a_person_is_added_with_201_and_completed_with_200(api: Api) -> No
     assert await api.good("GET", f"/contractors/{person['id']}") == completed
 
 
-async def test_an_empty_field_does_not_erase_what_is_known_of_a_person(api: Api) -> None:
+async def test_an_empty_field_does_not_erase_what_is_known_of_a_person(api: EventsApi) -> None:
     person = await api.good("POST", "/contractors", ADA | {"first_name": "Ada", "company_name": "Abara"}, expect=201)
     assert await api.good("POST", "/contractors", ADA | {"first_name": "", "company_name": " "}) == person
 
 
-async def test_the_date_of_an_event_is_the_day_on_which_it_starts_where_it_takes_place(api: Api) -> None:
+async def test_the_date_of_an_event_is_the_day_on_which_it_starts_where_it_takes_place(api: EventsApi) -> None:
     evening = TALK | {"start_time": "2025-10-18T22:00:00", "end_time": "2025-10-19T01:00:00"}
     event = await api.good("POST", "/events", EXPO | {"sessions": [evening]}, expect=201)
     assert (event["date"], event["start_time"]) == ("2025-10-18", "2025-10-19T02:00:00Z")
 
 
-async def test_registering_schedules_and_cancelling_the_registration_clears(api: Api, expo: int) -> None:
+async def test_registering_schedules_and_cancelling_the_registration_clears(api: EventsApi, expo: int) -> None:
     rows = await api.good("GET", "/event-messages", event_id=expo, status="scheduled")
     types = {row["message_type"] for row in rows}
     assert {"registration_confirmation", "speaker_alert", "pcr_request", "post_event_wrap_up"} <= types
@@ -153,7 +133,7 @@ async def test_registering_schedules_and_cancelling_the_registration_clears(api:
     assert (registration["session_keys"], registration["cancelled_at"]) == ([], None)
 
 
-async def test_a_new_agenda_and_the_schedule_answer_what_they_changed(api: Api, expo: int) -> None:
+async def test_a_new_agenda_and_the_schedule_answer_what_they_changed(api: EventsApi, expo: int) -> None:
     nothing = {"scheduled": 0, "moved": 0, "updated": 0, "cancelled": 0, "skipped": 0}
     later = TALK | {"start_time": "2025-10-17T19:30:00"}
     result = await api.good("PUT", f"/events/{expo}/agenda", {"sessions": [later]})
@@ -163,7 +143,7 @@ async def test_a_new_agenda_and_the_schedule_answer_what_they_changed(api: Api, 
     assert await api.good("POST", f"/events/{expo}/contractors/1/schedule") == nothing | {"unchanged": 7}
 
 
-async def test_clearing_and_cancelling_answer_how_many_messages_they_took(api: Api, expo: int) -> None:
+async def test_clearing_and_cancelling_answer_how_many_messages_they_took(api: EventsApi, expo: int) -> None:
     waiting = len(await api.good("GET", "/event-messages", status="scheduled"))
     assert await api.good("DELETE", f"/events/{expo}/contractors/1/messages") == {"messages": waiting}
     await api.good("POST", f"/events/{expo}/schedule")
@@ -178,7 +158,7 @@ async def test_clearing_and_cancelling_answer_how_many_messages_they_took(api: A
     assert page == lines[2:4]
 
 
-async def test_a_message_is_scheduled_moved_cancelled_and_read(api: Api, expo: int) -> None:
+async def test_a_message_is_scheduled_moved_cancelled_and_read(api: EventsApi, expo: int) -> None:
     created = await api.good("POST", "/event-messages", message(personalization_data={"a": 1}), expect=201)
     assert (created["status"], created["scheduled_time"]) == ("scheduled", "2025-10-18T00:00:00Z")
     path = f"/event-messages/{created['id']}"
@@ -192,7 +172,7 @@ async def test_a_message_is_scheduled_moved_cancelled_and_read(api: Api, expo: i
     assert (cancelled["status"], cancelled["status_reason"]) == ("cancelled", "by_request")
 
 
-async def test_many_messages_are_scheduled_listed_in_pages_and_seen_coming(api: Api, expo: int) -> None:
+async def test_many_messages_are_scheduled_listed_in_pages_and_seen_coming(api: EventsApi, expo: int) -> None:
     many = [message(session_key=str(number)) for number in range(5)]
     created = await api.good("POST", "/event-messages/bulk", many, expect=201)
     assert [row["session_key"] for row in created] == list("01234")
@@ -205,7 +185,7 @@ async def test_many_messages_are_scheduled_listed_in_pages_and_seen_coming(api: 
     assert await api.good("GET", "/event-messages/upcoming", limit=1) == upcoming[:1]
 
 
-async def test_failed_messages_are_recovered(api: Api, expo: int) -> None:
+async def test_failed_messages_are_recovered(api: EventsApi, expo: int) -> None:
     created = await api.good("POST", "/event-messages", message(), expect=201)
     async with api.app.work.begin() as unit:
         failed = {"status": Status.FAILED, "scheduled_time": NOW - timedelta(hours=1)}
@@ -216,7 +196,7 @@ async def test_failed_messages_are_recovered(api: Api, expo: int) -> None:
     assert await api.good("POST", "/event-messages/recover") == []
 
 
-async def test_the_queue_endpoints_have_the_shapes_of_the_specification(api: Api, expo: int) -> None:
+async def test_the_queue_endpoints_have_the_shapes_of_the_specification(api: EventsApi, expo: int) -> None:
     names = api.app.queue_names()
     assert {"event-messages", "event-orchestration"} <= set(names)
     workers = {"workerCount": len(names), "workers": [{"name": name, "isRunning": False} for name in names]}
@@ -230,7 +210,7 @@ async def test_the_queue_endpoints_have_the_shapes_of_the_specification(api: Api
     assert counts["total"] == counts["waiting"] + counts["delayed"] > 0
 
 
-async def test_the_description_lists_every_endpoint(api: Api) -> None:
+async def test_the_description_lists_every_endpoint(api: EventsApi) -> None:
     paths = (await api.good("GET", "/openapi.json"))["paths"]
     listed = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert listed >= {
@@ -291,7 +271,7 @@ ENDPOINTS: list[tuple[str, str, Any]] = [
 NAMES = {"{event}": "event_id", "{contractor}": "contractor_id", "{message}": "message_id"}
 
 
-async def test_an_unknown_event_person_or_message_is_404_everywhere(api: Api, expo: int) -> None:
+async def test_an_unknown_event_person_or_message_is_404_everywhere(api: EventsApi, expo: int) -> None:
     for method, path, body in ENDPOINTS:
         for name in NAMES:
             path = path.replace(name, "999")
@@ -300,7 +280,7 @@ async def test_an_unknown_event_person_or_message_is_404_everywhere(api: Api, ex
         assert status == 404, (method, path)
 
 
-async def test_an_id_that_cannot_be_one_is_named_everywhere(api: Api, expo: int) -> None:
+async def test_an_id_that_cannot_be_one_is_named_everywhere(api: EventsApi, expo: int) -> None:
     for impossible in ("-1", "0", str(2**63), str(HUGE), "9" * 5000, "abc", "1.5"):
         for method, template, body in ENDPOINTS:
             [name] = [name for name in NAMES if name in template]
@@ -396,13 +376,15 @@ UNUSABLE: list[tuple[str, str, Any, int, list[str]]] = [
 ]
 
 
-async def test_whatever_cannot_be_used_is_refused_by_name_and_nothing_is_half_written(api: Api, expo: int) -> None:
+async def test_whatever_cannot_be_used_is_refused_by_name_and_nothing_is_half_written(
+    api: EventsApi, expo: int
+) -> None:
     await api.good("POST", "/contractors", {"name": "Ben Cruz", "phone": "+18105550124"}, expect=201)
     for method, path, body, status, fields in UNUSABLE:
         assert await api.refused(method, path, body) == (status, fields), (method, path, repr(body)[:200])
 
 
-async def test_a_page_has_at_least_one_and_at_most_a_thousand_entries(api: Api, expo: int) -> None:
+async def test_a_page_has_at_least_one_and_at_most_a_thousand_entries(api: EventsApi, expo: int) -> None:
     for path in ("/event-messages", "/event-messages/upcoming", "/events/1/deliveries"):
         for limit in (0, -1, 1001, HUGE, "all"):
             assert await api.refused("GET", path, limit=limit) == (422, ["limit"])
@@ -411,13 +393,13 @@ async def test_a_page_has_at_least_one_and_at_most_a_thousand_entries(api: Api, 
             assert await api.refused("GET", path, after_id=after_id) == (422, ["after_id"])
 
 
-async def test_filters_of_the_list_that_cannot_match_are_named(api: Api, expo: int) -> None:
+async def test_filters_of_the_list_that_cannot_match_are_named(api: EventsApi, expo: int) -> None:
     for name, value in (("event_id", HUGE), ("contractor_id", -1), ("status", "lost")):
         assert await api.refused("GET", "/event-messages", **{name: value}) == (422, [name])
     assert await api.good("GET", "/event-messages", event_id=999) == []
 
 
-async def test_what_the_present_state_forbids_is_409_with_a_sentence(api: Api, expo: int) -> None:
+async def test_what_the_present_state_forbids_is_409_with_a_sentence(api: EventsApi, expo: int) -> None:
     created = await api.good("POST", "/event-messages", message(), expect=201)
     async with api.app.work.begin() as unit:
         await unit.session.execute(

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
+from support.app import due_in, run_job
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.engine.jobs import Run
 from tidings.errors import Conflict, InvalidInput
-from tidings.features.events.jobs import EVENT_MESSAGES, ORCHESTRATE, Orchestrate
-from tidings.features.events.kind import alarm_id
+from tidings.features.events.jobs import EVENT_MESSAGE, EVENT_MESSAGES, ORCHESTRATE, Orchestrate
+from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import Event, EventMessage, EventStatus
 from tidings.features.events.plan_changes import ScheduleResult
 from tidings.messages.statuses import Reason, Status
@@ -66,20 +66,14 @@ class Conference:
         return contractor.id
 
     async def replace(self, *sessions: dict[str, Any]) -> ScheduleResult:
-        return await self.app.events.replace_agenda(self.id, {"sessions": list(sessions)})
+        return await self.app.events.program.replace_agenda(self.id, {"sessions": list(sessions)})
 
     async def schedule_all(self) -> ScheduleResult:
         return await self.app.events.schedule_all_event_messages(self.id)
 
     async def orchestrate(self) -> dict[str, int]:
         """What the worker does once a minute."""
-        [handler] = [
-            handler
-            for feature in self.app.features
-            for handler in feature.handlers
-            if handler.job_type is ORCHESTRATE
-        ]
-        result = await handler.handle(Orchestrate(), Run("orchestrate", 1, False, "test"))
+        result = await run_job(self.app, ORCHESTRATE, Orchestrate())
         assert isinstance(result, dict)
         return result
 
@@ -94,7 +88,7 @@ class Conference:
         return row
 
     async def event(self) -> Event:
-        return await self.app.events.get_event(self.id)
+        return await self.app.events.program.get_event(self.id)
 
     async def set_event(self, **values: Any) -> None:
         """Changes the event's row as another program would."""
@@ -107,13 +101,13 @@ class Conference:
 
     async def due(self, row: Row) -> timedelta | None:
         """How far away the job of a message is, None when it has none."""
-        [job] = await self.app.queues.find(EVENT_MESSAGES.name, [alarm_id(row["id"])])
-        return None if job is None else timedelta(seconds=job.seconds)
+        seconds = await due_in(self.app, EVENT_MESSAGE, row["id"])
+        return None if seconds is None else timedelta(seconds=seconds)
 
     async def check_jobs(self) -> None:
         """Every waiting message has exactly one job, due at its time; nothing else has one."""
         rows = await self.rows()
-        jobs = await self.app.queues.find(EVENT_MESSAGES.name, [alarm_id(row["id"]) for row in rows])
+        jobs = await self.app.queues.find(EVENT_MESSAGES.name, [EventMessages.job_id(row["id"]) for row in rows])
         for row, job in zip(rows, jobs, strict=True):
             assert (job is not None) == (row["status"] == Status.SCHEDULED), row
             if job is not None:
@@ -250,7 +244,7 @@ async def test_times_without_an_offset_are_the_events_local_time_and_others_are_
     event = await app.events.create_event(
         {"name": "Tokyo", "date": "2026-07-01", "timezone": "Asia/Tokyo", "sessions": sessions}
     )
-    agenda = {slot.title: (slot.start_time, slot.end_time) for slot in await app.events.get_agenda(event.id)}
+    agenda = {slot.title: (slot.start_time, slot.end_time) for slot in await app.events.program.get_agenda(event.id)}
     day = datetime(2026, 7, 1, tzinfo=UTC)
     assert agenda == {
         "Naive": (day, day + timedelta(hours=1)),
@@ -262,6 +256,7 @@ async def test_times_without_an_offset_are_the_events_local_time_and_others_are_
 # Making the schedule again
 
 
+@pytest.mark.both_databases
 async def test_making_the_schedule_again_changes_nothing(conference: Conference) -> None:
     for number in range(3):
         await conference.person(number)
@@ -273,12 +268,13 @@ async def test_making_the_schedule_again_changes_nothing(conference: Conference)
     await conference.check_jobs()
 
 
+@pytest.mark.both_databases
 async def test_the_schedule_made_twice_at_once_has_no_message_twice(conference: Conference) -> None:
     for number in range(4):
         await conference.person(number)
     async with conference.app.work.begin() as unit:  # as if nothing had been planned yet
         for row in await unit.session.scalars(EventMessage.__table__.select().with_only_columns(EventMessage.id)):
-            unit.disarm(EVENT_MESSAGES.name, alarm_id(row))
+            unit.disarm(EVENT_MESSAGES.name, EventMessages.job_id(row))
         await unit.session.execute(EventMessage.__table__.delete())
     results = await asyncio.gather(*(conference.schedule_all() for _ in range(4)))
     rows = await conference.rows()
@@ -288,6 +284,7 @@ async def test_the_schedule_made_twice_at_once_has_no_message_twice(conference: 
     await conference.check_jobs()
 
 
+@pytest.mark.both_databases
 async def test_registrations_at_the_same_moment_are_all_kept_and_planned(conference: Conference) -> None:
     people = [await conference.person(number, register=False) for number in range(6)]
     register = conference.app.events.register
@@ -299,6 +296,7 @@ async def test_registrations_at_the_same_moment_are_all_kept_and_planned(confere
     await conference.check_jobs()
 
 
+@pytest.mark.both_databases
 async def test_registering_the_same_person_twice_at_the_same_moment_is_refused_once(conference: Conference) -> None:
     person = await conference.person(1, register=False)
     answers = await asyncio.gather(
@@ -439,8 +437,8 @@ async def test_times_that_somebody_gave_the_event_stay_when_its_agenda_changes(o
     event = await app.events.create_event(
         {"name": "Expo", "date": "2025-10-17", "timezone": "Europe/Berlin", "sessions": AGENDA, **doors}
     )
-    await app.events.replace_agenda(event.id, {"sessions": [A]})
-    event = await app.events.get_event(event.id)
+    await app.events.program.replace_agenda(event.id, {"sessions": [A]})
+    event = await app.events.program.get_event(event.id)
     assert (event.start_time, event.end_time) == (berlin(8), berlin(18))
 
 
@@ -451,8 +449,8 @@ async def test_an_agenda_that_would_end_the_event_before_its_doors_open_is_refus
         {"name": "Expo", "date": "2025-10-17", "timezone": "Europe/Berlin", "sessions": AGENDA, **doors}
     )
     with pytest.raises(InvalidInput, match="sessions: the event would start at"):
-        await app.events.replace_agenda(event.id, {"sessions": [slot("early", "07:00", "08:00")]})
-    assert len(await app.events.get_agenda(event.id)) == len(AGENDA)
+        await app.events.program.replace_agenda(event.id, {"sessions": [slot("early", "07:00", "08:00")]})
+    assert len(await app.events.program.get_agenda(event.id)) == len(AGENDA)
 
 
 async def test_an_unusable_agenda_changes_nothing(conference: Conference) -> None:
@@ -460,7 +458,12 @@ async def test_an_unusable_agenda_changes_nothing(conference: Conference) -> Non
     before = await conference.rows()
     with pytest.raises(InvalidInput, match=r"sessions\.1\.end_time"):
         await conference.replace(A, slot("b", "11:00", "10:00"))
-    assert [slot.key for slot in await conference.app.events.get_agenda(conference.id)] == ["a", "tea", "b", "meet"]
+    assert [slot.key for slot in await conference.app.events.program.get_agenda(conference.id)] == [
+        "a",
+        "tea",
+        "b",
+        "meet",
+    ]
     assert await conference.rows() == before
     await conference.check_jobs()
 
@@ -488,6 +491,7 @@ async def test_what_a_person_moved_or_cancelled_by_hand_the_plan_leaves_alone(co
         await conference.check_jobs()
 
 
+@pytest.mark.both_databases
 async def test_a_message_that_a_person_moves_while_the_plan_is_made_stays_where_they_put_it(
     conference: Conference,
 ) -> None:
@@ -522,6 +526,7 @@ async def test_sent_and_failed_messages_are_history(conference: Conference) -> N
             assert row["scheduled_time"] == before["scheduled_time"]
 
 
+@pytest.mark.both_databases
 async def test_a_message_that_is_being_sent_is_left_to_its_worker(conference: Conference) -> None:
     person = await conference.person(1)
     alert = await conference.row(person, "speaker_alert", "b")
@@ -560,11 +565,11 @@ async def test_a_cancelled_event_has_no_waiting_message_and_never_gets_one_again
     person = await conference.person(1)
     by_hand = await conference.row(person, "speaker_alert", "a")
     await conference.app.events.reschedule_event_message(by_hand["id"], berlin(8, 50))
-    assert await conference.app.events.cancel_event(conference.id) == 11
+    assert await conference.app.events.program.cancel_event(conference.id) == 11
     assert statuses(await conference.rows()) == {(Status.CANCELLED, Reason.EVENT_CANCELLED)}
     lines = await conference.app.events.get_deliveries(conference.id)
     assert [line["outcome"] for line in lines] == ["cancelled"] * 11
-    assert await conference.app.events.cancel_event(conference.id) == 0
+    assert await conference.app.events.program.cancel_event(conference.id) == 0
     assert await conference.schedule_all() == ScheduleResult()
     assert await conference.orchestrate() == {"live": 0, "completed": 0, "planned": 0, "cleared": 0}
     await conference.check_jobs()
@@ -590,7 +595,7 @@ async def test_a_cancelled_registration_takes_one_persons_messages_and_registeri
 ) -> None:
     first, second = await conference.person(1), await conference.person(2)
     await conference.schedule_all()
-    assert await conference.app.events.cancel_registration(conference.id, first) == 12
+    assert await conference.app.events.registrations.cancel(conference.id, first) == 12
     assert statuses(await conference.rows(first)) == {(Status.CANCELLED, Reason.REGISTRATION_CANCELLED)}
     assert statuses(await conference.rows(second)) == {(Status.SCHEDULED, Reason.PLANNED)}
     await conference.check_jobs()
@@ -622,6 +627,7 @@ async def test_a_profile_completed_later_brings_the_personal_agenda(conference: 
     assert len(await conference.rows(person)) == 11
 
 
+@pytest.mark.both_databases
 async def test_profiles_completed_while_the_agenda_changes_all_bring_their_agenda(conference: Conference) -> None:
     people = [await conference.person(number, complete=False) for number in range(5)]
     for number, person in enumerate(people):
@@ -684,7 +690,7 @@ async def test_an_event_goes_live_and_is_completed_as_its_time_comes(conference:
     with pytest.raises(Conflict, match="is completed"):
         await conference.person(2)
     with pytest.raises(Conflict, match="is completed"):
-        await conference.app.events.cancel_event(conference.id)
+        await conference.app.events.program.cancel_event(conference.id)
 
 
 async def test_nobody_registers_for_an_event_that_is_over_even_before_it_was_noticed(conference: Conference) -> None:
@@ -721,7 +727,7 @@ async def test_an_event_that_cannot_be_planned_does_not_stop_the_others(conferen
     await conference.set_event(timezone="Middle/Earth")
     await conference.app.events.register(other.id, {"contractor_id": person})
     assert (await conference.orchestrate())["planned"] == 1
-    event = await conference.app.events.get_event(other.id)
+    event = await conference.app.events.program.get_event(other.id)
     assert event.planned_version == event.agenda_version
 
 
@@ -785,6 +791,8 @@ async def test_after_any_agenda_edits_the_waiting_messages_are_exactly_the_plan(
         ahead = {key for key, message in planned.items() if message.scheduled_time >= now}
         assert ahead <= waiting.keys() <= planned.keys()
         assert planned.keys() <= rows.keys()
-        jobs = await busy_app.queues.find(EVENT_MESSAGES.name, [alarm_id(row["id"]) for row in rows.values()])
+        jobs = await busy_app.queues.find(
+            EVENT_MESSAGES.name, [EventMessages.job_id(row["id"]) for row in rows.values()]
+        )
         assert [job is not None for job in jobs] == [row["status"] == Status.SCHEDULED for row in rows.values()]
     assert await conference.schedule_all() == ScheduleResult(unchanged=len(planned))

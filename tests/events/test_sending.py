@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from sink import Sink
+from support.sink import Sink
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.features.events.kind import alarm
+from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import EventMessage
 from tidings.messages.statuses import Reason, Status
 
@@ -57,7 +57,7 @@ async def lines_of(app: App, event_id: int) -> list[tuple[str, int]]:
 async def test_a_scheduled_message_leaves_at_its_time_and_says_when(open_app: OpenApp, database_url: str) -> None:
     app = await open_app(database_url=database_url)
     event_id, contractor_id = await event_with_person(app)
-    await app.start_workers()
+    await app.start_workers(["event-messages"])  # its lateness is not to be that of other queues' beginnings
     message = await app.events.schedule_event_message(alert(event_id, contractor_id, in_seconds=0.5))
     row = await ended(app, message.id)
     assert row.status == Status.SENT
@@ -119,6 +119,7 @@ async def test_a_failing_webhook_is_tried_three_times_under_one_key_and_then_the
         assert await lines_of(app, event_id) == [("retry", 1), ("retry", 2), ("failed", 3)]
 
 
+@pytest.mark.both_databases
 async def test_a_failed_message_is_sent_after_its_recovery(open_app: OpenApp, database_url: str) -> None:
     async with Sink(lambda payload: (400, {})) as sink:
         app = await open_app(database_url=database_url, n8n_outbound_webhook_url=sink.url)
@@ -242,7 +243,7 @@ async def test_a_cancelled_message_does_not_leave_although_its_job_still_fires(
     event_id, contractor_id = await event_with_person(app)
     message = await app.events.schedule_event_message(alert(event_id, contractor_id, in_seconds=0))
     await app.events.cancel_event_message(message.id)
-    await app.queues.arm([alarm(message)])
+    await app.queues.arm([EventMessages.job(message)])
     await app.start_workers()
     while (await app.events.get_queue_stats())["completed"] == 0:
         await asyncio.sleep(0.01)
@@ -257,7 +258,7 @@ async def test_a_message_moved_to_a_later_time_waits_for_it_although_its_old_job
     event_id, contractor_id = await event_with_person(app)
     message = await app.events.schedule_event_message(alert(event_id, contractor_id, in_seconds=0))
     moved = await app.events.reschedule_event_message(message.id, datetime.now(UTC) + timedelta(seconds=1))
-    await app.queues.arm([replace(alarm(moved), due=None)])
+    await app.queues.arm([replace(EventMessages.job(moved), due=None)])
     await app.start_workers()
     row = await ended(app, message.id)
     assert row.actual_send_time is not None
@@ -275,6 +276,7 @@ async def test_mail_goes_to_the_mail_address_with_a_subject(open_app: OpenApp, d
     assert (sent.to, sent.subject) == ("ada@example.com", "Your next session: DemoCon")
 
 
+@pytest.mark.timing
 async def test_no_more_messages_leave_in_a_window_than_the_rate_limit_allows(open_app: OpenApp) -> None:
     app = await open_app(queue_settings={"EVENT_MESSAGES_RATE_LIMIT": "3/1"})
     event_id, contractor_id = await event_with_person(app)

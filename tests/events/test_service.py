@@ -13,16 +13,14 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from servers import own_valkey
+from support.app import deliver, due_in, restore_jobs
+from support.servers import own_valkey
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.engine.jobs import Run
 from tidings.errors import Conflict, InvalidInput, NotFound, QueueUnavailable
-from tidings.features.events.jobs import EVENT_MESSAGES, SEND_EVENT_MESSAGE
-from tidings.features.events.kind import alarm, alarm_id
+from tidings.features.events.jobs import EVENT_MESSAGE, EVENT_MESSAGES
+from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import EventMessage, EventStatus
-from tidings.features.events.schemas import SendEventMessage
-from tidings.messages.delivery.recovery import Sweep
 from tidings.messages.statuses import Reason, Status
 
 OpenApp = Callable[..., Awaitable[App]]
@@ -64,18 +62,11 @@ class Office:
 
     async def deliver(self, message_id: int) -> object:
         """What a worker does when the message's job runs."""
-        [handler] = [
-            handler
-            for feature in self.app.features
-            for handler in feature.handlers
-            if handler.job_type is SEND_EVENT_MESSAGE
-        ]
-        return await handler.handle(SendEventMessage(id=message_id), Run(alarm_id(message_id), 1, False, "test"))
+        return await deliver(self.app, EVENT_MESSAGE, message_id)
 
     async def due_in(self, message_id: int) -> float | None:
         """Seconds until the message's job runs, None when there is none."""
-        [job] = await self.app.queues.find(EVENT_MESSAGES.name, [alarm_id(message_id)])
-        return job.seconds if job else None
+        return await due_in(self.app, EVENT_MESSAGE, message_id)
 
     async def count(self) -> tuple[int, int]:
         """How many messages and how many jobs there are."""
@@ -116,7 +107,7 @@ async def test_scheduling_writes_the_row_and_its_job(office: Office) -> None:
 
 async def test_the_specifications_example_puts_a_stored_message_back_into_the_queue(office: Office) -> None:
     row = await office.schedule(session_key="talk-7")
-    await office.app.queues.disarm(EVENT_MESSAGES.name, [alarm_id(row.id)])
+    await office.app.queues.disarm(EVENT_MESSAGES.name, [EventMessages.job_id(row.id)])
     again = await office.app.events.schedule_event_message(
         {
             "id": row.id,
@@ -140,9 +131,10 @@ async def test_the_specifications_example_puts_a_stored_message_back_into_the_qu
     assert await office.count() == (1, 1)
 
 
+@pytest.mark.both_databases
 async def test_scheduling_the_same_message_twice_is_harmless_and_replaces_a_lost_job(office: Office) -> None:
     first = await office.schedule()
-    await office.app.queues.disarm(EVENT_MESSAGES.name, [alarm_id(first.id)])
+    await office.app.queues.disarm(EVENT_MESSAGES.name, [EventMessages.job_id(first.id)])
     second = await office.schedule()
     third = await office.schedule(id=first.id)
     assert first.id == second.id == third.id
@@ -186,6 +178,7 @@ UNUSABLE: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
+@pytest.mark.both_databases
 async def test_what_cannot_be_stored_is_refused_by_name_and_leaves_nothing(office: Office) -> None:
     for values, error, sentence in UNUSABLE:
         with pytest.raises(error, match=f"^{sentence}"):
@@ -193,6 +186,7 @@ async def test_what_cannot_be_stored_is_refused_by_name_and_leaves_nothing(offic
     assert await office.count() == (0, 0)
 
 
+@pytest.mark.both_databases
 async def test_text_that_only_looks_like_a_nul_is_kept(office: Office) -> None:
     data = {"path": "C:\\u0000", "emoji": "\N{PARTY POPPER}"}
     row = await office.schedule(personalization_data=data)
@@ -202,6 +196,7 @@ async def test_text_that_only_looks_like_a_nul_is_kept(office: Office) -> None:
 # Many at once
 
 
+@pytest.mark.both_databases
 async def test_a_thousand_messages_are_scheduled_in_one_go_and_again_without_change(office: Office) -> None:
     messages = [office.message(session_key=str(number), message_content=f"No. {number}") for number in range(1000)]
     rows = await office.app.events.schedule_bulk_event_messages(messages)
@@ -240,12 +235,14 @@ async def test_one_bad_message_is_numbered_in_a_bulk_of_one_too(office: Office) 
     assert await office.app.events.schedule_bulk_event_messages([]) == []
 
 
+@pytest.mark.both_databases
 async def test_the_same_message_twice_in_a_bulk_is_one_message(office: Office) -> None:
     first, second = await office.app.events.schedule_bulk_event_messages([office.message(), office.message()])
     assert first.id == second.id
     assert await office.count() == (1, 1)
 
 
+@pytest.mark.both_databases
 async def test_the_same_messages_scheduled_by_two_callers_at_once_are_scheduled_once(office: Office) -> None:
     messages = [office.message(session_key=str(number)) for number in range(50)]
     bulk = office.app.events.schedule_bulk_event_messages
@@ -291,7 +288,7 @@ async def test_rescheduling_moves_row_and_job_and_may_bring_another_text(office:
 async def test_rescheduling_revives_what_was_cancelled_skipped_or_failed_with_fresh_attempts(office: Office) -> None:
     for status in (Status.CANCELLED, Status.SKIPPED, Status.FAILED):
         row = await office.schedule(session_key=status)
-        await office.app.queues.disarm(EVENT_MESSAGES.name, [alarm_id(row.id)])
+        await office.app.queues.disarm(EVENT_MESSAGES.name, [EventMessages.job_id(row.id)])
         await office.set(row.id, status=status, error_message="no route", attempts=3, held_until=LATER)
         await office.app.events.reschedule_event_message(row.id, LATER)
         stored = await office.get(row.id)
@@ -353,9 +350,10 @@ async def test_clearing_one_person_leaves_the_others(office: Office) -> None:
     assert await office.count() == (2, 0)
 
 
+@pytest.mark.both_databases
 async def test_recovery_sends_what_failed_in_the_last_24_hours_at_once(office: Office) -> None:
     recent, old, sent = [await office.schedule(session_key=key) for key in ("recent", "old", "sent")]
-    await office.app.queues.disarm(EVENT_MESSAGES.name, [alarm_id(row.id) for row in (recent, old, sent)])
+    await office.app.queues.disarm(EVENT_MESSAGES.name, [EventMessages.job_id(row.id) for row in (recent, old, sent)])
     await office.set(
         recent.id, status=Status.FAILED, attempts=3, error_message="x", scheduled_time=NOW - timedelta(hours=23)
     )
@@ -404,27 +402,27 @@ async def test_what_does_not_exist_is_named(office: Office) -> None:
         with pytest.raises(NotFound, match="there is no event message 999"):
             await about_a_message
     for about_an_event in (
-        events.get_event(999),
-        events.get_agenda(999),
+        events.program.get_event(999),
+        events.program.get_agenda(999),
         events.plan(999),
-        events.cancel_event(999),
+        events.program.cancel_event(999),
         events.schedule_all_event_messages(999),
         events.clear_event_messages(999),
         events.recover_failed_messages(999),
         events.get_deliveries(999),
         events.clear_contractor_messages(999, contractor_id),
         events.schedule_messages_for_contractor(999, contractor_id),
-        events.cancel_registration(999, contractor_id),
+        events.registrations.cancel(999, contractor_id),
         events.register(999, {"contractor_id": contractor_id}),
-        events.replace_agenda(999, {"sessions": []}),
+        events.program.replace_agenda(999, {"sessions": []}),
     ):
         with pytest.raises(NotFound, match="there is no event 999"):
             await about_an_event
     for about_a_person in (
-        events.get_contractor(999),
+        events.registrations.get_contractor(999),
         events.clear_contractor_messages(event_id, 999),
         events.schedule_messages_for_contractor(event_id, 999),
-        events.cancel_registration(event_id, 999),
+        events.registrations.cancel(event_id, 999),
         events.register(event_id, {"contractor_id": 999}),
     ):
         with pytest.raises(NotFound, match="contractor 999"):
@@ -459,7 +457,7 @@ async def test_upcoming_messages_are_those_of_the_next_24_hours_with_the_names_o
 
 async def test_an_event_is_found_by_its_id_and_by_its_slug_even_if_that_is_a_number(office: Office) -> None:
     named = await office.app.events.create_event({"name": "Year", "date": "2026-01-01", "slug": "2026"})
-    find = office.app.events.find_event_by
+    find = office.app.events.program.find_event_by
     assert (await find("2026")).id == (await find(str(named.id))).id == named.id
     assert (await find(str(office.event_id))).id == office.event_id
     for unknown in ("999", "9" * 40, "nothing", "²"):
@@ -477,6 +475,7 @@ def own_socket() -> Iterator[Path]:
         yield Path(folder) / "valkey.sock"
 
 
+@pytest.mark.both_databases
 async def test_an_error_in_a_unit_of_work_leaves_neither_row_nor_job(office: Office) -> None:
     kept = await office.schedule()
     new = EventMessage(
@@ -493,8 +492,8 @@ async def test_an_error_in_a_unit_of_work_leaves_neither_row_nor_job(office: Off
         async with office.app.work.begin() as unit:
             unit.session.add(new)
             await unit.session.flush()
-            unit.arm(alarm(new))
-            unit.disarm(EVENT_MESSAGES.name, alarm_id(kept.id))
+            unit.arm(EventMessages.job(new))
+            unit.disarm(EVENT_MESSAGES.name, EventMessages.job_id(kept.id))
             raise RuntimeError("something else went wrong")
 
     with pytest.raises(RuntimeError, match="something else"):
@@ -506,8 +505,8 @@ async def test_an_error_in_a_unit_of_work_leaves_neither_row_nor_job(office: Off
 
 async def test_no_message_is_scheduled_for_a_cancelled_event(office: Office) -> None:
     row = await office.schedule()
-    await office.app.events.cancel_event(office.event_id)
-    assert (await office.app.events.get_event(office.event_id)).status == EventStatus.CANCELLED
+    await office.app.events.program.cancel_event(office.event_id)
+    assert (await office.app.events.program.get_event(office.event_id)).status == EventStatus.CANCELLED
     for attempt in (
         office.schedule(session_key="another"),
         office.schedule(id=row.id),
@@ -518,6 +517,7 @@ async def test_no_message_is_scheduled_for_a_cancelled_event(office: Office) -> 
     assert await office.count() == (1, 0)
 
 
+@pytest.mark.both_databases
 async def test_without_redis_messages_are_stored_and_cancelled_all_the_same_and_the_jobs_follow(
     open_app: OpenApp, database_url: str, own_socket: Path
 ) -> None:
@@ -537,7 +537,6 @@ async def test_without_redis_messages_are_stored_and_cancelled_all_the_same_and_
     assert (await office.get(row.id)).status == Status.SCHEDULED
     assert (await office.get(cancelled.id)).status == Status.CANCELLED
     with own_valkey(config=VALKEY, unix_socket_path=own_socket):
-        outboxes = [outbox for feature in app.features for outbox in feature.outboxes]
-        assert await Sweep(app.work, outboxes, [], interval=30).rebuild() == 1
+        assert await restore_jobs(app) == 1
         assert await office.due_in(row.id) == seconds(7200)
         assert await office.due_in(cancelled.id) is None

@@ -13,15 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from support.app import deliver, due_in, ledger
 from tidings.app import App
 from tidings.clock import Clock, ManualClock
-from tidings.engine.jobs import Run
-from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS, SEND_FOLLOW_UP
-from tidings.features.followups.kind import KIND, alarm_id
+from tidings.features.followups.jobs import FOLLOW_UP
 from tidings.features.followups.models import FollowUp
-from tidings.features.followups.schemas import SendFollowUp
 from tidings.features.followups.service import FollowUps
-from tidings.messages.ledger import Delivery, history
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import OPEN, Status
 
 OpenApp = Callable[..., Awaitable[App]]
@@ -59,7 +57,7 @@ class Office:
 
     async def add_item(self, **more: Any) -> int:
         item = {"contractor_id": self.contractor_id, "title": "Send the signed contract", **more}
-        return (await self.followups.create_action_item(item)).id
+        return (await self.followups.action_items.create(item)).id
 
     async def get(self, row: FollowUp | int) -> FollowUp:
         return await self.followups.get_follow_up(row if isinstance(row, int) else row.id)
@@ -81,15 +79,7 @@ class Office:
 
     async def deliver(self, row: FollowUp | int, **run: Any) -> object:
         """What a worker does when the job of a follow-up runs."""
-        row_id = row if isinstance(row, int) else row.id
-        [handler] = [
-            handler
-            for feature in self.app.features
-            for handler in feature.handlers
-            if handler.job_type is SEND_FOLLOW_UP
-        ]
-        values = {"job_id": alarm_id(row_id), "attempt": 1, "last": False, "request_id": "test", **run}
-        return await handler.handle(SendFollowUp(id=row_id), Run(**values))
+        return await deliver(self.app, FOLLOW_UP, row if isinstance(row, int) else row.id, **run)
 
     async def ended(self, row: FollowUp | int) -> FollowUp:
         """Waits until the follow-up is no longer under way."""
@@ -101,14 +91,11 @@ class Office:
 
     async def due_in(self, row: FollowUp | int) -> float | None:
         """Seconds until the job of a follow-up runs, None when there is none."""
-        row_id = row if isinstance(row, int) else row.id
-        [job] = await self.app.queues.find(CONTRACTOR_FOLLOWUPS.name, [alarm_id(row_id)])
-        return job.seconds if job else None
+        return await due_in(self.app, FOLLOW_UP, row if isinstance(row, int) else row.id)
 
-    async def lines(self, row: FollowUp | int) -> list[Delivery]:
+    async def lines(self, row: FollowUp | int) -> list[LedgerEntry]:
         """What the ledger says about a follow-up."""
-        async with self.app.work.read() as session:
-            return list(await history(session, KIND, row if isinstance(row, int) else row.id))
+        return await ledger(self.app, FOLLOW_UP, row if isinstance(row, int) else row.id)
 
     async def sent(self, *, minutes_ago: int = 60, **more: Any) -> FollowUp:
         """A follow-up that the worker sent some time ago."""

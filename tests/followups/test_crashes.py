@@ -7,10 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
 
 from followups.conftest import Office, seconds
-from sink import Sink
+from support.sink import Sink
 from tidings.messages.statuses import Status
+
+pytestmark = pytest.mark.both_databases
 
 SERIES = 24
 
@@ -58,8 +63,12 @@ async def test_a_killed_worker_leaves_no_series_without_its_next_one_and_none_wi
         everything = await office.all()
         assert len(everything) == 2 * SERIES
         for row in everything[SERIES:]:
-            while await office.due_in(row) is None:  # the sweep releases what died with its worker
+            while await office.due_in(row) is None:  # recovery releases what died with its worker
                 await asyncio.sleep(0.01)
-            assert await office.due_in(row) == seconds(86_400)
+            assert await office.due_in(row) == seconds(office.clock.seconds_until(row.scheduled_time))
+        first = {row.id: row.scheduled_time for row in rows}
+        for row in everything[SERIES:]:
+            assert row.series_id is not None
+            assert row.scheduled_time - first[row.series_id] == timedelta(days=1)
         successor.terminate()
         assert await successor.wait() == 0

@@ -32,6 +32,7 @@ def spring(**more: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.both_databases
 async def test_effectiveness_counts_replies_opinions_opt_outs_and_what_was_skipped_as_done(office: Office) -> None:
     person = await office.add_person(phone="+18105550124")
     rows = [await office.sent() for _ in range(5)]
@@ -45,9 +46,9 @@ async def test_effectiveness_counts_replies_opinions_opt_outs_and_what_was_skipp
     await reply(office, too_old, "Great!", 1)
     done = await office.schedule(followup_type="contract", action_item_id=await office.add_item())
     assert done.action_item_id is not None
-    await office.followups.complete_action_item(done.action_item_id)
+    await office.followups.action_items.complete(done.action_item_id)
     await office.deliver(done)
-    check_in, contract = await office.followups.get_effectiveness()
+    check_in, contract = await office.followups.figures.get_effectiveness()
     assert check_in.model_dump() == {
         "followup_type": "check_in",
         "sent": 7,
@@ -64,14 +65,15 @@ async def test_effectiveness_counts_replies_opinions_opt_outs_and_what_was_skipp
     }
     assert (contract.followup_type, contract.sent, contract.skipped_because_done) == ("contract", 0, 1)
     assert (contract.reply_rate, contract.positive_share, contract.median_minutes_to_reply) == (0.0, None, None)
-    assert [one.sent for one in await office.followups.get_effectiveness(days=60)] == [8, 0]
+    assert [one.sent for one in await office.followups.figures.get_effectiveness(days=60)] == [8, 0]
     for days in (0, 3651):
         with pytest.raises(InvalidInput, match=f"days: is {days}"):
-            await office.followups.get_effectiveness(days)
+            await office.followups.figures.get_effectiveness(days)
 
 
+@pytest.mark.both_databases
 async def test_the_result_of_an_experiment_counts_people_and_says_what_can_be_told(office: Office) -> None:
-    experiment = await office.followups.create_experiment(spring())
+    experiment = await office.followups.experiments.create(spring())
     people = [office.contractor_id]
     people += [await office.add_person(name=f"P {n}", phone=f"+1810555{n:04}") for n in range(200, 211)]
     rows = {}
@@ -88,7 +90,7 @@ async def test_the_result_of_an_experiment_counts_people_and_says_what_can_be_to
     await reply(office, rows[plain[0]], "Great, thanks!", 10)
     await reply(office, rows[plain[1]], "No idea", 20)
     await reply(office, rows[warm[0]], "STOP", 1)
-    result = await office.followups.get_experiment_result("spring")
+    result = await office.followups.experiments.get_result("spring")
     first, second = result.variants
     assert (first.key, first.sent, first.scheduled, first.replied) == ("plain", len(plain), 1, 2)
     assert (first.positive_replies, first.opt_outs, first.median_minutes_to_reply) == (1, 0, 15.0)
@@ -98,9 +100,9 @@ async def test_the_result_of_an_experiment_counts_people_and_says_what_can_be_to
     assert (second.low, second.median_minutes_to_reply) == (0.0, None)
     assert result.verdict.startswith("It is too early to tell")
     assert result.ended_at is None
-    assert (await office.followups.end_experiment("spring")).ended_at == NOW
-    assert (await office.followups.end_experiment("spring")).ended_at == NOW
-    assert [one.name for one in await office.followups.list_experiments()] == ["spring"]
+    assert (await office.followups.experiments.end("spring")).ended_at == NOW
+    assert (await office.followups.experiments.end("spring")).ended_at == NOW
+    assert [one.name for one in await office.followups.experiments.list()] == ["spring"]
 
 
 async def test_an_experiment_that_cannot_be_made_is_refused_by_name(local_office: Office) -> None:
@@ -120,18 +122,18 @@ async def test_an_experiment_that_cannot_be_made_is_refused_by_name(local_office
     ]
     for values, error, sentence in unusable:
         with pytest.raises(error, match=f"^{sentence}"):
-            await local_office.followups.create_experiment(spring(**values))
-    assert await local_office.followups.list_experiments() == []
-    await local_office.followups.create_experiment(spring())
+            await local_office.followups.experiments.create(spring(**values))
+    assert await local_office.followups.experiments.list() == []
+    await local_office.followups.experiments.create(spring())
     with pytest.raises(Conflict, match="there is an experiment spring already"):
-        await local_office.followups.create_experiment(spring())
-    for verb in (local_office.followups.end_experiment, local_office.followups.get_experiment_result):
+        await local_office.followups.experiments.create(spring())
+    for verb in (local_office.followups.experiments.end, local_office.followups.experiments.get_result):
         with pytest.raises(NotFound, match="there is no experiment autumn"):
             await verb("autumn")
 
 
 async def test_the_variant_of_a_series_stays_with_it(office: Office) -> None:
-    await office.followups.create_experiment(spring())
+    await office.followups.experiments.create(spring())
     row = await office.schedule(
         experiment="spring", message_template=None, is_recurring=True, recurrence_interval_days=7
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,42 +9,22 @@ import httpx
 import pytest
 
 from followups.conftest import HELLO, Office
+from support.api import Api
+from support.app import client_of
 
-Answer = tuple[int, Any]
 
-
-class Api:
+class FollowUpsApi(Api):
     """The endpoints over an office whose clock stands still."""
 
     def __init__(self, office: Office, http: httpx.AsyncClient) -> None:
+        super().__init__(http)
         self.office = office
-        self._http = http
-
-    async def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> Answer:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        content = None if body is None else json.dumps(body).encode()
-        response = await self._http.request(method, path, content=content, headers=headers, params=query)
-        if response.status_code >= 400:
-            assert response.headers["content-type"] == "application/problem+json"
-        return response.status_code, response.json()
-
-    async def good(self, method: str, path: str, body: Any = None, *, expect: int = 200, **query: Any) -> Any:
-        status, answer = await self(method, path, body, **query)
-        assert status == expect, answer
-        return answer
-
-    async def refused(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, list[str]]:
-        """Status and named fields of a refusal."""
-        status, problem = await self(method, path, body, **query)
-        assert problem["detail"]
-        return status, [error["field"] for error in problem.get("errors") or []]
 
 
 @pytest.fixture
-async def api(local_office: Office) -> AsyncIterator[Api]:
-    transport = httpx.ASGITransport(app=local_office.app.http())
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        yield Api(local_office, http)
+async def api(local_office: Office) -> AsyncIterator[FollowUpsApi]:
+    async with client_of(local_office.app) as http:
+        yield FollowUpsApi(local_office, http)
 
 
 def follow_up(**more: Any) -> dict[str, Any]:
@@ -58,7 +37,7 @@ def follow_up(**more: Any) -> dict[str, Any]:
     }
 
 
-async def test_a_follow_up_is_scheduled_read_drafted_sent_and_answered(api: Api) -> None:
+async def test_a_follow_up_is_scheduled_read_drafted_sent_and_answered(api: FollowUpsApi) -> None:
     created = await api.good("POST", "/follow-ups", follow_up(), expect=201)
     assert (created["status"], created["scheduled_time"]) == ("scheduled", "2025-10-16T13:00:00Z")
     path = f"/follow-ups/{created['id']}"
@@ -82,7 +61,7 @@ async def test_a_follow_up_is_scheduled_read_drafted_sent_and_answered(api: Api)
     assert stats["queue"].keys() == {"waiting", "active", "completed", "failed", "delayed", "total"}
 
 
-async def test_a_series_is_marked_as_sent_and_one_occurrence_or_all_are_cancelled(api: Api) -> None:
+async def test_a_series_is_marked_as_sent_and_one_occurrence_or_all_are_cancelled(api: FollowUpsApi) -> None:
     series = follow_up(is_recurring=True, recurrence_interval_days=7)
     first = await api.good("POST", "/follow-ups", series, expect=201)
     marked = await api.good("POST", f"/follow-ups/{first['id']}/sent", {"sent_by": "ben"})
@@ -94,14 +73,14 @@ async def test_a_series_is_marked_as_sent_and_one_occurrence_or_all_are_cancelle
     assert third["scheduled_time"] == "2025-10-30T13:00:00Z"
 
 
-async def test_a_vip_is_made_and_unmade(api: Api) -> None:
+async def test_a_vip_is_made_and_unmade(api: FollowUpsApi) -> None:
     created = await api.good("POST", "/follow-ups", follow_up(), expect=201)
     assert await api.good("PUT", "/contractors/1/vip", {"vip": True}) == {"messages": 1}
     assert (await api.good("GET", f"/follow-ups/{created['id']}"))["priority"] == 1
     assert await api.good("PUT", "/contractors/1/vip", {"vip": False}) == {"messages": 1}
 
 
-async def test_action_items_are_created_completed_reopened_and_listed(api: Api) -> None:
+async def test_action_items_are_created_completed_reopened_and_listed(api: FollowUpsApi) -> None:
     body = {"contractor_id": 1, "title": "Sign", "due_date": "2025-10-20"}
     item = await api.good("POST", "/action-items", body, expect=201)
     assert (item["due_date"], item["completed_at"]) == ("2025-10-20", None)
@@ -113,7 +92,7 @@ async def test_action_items_are_created_completed_reopened_and_listed(api: Api) 
     assert await api.good("GET", "/action-items", completed=True) == []
 
 
-async def test_an_experiment_is_made_looked_at_and_ended(api: Api) -> None:
+async def test_an_experiment_is_made_looked_at_and_ended(api: FollowUpsApi) -> None:
     variants = [{"key": key, "message_template": f"{key} {{{{ first_name }}}}"} for key in ("a", "b")]
     made = await api.good("POST", "/follow-up-experiments", {"name": "spring", "variants": variants}, expect=201)
     assert [variant["weight"] for variant in made["variants"]] == [1, 1]
@@ -155,7 +134,9 @@ ENDPOINTS: list[tuple[str, str, Any]] = [
 """Every endpoint, with a good body."""
 
 
-async def test_every_endpoint_is_described_and_refuses_what_does_not_exist_or_cannot_be_an_id(api: Api) -> None:
+async def test_every_endpoint_is_described_and_refuses_what_does_not_exist_or_cannot_be_an_id(
+    api: FollowUpsApi,
+) -> None:
     paths = (await api.good("GET", "/openapi.json"))["paths"]
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert {(method, path) for method, path, _ in ENDPOINTS} <= described
@@ -196,7 +177,7 @@ UNUSABLE: list[tuple[str, str, Any, int, list[str]]] = [
 ]
 
 
-async def test_what_cannot_be_used_is_named(api: Api) -> None:
+async def test_what_cannot_be_used_is_named(api: FollowUpsApi) -> None:
     created = await api.good("POST", "/follow-ups", follow_up(), expect=201)
     await api.good("DELETE", f"/follow-ups/{created['id']}")
     for method, path, body, status, fields in UNUSABLE:

@@ -126,28 +126,28 @@ async def test_action_items_are_completed_reopened_and_listed(office: Office) ->
     second = await office.add_item(title="Call back")
     other = await office.add_person(phone="+18105550124")
     third = await office.add_item(contractor_id=other)
-    done = await office.followups.complete_action_item(first)
+    done = await office.followups.action_items.complete(first)
     assert done.completed_at == NOW
-    assert (await office.followups.complete_action_item(first)).completed_at == NOW
+    assert (await office.followups.action_items.complete(first)).completed_at == NOW
 
     async def listed(**wanted: Any) -> list[int]:
-        return [item.id for item in await office.followups.list_action_items(**wanted)]
+        return [item.id for item in await office.followups.action_items.list(**wanted)]
 
     assert await listed() == [first, second, third]
     assert await listed(contractor_id=office.contractor_id) == [first, second]
     assert await listed(completed=True) == [first]
     assert await listed(completed=False) == [second, third]
     assert await listed(after_id=first, limit=1) == [second]
-    assert (await office.followups.reopen_action_item(first)).completed_at is None
-    assert (await office.followups.get_action_item(first)).description == "By mail"
+    assert (await office.followups.action_items.reopen(first)).completed_at is None
+    assert (await office.followups.action_items.get(first)).description == "By mail"
     with pytest.raises(NotFound, match="there is no action item 999"):
-        await office.followups.complete_action_item(999)
+        await office.followups.action_items.complete(999)
     with pytest.raises(NotFound, match="there is no contractor 999"):
         await office.add_item(contractor_id=999)
 
 
 async def test_a_follow_up_of_an_experiment_has_the_text_of_the_contractors_variant(office: Office) -> None:
-    await office.followups.create_experiment(
+    await office.followups.experiments.create(
         {
             "name": "spring",
             "variants": [
@@ -160,6 +160,6 @@ async def test_a_follow_up_of_an_experiment_has_the_text_of_the_contractors_vari
     assert len({row.variant for row in rows}) == 1
     texts = {"plain": ("Hello {{ first_name }}", "matter-of-fact"), "warm": ("Dear {{ first_name }}", "any")}
     assert (rows[0].message_template, rows[0].message_tone) == texts[rows[0].variant or ""]
-    await office.followups.end_experiment("spring")
+    await office.followups.experiments.end("spring")
     with pytest.raises(Conflict, match="experiment spring has ended"):
         await office.schedule(experiment="spring", message_template=None)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from ai.server import ModelServer, Reply
 from followups.conftest import Office
-from sink import Sink
+from support.sink import Sink
 from tidings.messages.statuses import Status
 from tidings.messages.usage import AiUsage
 
@@ -131,7 +131,7 @@ async def test_a_good_answer_of_the_ai_is_sent_and_its_prompt_has_tone_facts_and
         assert (author["author"], author["fallback"]) == ("openai", None)
         stats = await office.followups.get_scheduler_stats()
         assert (stats.sent_today, stats.ai_written_today, stats.from_template_today) == (1, 1, 0)
-        [figures] = await office.followups.get_effectiveness()
+        [figures] = await office.followups.figures.get_effectiveness()
         assert (figures.ai_written, figures.from_template, figures.ai_share) == (1, 0, 1.0)
 
 
@@ -162,7 +162,7 @@ async def test_whatever_else_the_ai_does_the_template_is_sent_and_the_reason_kep
             paid = (await session.scalars(select(AiUsage))).all()
         assert {usage.kind for usage in paid} == {"follow-up"}
         assert all(usage.fallback for usage in paid), "an answer that was refused was paid for all the same"
-        [figures] = await office.followups.get_effectiveness()
+        [figures] = await office.followups.figures.get_effectiveness()
         assert (figures.sent, figures.ai_written, figures.from_template, figures.ai_share) == (6, 0, 6, 0.0)
 
 

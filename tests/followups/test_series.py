@@ -11,23 +11,25 @@ import pytest
 from sqlalchemy import update
 
 from followups.conftest import NOW, Office, OpenApp, seconds
+from support.app import restore_jobs
 from tidings.clock import ManualClock
-from tidings.features.followups.kind import KIND, USEFUL, alarm_id
+from tidings.features.followups.jobs import FOLLOW_UP
+from tidings.features.followups.kind import USEFUL, FollowUpMessages
 from tidings.features.followups.models import FollowUp
 from tidings.features.followups.series import ENDINGS
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.delivery.recovery import Sweep
-from tidings.messages.kind import Conclusion, Outbox
+from tidings.messages.kind import Ended, MessageKind
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.base import Outgoing, Receipt
+
+NewOffice = Callable[..., Awaitable[Office]]
 
 WEEKLY = {"is_recurring": True, "recurrence_interval_days": 7}
 DAILY = {"is_recurring": True, "recurrence_interval_days": 1}
 
 
-def outbox_of(office: Office) -> Outbox:
-    [outbox] = [outbox for outbox in office.app.outboxes if outbox.kind == KIND]
-    return outbox
+def kind_of(office: Office) -> MessageKind:
+    return office.app.kinds[FOLLOW_UP]
 
 
 def move_to(office: Office, moment: datetime) -> None:
@@ -35,12 +37,12 @@ def move_to(office: Office, moment: datetime) -> None:
     office.clock.move(moment - office.clock.now())
 
 
-async def conclude(office: Office, row: FollowUp, status: Status, reason: Reason | None = None) -> None:
-    """What the road does with an ending, in a transaction of its own."""
-    outbox = outbox_of(office)
+async def end(office: Office, row: FollowUp, status: Status, reason: Reason | None = None) -> None:
+    """What follows from an ending, in a transaction of its own."""
+    kind = kind_of(office)
     async with office.app.database.writer.begin() as connection:
-        [letter] = await outbox.load(connection, [row.id])
-        await outbox.conclude(connection, [Conclusion(letter, status, reason)])
+        [message] = await kind.load(connection, [row.id])
+        await kind.on_ended(connection, [Ended(message, status, reason)])
 
 
 async def test_after_an_occurrence_comes_the_next_one_with_everything_that_it_inherits(office: Office) -> None:
@@ -120,20 +122,21 @@ async def test_an_occurrence_is_not_sent_after_the_next_ones_time(office: Office
     once = await office.schedule()
     own = await office.schedule(not_after=NOW + timedelta(days=30))
     async with office.app.database.writer.begin() as connection:
-        letters = await outbox_of(office).load(connection, [row.id for row in (daily, weekly, once, own)])
-    ends = {letter.id: letter.not_after for letter in letters}
+        messages = await kind_of(office).load(connection, [row.id for row in (daily, weekly, once, own)])
+    ends = {message.id: message.not_after for message in messages}
     assert ends[daily.id] == NOW + timedelta(days=1)
     assert ends[weekly.id] == ends[once.id] == NOW + USEFUL
     assert ends[own.id] == NOW + timedelta(days=30)
 
 
-async def test_the_next_one_is_scheduled_once_however_often_an_ending_is_concluded(office: Office) -> None:
+@pytest.mark.both_databases
+async def test_the_next_one_is_scheduled_once_however_often_an_ending_is_recorded(office: Office) -> None:
     first = await office.schedule(**DAILY)
     assert await office.deliver(first) == "sent"
-    await asyncio.gather(*(conclude(office, first, Status.SENT) for _ in range(5)))
+    await asyncio.gather(*(end(office, first, Status.SENT) for _ in range(5)))
     assert len(await office.all()) == 2
     second = await office.schedule(**DAILY)
-    await asyncio.gather(*(conclude(office, second, Status.SENT) for _ in range(5)))
+    await asyncio.gather(*(end(office, second, Status.SENT) for _ in range(5)))
     await asyncio.gather(*(office.followups.mark_follow_up_sent(second.id) for _ in range(5)))
     assert len(await office.all()) == 4
     assert (await office.next_of(second)) is not None
@@ -142,7 +145,7 @@ async def test_the_next_one_is_scheduled_once_however_often_an_ending_is_conclud
 async def test_what_ends_a_message_for_good_ends_the_series_and_everything_else_does_not(office: Office) -> None:
     async def goes_on(status: Status, reason: Reason | None) -> bool:
         row = await office.schedule(**DAILY)
-        await conclude(office, row, status, reason)
+        await end(office, row, status, reason)
         return await office.next_of(row) is not None
 
     assert await goes_on(Status.SENT, None)
@@ -176,7 +179,7 @@ async def test_a_completed_action_item_skips_the_follow_up_and_ends_its_series(o
     once = await office.schedule(action_item_id=item)
     series = await office.schedule(action_item_id=item, **DAILY)
     regardless = await office.schedule(action_item_id=item, skip_if_completed=False, **DAILY)
-    await office.followups.complete_action_item(item)
+    await office.followups.action_items.complete(item)
     for row in (once, series):
         assert await office.deliver(row) == f"skipped: {Reason.ACTION_ITEM_COMPLETED.sentence}"
         stored = await office.get(row)
@@ -185,7 +188,7 @@ async def test_a_completed_action_item_skips_the_follow_up_and_ends_its_series(o
     assert await office.deliver(regardless) == "sent"
     assert await office.next_of(regardless) is not None
     reopened = await office.schedule(action_item_id=item)
-    await office.followups.reopen_action_item(item)
+    await office.followups.action_items.reopen(item)
     assert await office.deliver(reopened) == "sent"
 
 
@@ -193,7 +196,7 @@ async def test_cancelling_an_occurrence_ends_the_series_unless_only_this_one_is_
     later = NOW + timedelta(days=2)
     ended = await office.followups.cancel_follow_up((await office.schedule(**WEEKLY, scheduled_time=later)).id)
     assert (ended.next_occurrence_id, ended.is_recurring) == (None, False)
-    await conclude(office, ended, Status.SENT)  # a worker that had lost it reports that it left after all
+    await end(office, ended, Status.SENT)  # a worker that had lost it reports that it left after all
     assert await office.next_of(ended) is None
 
     row = await office.schedule(**WEEKLY, scheduled_time=later)
@@ -242,7 +245,8 @@ async def test_quiet_hours_put_an_occurrence_off_or_drop_it_as_it_says(new_local
     assert following.scheduled_time == dropped.scheduled_time + timedelta(days=1)
 
 
-async def test_an_occurrence_whose_worker_lost_its_lease_has_one_successor(office: Office) -> None:
+@pytest.mark.both_databases
+async def test_an_occurrence_whose_worker_lost_its_lease_has_one_successor(new_office: NewOffice) -> None:
     asked, answer = asyncio.Event(), asyncio.Event()
 
     class Slow:
@@ -257,7 +261,7 @@ async def test_an_occurrence_whose_worker_lost_its_lease_has_one_successor(offic
         async def close(self) -> None:
             """Nothing to release."""
 
-    office.app.channels["sms"] = Slow()
+    office = await new_office(ManualClock(NOW), providers={"sms": Slow()})
     row = await office.schedule(**DAILY)
     late = asyncio.create_task(office.deliver(row))
     await asked.wait()
@@ -271,8 +275,9 @@ async def test_an_occurrence_whose_worker_lost_its_lease_has_one_successor(offic
     assert len(await office.all()) == 2
 
 
+@pytest.mark.both_databases
 async def test_two_workers_that_share_a_burst_schedule_every_next_one_once(
-    open_app: OpenApp, new_office: Callable[..., Awaitable[Office]], database_url: str
+    open_app: OpenApp, new_office: NewOffice, database_url: str
 ) -> None:
     office = await new_office()
     rows = [await office.schedule(**DAILY) for _ in range(12)]
@@ -293,28 +298,33 @@ async def test_two_workers_that_share_a_burst_schedule_every_next_one_once(
     assert len(set(following)) == len(rows)
     everything = await office.all()
     assert len(everything) == 2 * len(rows)
+    first = {row.id: row.scheduled_time for row in rows}
     for row in everything[len(rows) :]:
-        assert await office.due_in(row) == seconds(86_400)
+        assert row.series_id is not None
+        assert row.scheduled_time - first[row.series_id] == timedelta(days=1)
+        assert await office.due_in(row) == seconds(office.clock.seconds_until(row.scheduled_time))
     assert len(office.app.simulator.messages) + len(other.simulator.messages) == len(rows)
 
 
-async def test_a_next_one_whose_job_was_never_released_gets_it_from_the_sweep(office: Office) -> None:
+@pytest.mark.both_databases
+async def test_a_next_one_whose_job_was_never_released_gets_it_from_recovery(office: Office) -> None:
     row = await office.schedule(**DAILY)
     await office.deliver(row)
     following = await office.next_of(row)
     assert following is not None
-    await office.app.queues.disarm("contractor-followups", [alarm_id(following.id)])
-    assert await Sweep(office.app.work, [outbox_of(office)], [], interval=60).rebuild() == 1
+    await office.app.queues.disarm("contractor-followups", [FollowUpMessages.job_id(following.id)])
+    assert await restore_jobs(office.app) == 1
     assert await office.due_in(following) == seconds(86_400)
 
 
+@pytest.mark.both_databases
 async def test_an_ending_whose_transaction_fails_leaves_neither_the_ending_nor_a_next_one(office: Office) -> None:
     row = await office.schedule(**DAILY)
-    outbox = outbox_of(office)
+    kind = kind_of(office)
     async with office.app.database.writer.connect() as connection:
         power_cut = await connection.begin()
-        [letter] = await outbox.load(connection, [row.id])
-        assert len(await outbox.conclude(connection, [Conclusion(letter, Status.SENT, None)])) == 1
+        [message] = await kind.load(connection, [row.id])
+        assert len(await kind.on_ended(connection, [Ended(message, Status.SENT, None)])) == 1
         await power_cut.rollback()
     assert len(await office.all()) == 1
     assert await office.deliver(row) == "sent"

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from followups.conftest import NOW, Office, seconds
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
-from tidings.features.followups.kind import alarm
+from tidings.features.followups.kind import FollowUpMessages
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.statuses import Reason, Status
@@ -185,10 +185,10 @@ async def test_a_vip_goes_first_and_so_do_the_follow_ups_that_wait_already(offic
     waiting = await office.schedule(scheduled_time=LATER)
     over = await office.sent()
     other = await office.schedule(contractor_id=await office.add_person(phone="+18105550124"), scheduled_time=LATER)
-    assert (alarm(waiting).priority, waiting.priority) == (10, 10)
+    assert (FollowUpMessages.job(waiting).priority, waiting.priority) == (10, 10)
     assert await office.followups.set_vip(office.contractor_id, True) == 1
     stored = await office.get(waiting)
-    assert (stored.priority, alarm(stored).priority) == (1, 1)
+    assert (stored.priority, FollowUpMessages.job(stored).priority) == (1, 1)
     assert await priority_of_job(office, waiting.id) == 1
     assert await office.due_in(waiting) == seconds(7200)
     assert ((await office.get(over)).priority, (await office.get(other)).priority) == (10, 10)
@@ -203,6 +203,7 @@ async def test_a_vip_goes_first_and_so_do_the_follow_ups_that_wait_already(offic
         await office.followups.set_vip(999, True)
 
 
+@pytest.mark.both_databases
 async def test_follow_ups_that_are_scheduled_while_somebody_becomes_a_vip_go_first_too(office: Office) -> None:
     series = [await office.schedule(is_recurring=True, recurrence_interval_days=1) for _ in range(4)]
     await asyncio.gather(

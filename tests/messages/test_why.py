@@ -2,117 +2,73 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, update
 
+from messages.due_messages import (
+    EVENT_MESSAGE,
+    FOLLOW_UP,
+    HOUR,
+    MINUTE,
+    NOON,
+    PHONE,
+    OpenApp,
+    Provider,
+    change,
+    follow_up_to,
+    on_terms,
+    outcome_of,
+    person_of,
+)
+from messages.due_messages import message_to as _message_to
 from tidings.ai.base import Draft
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.engine.jobs import GiveUpJob, PostponeJob, Run
 from tidings.errors import InvalidInput, NotFound, SendError
-from tidings.features.events.kind import event_outbox
 from tidings.features.events.models import EventMessage
-from tidings.messages.delivery.pipeline import Road, Ways
-from tidings.messages.gate.policy import Cap, Rules
-from tidings.messages.gate.quiet_hours import QuietHours
-from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Terms, promotional
-from tidings.messages.inbound.replies import IncomingReply, StatusUpdate
-from tidings.messages.kind import Content, Letter
+from tidings.features.followups.models import FollowUp
+from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
+from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reports import StatusUpdate
+from tidings.messages.kind import Content, Message
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
-from tidings.providers.base import Outgoing, Receipt
 
-OpenApp = Callable[..., Awaitable[App]]
-
-NOON = datetime(2026, 11, 24, 17, tzinfo=UTC)  # in New York
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-PHONE = "+12125550123"
 TOLL_FREE = "+18005550123"
-
-_keys = itertools.count(1)
-
-
-class Provider:
-    """A channel that refuses as long as it has refusals."""
-
-    name = "carrier"
-
-    def __init__(self, *refusals: SendError) -> None:
-        self.refusals = list(refusals)
-
-    async def send(self, outgoing: Outgoing) -> Receipt:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        return Receipt(self.name, outgoing.idempotency_key)
-
-    async def close(self) -> None:
-        """Nothing to release."""
+USEFUL = "It was of use until Wed 25 Nov 2026 17:00:00 UTC."
 
 
 @pytest.fixture
-async def app(open_app: OpenApp, database_url: str) -> App:
-    return await open_app(database_url=database_url, clock=ManualClock(NOON))
+def provider() -> Provider:
+    return Provider()
 
 
-async def message_to(app: App, phone: str = PHONE, **more: Any) -> EventMessage:
-    """A message that is due now."""
-    now = app.clock.now()
-    event = await app.events.create_event(
-        {"name": "DemoCon", "date": (now + DAY).date().isoformat(), "timezone": "UTC"}
-    )
-    person, _ = await app.events.create_contractor({"name": "Ada Abara", "phone": phone})
-    return await app.events.schedule_event_message(
-        {
-            "event_id": event.id,
-            "contractor_id": person.id,
-            "message_type": "sponsor_recommendation",
-            "scheduled_time": now.isoformat(),
-            "session_key": f"s{next(_keys)}",
-            "message_content": "Meet our sponsors",
-            **more,
-        }
+@pytest.fixture
+async def app(open_app: OpenApp, database_url: str, provider: Provider) -> App:
+    return await open_app(
+        database_url=database_url, clock=ManualClock(NOON), providers={"sms": provider}, frequency_caps="1/1d"
     )
 
 
-async def deliver(
-    app: App,
-    message: EventMessage,
-    provider: Provider | None = None,
-    terms: Terms = TRANSACTIONAL,
-    rules: Rules | None = None,
-    *,
-    last: bool = False,
-    **more: Any,
-) -> None:
-    """One taking of a message on a road of its own, however it ends."""
-    outbox = event_outbox(app.policies["event-messages"])
-
-    async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-        return [replace(one, terms=terms, not_after=None) for one in await outbox.load(connection, ids)]
-
-    road = Road(
-        replace(outbox, load=load, **more),
-        app.work,
-        Ways({"sms": provider or Provider()}),
-        rules or Rules(),
-        deadline=1.0,
-    )
-    with suppress(PostponeJob, GiveUpJob, SendError):
-        await road.deliver(message.id, Run("job", 1, last=last, request_id="req_test"))
+async def message_to(app: App, **more: Any) -> EventMessage:
+    """A message that is due now, and of use for a day."""
+    return await _message_to(app, await person_of(app), message_type="post_event_wrap_up", **more)
 
 
-async def story(app: App, message: EventMessage) -> tuple[str, list[str]]:
-    answer = await app.why.explain(f"event-message-{message.id}")
-    assert answer.message == f"event-message-{message.id}"
-    assert answer.status == (await app.events.get_message(message.id)).status
+async def deliver(app: App, message: EventMessage) -> None:
+    """One taking of a message, however it ends."""
+    await outcome_of(app, EVENT_MESSAGE, message.id)
+
+
+async def story(app: App, message: EventMessage | FollowUp) -> tuple[str, list[str]]:
+    kind = app.kinds[EVENT_MESSAGE if isinstance(message, EventMessage) else FOLLOW_UP]
+    answer = await app.why.explain(kind.job_id(message.id))
+    assert answer.message == kind.job_id(message.id)
+    async with app.work.read() as session:
+        assert answer.status == await session.scalar(select(kind.model.status).where(kind.model.id == message.id))
     return answer.summary, list(answer.sentences)
 
 
@@ -127,7 +83,7 @@ async def test_a_sent_message_says_by_whom_when_and_how_late(app: App) -> None:
     await deliver(app, message)
     assert await story(app, message) == (
         "It was sent.",
-        ["Tue 24 Nov 2026 17:00:00 UTC: handed to carrier by sms, 42 ms after its time (attempt 1)."],
+        ["Tue 24 Nov 2026 17:00:00 UTC: handed to carrier by sms, 42 ms after its time (attempt 1).", USEFUL],
     )
     late = await message_to(app)
     app.clock.move(75 * MINUTE)
@@ -147,6 +103,7 @@ async def test_replies_and_delivery_reports_stand_where_they_happened(app: App) 
     await app.inbound.receive_status(StatusUpdate(DeliveryStatus.READ, message=name))
     summary, sentences = await story(app, message)
     assert summary == "It was sent."
+    sentences.remove(USEFUL)
     assert [sentence[16:24] for sentence in sentences] == ["17:00:00", "17:02:00", "17:03:00"]
     assert "they replied 'I am at the door and wait" in sentences[1]
     assert sentences[1].endswith("…' (reply recorded).")
@@ -165,9 +122,9 @@ async def test_a_failed_delivery_says_what_the_provider_said(app: App) -> None:
 
 async def test_a_deferred_message_says_what_it_waits_for_and_what_the_clock_showed(app: App) -> None:
     app.clock.move(10 * HOUR)
-    rules = Rules(QuietHours.parse("21:00-08:00"), (Cap(1, DAY),))
-    message = await message_to(app)
-    await deliver(app, message, terms=promotional(Clash.DEFER, ConsentNeed.NOT_REVOKED, min_trust=40.0), rules=rules)
+    on_terms(app, FOLLOW_UP, promotional(IfBlocked.DEFER, ConsentNeed.NOT_REVOKED, min_trust=40.0))
+    message = await follow_up_to(app, await person_of(app))
+    await outcome_of(app, FOLLOW_UP, message.id)
     summary, sentences = await story(app, message)
     assert summary == "It waits until Wed 25 Nov 2026 13:00:00 UTC."
     assert sentences == [
@@ -176,23 +133,25 @@ async def test_a_deferred_message_says_what_it_waits_for_and_what_the_clock_show
         "The recipient's trust was 50 of 100; the message needed 40.",
         "Promotional messages that the recipient had lately: 0; the caps are 1/1d.",
         "It was 22:00 in America/New_York; quiet hours are 21:00-08:00.",
+        "It was of use until Sat 28 Nov 2026 03:00:00 UTC.",
     ]
 
 
 async def test_a_number_of_many_zones_names_some_of_them(app: App) -> None:
     app.clock.move(10 * HOUR)
-    message = await message_to(app, TOLL_FREE)
-    rules = Rules(QuietHours.parse("21:00-08:00"))
-    await deliver(app, message, terms=promotional(Clash.DEFER, ConsentNeed.NONE), rules=rules)
-    [clocks] = [sentence for sentence in (await story(app, message))[1] if sentence.startswith("It was ")]
+    message = await follow_up_to(app, await person_of(app, phone=TOLL_FREE))
+    await outcome_of(app, FOLLOW_UP, message.id)
+    [clocks] = [sentence for sentence in (await story(app, message))[1] if "quiet hours are" in sentence]
     assert clocks.count(" in ") == 3
     assert "more zones; quiet hours are 21:00-08:00." in clocks
 
 
 async def test_a_skipped_message_says_what_forbade_it(app: App) -> None:
-    opted_out, revoked = await message_to(app), await message_to(app)
+    on_terms(app, FOLLOW_UP, promotional(IfBlocked.DROP, ConsentNeed.GRANTED))
+    opted_out = await message_to(app)
+    revoked = await follow_up_to(app, opted_out.contractor_id)
     await app.contacts.record_consent(revoked.contractor_id, granted=False)
-    await deliver(app, revoked, terms=promotional(Clash.DROP, ConsentNeed.GRANTED))
+    await outcome_of(app, FOLLOW_UP, revoked.id)
     app.clock.move(HOUR)
     await app.contacts.opt_out(PHONE)
     await deliver(app, opted_out)
@@ -201,23 +160,26 @@ async def test_a_skipped_message_says_what_forbade_it(app: App) -> None:
     assert sentences == [
         "Tue 24 Nov 2026 18:00:00 UTC: it was not sent, because the recipient has opted out.",
         "The recipient had opted out at Tue 24 Nov 2026 18:00:00 UTC.",
+        USEFUL,
     ]
     summary, sentences = await story(app, revoked)
     assert summary == "It was not sent: the recipient took back the consent to such messages."
     assert "The recipient has taken consent back; such a message needs consent." in sentences
 
 
-async def test_a_failed_message_says_every_attempt_and_its_last_error(app: App) -> None:
+async def test_a_failed_message_says_every_attempt_and_its_last_error(app: App, provider: Provider) -> None:
     message = await message_to(app)
-    provider = Provider(SendError("out of order", retryable=True), SendError("number unknown", retryable=False))
-    await deliver(app, message, provider)
+    provider.refusals = [SendError("out of order", retryable=True), SendError("number unknown", retryable=False)]
+    await deliver(app, message)
     app.clock.move(MINUTE)
-    await deliver(app, message, provider)
+    await deliver(app, message)
     assert await story(app, message) == (
         "It failed: number unknown.",
         [
             "Tue 24 Nov 2026 17:00:00 UTC: carrier did not take it (attempt 1): out of order.",
+            USEFUL,
             "Tue 24 Nov 2026 17:01:00 UTC: it failed for good (attempt 2): number unknown.",
+            USEFUL,
         ],
     )
 
@@ -249,10 +211,11 @@ async def test_a_text_says_who_wrote_it_and_why_not_the_model(app: App) -> None:
     for sentence, draft in drafts.items():
         message = await message_to(app)
 
-        async def compose(letter: Letter, draft: Draft = draft) -> Content:
+        async def compose(message: Message, draft: Draft = draft) -> Content:
             return Content(draft.text, draft=draft)
 
-        await deliver(app, message, compose=compose)
+        change(app, EVENT_MESSAGE, compose=compose)
+        await deliver(app, message)
         assert (await story(app, message))[1][-1] == sentence
 
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 
+from support.app import deliver, due_in, ledger
 from tidings.ai.base import Brief, Draft, Writer
-from tidings.ai.template import TemplateWriter
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.engine.jobs import Run
+from tidings.feature import Activities
 from tidings.features.proactive.discovery import Trigger
-from tidings.features.proactive.jobs import PROACTIVE_MESSAGES, SEND_PROACTIVE_MESSAGE
-from tidings.features.proactive.kind import KIND, alarm_id
+from tidings.features.proactive.jobs import PROACTIVE_MESSAGE
 from tidings.features.proactive.models import Goal, ProactiveMessage
-from tidings.features.proactive.schemas import SendProactiveMessage
+from tidings.features.proactive.safeguards import Safeguards
 from tidings.features.proactive.service import Proactive
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.trust import Trust, trust_of
-from tidings.messages.ledger import Delivery
 
 NOW = datetime(2026, 3, 10, 15, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -53,16 +51,16 @@ class Scribe:
         """Nothing to release."""
 
 
-def trigger(*impulses: Impulse, message_type: str = "test") -> Trigger:
-    """A trigger that has the same impulses for every contact."""
+def trigger(*suggestions: Suggestion, message_type: str = "test") -> Trigger:
+    """A trigger that has the same suggestions for every contact."""
 
-    def evaluate(state: ContactState, now: datetime) -> Iterator[Impulse]:
-        yield from impulses
+    def evaluate(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+        yield from suggestions
 
     return Trigger(message_type, "Always.", evaluate)
 
 
-HELLO = trigger(Impulse("hello", "Everybody is greeted", "Hi {{ first_name }}, how are you?"))
+HELLO = trigger(Suggestion("hello", "Everybody is greeted", "Hi {{ first_name }}, how are you?"))
 
 
 @dataclass
@@ -73,11 +71,24 @@ class Desk:
     clock: ManualClock
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def proactive(self, *triggers: Trigger, writer: Writer | None = None, **options: Any) -> Proactive:
-        """The verbs over the application's rows and queues, by default with one trigger that fires for everybody."""
-        return Proactive(
-            self.app.work, writer or TemplateWriter(), timezone="UTC", triggers=triggers or (HELLO,), **options
+    def proactive(
+        self,
+        *triggers: Trigger,
+        writer: Writer | None = None,
+        safeguards: Safeguards | None = None,
+        activities: Sequence[Activities] = (),
+        deliver_now: bool = False,
+    ) -> Proactive:
+        """The application's own verbs with other triggers, by default with one that fires for everybody."""
+        shipped = self.app.proactive.evaluation
+        creator = replace(
+            shipped.creator,
+            writer=writer or shipped.creator.writer,
+            safeguards=safeguards or shipped.creator.safeguards,
+            deliver_now=deliver_now,
         )
+        evaluation = replace(shipped, creator=creator, triggers=triggers or (HELLO,), activities=activities)
+        return Proactive(self.app.work, evaluation, deliver_now=deliver_now)
 
     async def contact(self, *, trust: float | None = None, **values: Any) -> int:
         """Somebody with a phone number of their own, in UTC."""
@@ -96,7 +107,7 @@ class Desk:
         self, contractor_id: int, *, idle_days: int, title: str = "Win three clients", **values: Any
     ) -> Goal:
         """A goal without progress for so many days."""
-        goal = await self.app.proactive.create_goal(contractor_id, {"title": title, **values})
+        goal = await self.app.proactive.goals.create(contractor_id, {"title": title, **values})
         await self.set(Goal, goal.id, last_progress_at=self.clock.now() - idle_days * DAY)
         return goal
 
@@ -118,13 +129,7 @@ class Desk:
 
     async def deliver(self, message_id: int) -> object:
         """What a worker does when the message's job runs."""
-        [handler] = [
-            handler
-            for feature in self.app.features
-            for handler in feature.handlers
-            if handler.job_type is SEND_PROACTIVE_MESSAGE
-        ]
-        return await handler.handle(SendProactiveMessage(id=message_id), Run(alarm_id(message_id), 1, False, "test"))
+        return await deliver(self.app, PROACTIVE_MESSAGE, message_id)
 
     async def sent(self, proactive: Proactive | None = None) -> ProactiveMessage:
         """The only message, made and gone out."""
@@ -135,14 +140,11 @@ class Desk:
 
     async def due_in(self, message_id: int) -> float | None:
         """Seconds until the message's job runs, None when there is none."""
-        [job] = await self.app.queues.find(PROACTIVE_MESSAGES.name, [alarm_id(message_id)])
-        return job.seconds if job else None
+        return await due_in(self.app, PROACTIVE_MESSAGE, message_id)
 
     async def lines(self, message_id: int) -> list[tuple[str, str | None]]:
         """Outcome and reason of every line in the ledger."""
-        query = select(Delivery).where(Delivery.kind == KIND, Delivery.message_id == message_id).order_by(Delivery.id)
-        async with self.app.work.read() as session:
-            return [(line.outcome, line.reason) for line in await session.scalars(query)]
+        return [(line.outcome, line.reason) for line in await ledger(self.app, PROACTIVE_MESSAGE, message_id)]
 
     async def trust(self, contractor_id: int) -> float:
         async with self.app.work.read() as session:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from proactive.desk import NOW, Desk
+from support.app import restore_jobs
 from tidings.errors import Conflict
-from tidings.features.proactive.models import WAITING, ProactiveMessage
+from tidings.features.proactive.models import ProactiveMessage
 from tidings.features.proactive.safeguards import STALE_AFTER
-from tidings.messages.delivery.recovery import Sweep
 from tidings.messages.statuses import Reason, Status
 
 
@@ -39,6 +39,7 @@ async def test_a_cycle_takes_the_twenty_oldest_two_seconds_apart_and_the_next_on
     assert await desk.app.proactive.deliver_waiting() == []
 
 
+@pytest.mark.both_databases
 async def test_two_cycles_at_once_never_take_the_same_message(desk: Desk) -> None:
     await crowd(desk, 30)
     taken = await asyncio.gather(*(desk.app.proactive.deliver_waiting() for _ in range(4)))
@@ -46,14 +47,14 @@ async def test_two_cycles_at_once_never_take_the_same_message(desk: Desk) -> Non
     assert len(ids) == len(set(ids)) == 30
 
 
-async def test_the_sweep_lets_waiting_messages_be_and_restores_lost_jobs_of_scheduled_ones(desk: Desk) -> None:
+@pytest.mark.both_databases
+async def test_recovery_lets_waiting_messages_be_and_restores_lost_jobs_of_scheduled_ones(desk: Desk) -> None:
     await crowd(desk, 2)
-    sweep = Sweep(desk.app.work, [one for feature in desk.app.features for one in feature.outboxes], [], interval=60)
-    assert await sweep.rebuild() == 0
+    assert await restore_jobs(desk.app) == 0
     [first, second] = await desk.app.proactive.deliver_waiting()
-    assert await sweep.rebuild() == 0
+    assert await restore_jobs(desk.app) == 0
     await desk.app.queues.disarm("proactive-messages", [f"proactive-message-{second.id}"])
-    assert await sweep.rebuild() == 1
+    assert await restore_jobs(desk.app) == 1
     assert await desk.due_in(first.id) is not None
     assert await desk.due_in(second.id) is not None
 
@@ -82,9 +83,9 @@ async def test_with_deliver_now_a_message_that_needs_approval_is_scheduled_when_
     await desk.contact(trust=30)
     proactive = desk.proactive(deliver_now=True)
     row = await desk.made(proactive)
-    assert row.status == WAITING
+    assert row.status == Status.WAITING
     desk.clock.move(timedelta(hours=1))
-    await proactive.approve(row.id, "Ben")
+    await proactive.approvals.approve(row.id, "Ben")
     stored = await proactive.get_message(row.id)
     assert (stored.status, stored.scheduled_time) == (Status.SCHEDULED, NOW + timedelta(hours=1))
     assert await desk.due_in(row.id) == pytest.approx(0, abs=10)
@@ -115,6 +116,7 @@ async def test_what_was_sent_or_is_being_sent_cannot_be_cancelled(desk: Desk) ->
         await desk.app.proactive.cancel(row.id)
 
 
+@pytest.mark.both_databases
 async def test_figures_count_every_status_for_each_trigger_and_in_all(desk: Desk) -> None:
     await crowd(desk, 3)
     await desk.contact(trust=30)

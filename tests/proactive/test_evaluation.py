@@ -11,15 +11,15 @@ import pytest
 from sqlalchemy import event
 
 from proactive.desk import DAY, HELLO, NOW, Desk, Scribe, trigger
-from tidings.feature import Moment
+from tidings.feature import Activity
 from tidings.features.proactive import contact_states as loading
 from tidings.features.proactive.discovery import Trigger
 from tidings.features.proactive.evaluation import WRITERS_AT_ONCE
-from tidings.features.proactive.models import WAITING, Approval
+from tidings.features.proactive.models import Approval
 from tidings.features.proactive.safeguards import STALE_AFTER, Safeguards
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 from tidings.messages.gate.opt_outs import add_opt_out
-from tidings.messages.statuses import Reason
+from tidings.messages.statuses import Reason, Status
 
 
 async def test_a_stalled_goal_becomes_a_waiting_message_that_says_why(desk: Desk) -> None:
@@ -34,12 +34,13 @@ async def test_a_stalled_goal_becomes_a_waiting_message_that_says_why(desk: Desk
     assert row.context_data["facts"] == {"goal": "Win three clients", "open_steps": 2, "next_step": "Call Ben"}
     assert (row.context_data["author"], row.context_data["usage"]) == ("template", None)
     assert "OPENAI_API_KEY" in row.context_data["fallback"]
-    assert (row.status, row.status_reason, row.sent_at) == (WAITING, Reason.TRIGGERED, None)
+    assert (row.status, row.status_reason, row.sent_at) == (Status.WAITING, Reason.TRIGGERED, None)
     assert (row.approval, row.scheduled_time, row.useful_until) == (Approval.NOT_NEEDED, NOW, NOW + STALE_AFTER)
     assert await desk.due_in(row.id) is None
 
 
-async def test_an_impulse_becomes_one_message_however_often_triggers_are_evaluated(desk: Desk) -> None:
+@pytest.mark.both_databases
+async def test_a_suggestion_becomes_one_message_however_often_triggers_are_evaluated(desk: Desk) -> None:
     await desk.contact()
     scribe = Scribe()
     proactive = desk.proactive(writer=scribe)
@@ -49,6 +50,7 @@ async def test_an_impulse_becomes_one_message_however_often_triggers_are_evaluat
     assert len(await desk.messages()) == len(scribe.briefs) == 1
 
 
+@pytest.mark.both_databases
 async def test_two_evaluations_at_once_make_one_message(desk: Desk) -> None:
     contacts = [await desk.contact() for _ in range(3)]
     both = asyncio.Barrier(2 * len(contacts))  # every text is asked for twice before any is stored
@@ -59,10 +61,11 @@ async def test_two_evaluations_at_once_make_one_message(desk: Desk) -> None:
     assert sum(result.created for result in results) == sum(result.duplicates for result in results) == len(contacts)
 
 
+@pytest.mark.both_databases
 async def test_two_evaluations_at_once_with_different_reasons_still_write_to_a_contact_once(desk: Desk) -> None:
     await desk.contact()
     both = asyncio.Barrier(2)
-    other = trigger(Impulse("other", "Another reason", "Hi"), message_type="other")
+    other = trigger(Suggestion("other", "Another reason", "Hi"), message_type="other")
     results = await asyncio.gather(
         *(desk.proactive(one, writer=Scribe(both.wait)).evaluate_proactive_triggers() for one in (HELLO, other))
     )
@@ -73,14 +76,14 @@ async def test_two_evaluations_at_once_with_different_reasons_still_write_to_a_c
 async def test_of_several_reasons_the_most_urgent_is_written_and_the_others_come_after_the_pause(desk: Desk) -> None:
     await desk.contact()
     proactive = desk.proactive(
-        trigger(Impulse("a", "Can wait", "Hi", urgency=9), Impulse("b", "First", "Hi", urgency=1)),
-        trigger(Impulse("a", "Second", "Hi", urgency=2), message_type="another"),
+        trigger(Suggestion("a", "Can wait", "Hi", urgency=9), Suggestion("b", "First", "Hi", urgency=1)),
+        trigger(Suggestion("a", "Second", "Hi", urgency=2), message_type="another"),
     )
     for days in (0, 2.9, 0.2, 2.9, 0.2):
         desk.clock.move(days * DAY)
         await proactive.evaluate_proactive_triggers()
         for row in await desk.messages():
-            if row.status == WAITING:
+            if row.status == Status.WAITING:
                 await proactive.cancel(row.id)
     assert [row.ai_reasoning for row in await desk.messages()] == ["First", "Second", "Can wait"]
     assert [(row.created_at - NOW) / DAY for row in await desk.messages()] == pytest.approx([0, 3.1, 6.2])
@@ -92,7 +95,7 @@ async def test_the_pause_counts_from_when_a_message_was_sent(desk: Desk) -> None
     desk.clock.move(2 * DAY)
     await desk.app.proactive.deliver_waiting()
     await desk.deliver(first.id)
-    other = desk.proactive(trigger(Impulse("x", "Again", "Hi"), message_type="other"))
+    other = desk.proactive(trigger(Suggestion("x", "Again", "Hi"), message_type="other"))
     desk.clock.move(2 * DAY)
     assert (await other.evaluate_proactive_triggers()).created == 0
     desk.clock.move(1 * DAY)
@@ -101,7 +104,7 @@ async def test_the_pause_counts_from_when_a_message_was_sent(desk: Desk) -> None
 
 async def test_whoever_has_a_message_under_way_is_not_written_to_however_old_it_is(desk: Desk) -> None:
     await desk.contact()
-    row = await desk.made(desk.proactive(trigger(Impulse("x", "why", "Hi", useful_until=NOW + 30 * DAY))))
+    row = await desk.made(desk.proactive(trigger(Suggestion("x", "why", "Hi", useful_until=NOW + 30 * DAY))))
     desk.clock.move(5 * DAY)
     assert (await desk.proactive().evaluate_proactive_triggers()).contacts == 0
     await desk.app.proactive.deliver_waiting()
@@ -119,6 +122,7 @@ async def test_an_evaluation_makes_no_more_messages_than_it_may_and_the_next_mak
     assert [sorted(rows[start : start + 2]) for start in (0, 2, 4)] == [contacts[:2], contacts[2:4], contacts[4:]]
 
 
+@pytest.mark.both_databases
 async def test_every_contact_is_looked_at_however_many_pages_they_fill(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +136,7 @@ async def test_every_contact_is_looked_at_however_many_pages_they_fill(
     assert sorted(row.contractor_id for row in await desk.messages()) == contacts
 
 
+@pytest.mark.both_databases
 async def test_an_evaluation_that_dies_while_texts_are_written_is_made_up_for_by_the_next(desk: Desk) -> None:
     await desk.contact()
     scribe = Scribe(asyncio.Event().wait)
@@ -153,6 +158,7 @@ async def test_texts_are_written_a_bounded_number_at_a_time(desk: Desk) -> None:
     assert (len(scribe.briefs), scribe.most_at_once) == (12, WRITERS_AT_ONCE)
 
 
+@pytest.mark.both_databases
 async def test_no_transaction_is_open_while_a_text_is_written(desk: Desk) -> None:
     await desk.contact()
     database = desk.app.database
@@ -185,7 +191,7 @@ async def test_a_contact_with_only_a_mail_address_gets_a_mail_without_the_limit_
 async def test_a_writer_gets_the_template_the_facts_and_the_limit_of_three_sms(desk: Desk) -> None:
     await desk.contact(name="Ada Abara", company_name="Acme")
     scribe = Scribe()
-    hello = trigger(Impulse("x", "why", "Hi {{ first_name }} of {{ company_name }}: {{ n }}", {"n": 3}))
+    hello = trigger(Suggestion("x", "why", "Hi {{ first_name }} of {{ company_name }}: {{ n }}", {"n": 3}))
     await desk.proactive(hello, writer=scribe).evaluate_proactive_triggers()
     [brief] = scribe.briefs
     assert (brief.task, brief.template) == ("proactive", "Hi Ada of Acme: 3")
@@ -197,10 +203,10 @@ async def test_a_writer_gets_the_template_the_facts_and_the_limit_of_three_sms(d
 async def test_a_trigger_or_a_text_that_fails_keeps_no_other_contact_from_its_message(desk: Desk) -> None:
     ada, ben, cy = await desk.contact(), await desk.contact(name="Ben"), await desk.contact(name="Cy")
 
-    def stumble(state: ContactState, now: datetime) -> Iterator[Impulse]:
+    def stumble(state: ContactState, now: datetime) -> Iterator[Suggestion]:
         if state.contractor_id == ada:
             raise RuntimeError("no")
-        yield Impulse("x", "why", "Hi {{ misspelt }}" if state.contractor_id == ben else "Hi")
+        yield Suggestion("x", "why", "Hi {{ misspelt }}" if state.contractor_id == ben else "Hi")
 
     result = await desk.proactive(Trigger("shaky", "Sometimes.", stumble)).evaluate_proactive_triggers()
     assert (result.created, result.failed) == (1, 1)
@@ -209,17 +215,17 @@ async def test_a_trigger_or_a_text_that_fails_keeps_no_other_contact_from_its_me
 
 async def test_what_other_features_tell_reaches_the_triggers(desk: Desk) -> None:
     ada, ben = await desk.contact(), await desk.contact(name="Ben")
-    seen: dict[int, tuple[Moment, ...]] = {}
+    seen: dict[int, tuple[Activity, ...]] = {}
 
-    async def tell(session: Any, contractor_ids: Any) -> list[Moment]:
-        return [Moment(ada, "event_ended", NOW, {"event_name": "Expo"})] if ada in contractor_ids else []
+    async def tell(session: Any, contractor_ids: Any) -> list[Activity]:
+        return [Activity(ada, "event_ended", NOW, {"event_name": "Expo"})] if ada in contractor_ids else []
 
-    def note(state: ContactState, now: datetime) -> Iterator[Impulse]:
-        seen[state.contractor_id] = state.moments
+    def note(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+        seen[state.contractor_id] = state.activities
         return iter(())
 
-    await desk.proactive(Trigger("note", "Never.", note), moments=[tell]).evaluate_proactive_triggers()
-    assert {contact: len(moments) for contact, moments in seen.items()} == {ada: 1, ben: 0}
+    await desk.proactive(Trigger("note", "Never.", note), activities=[tell]).evaluate_proactive_triggers()
+    assert {contact: len(activities) for contact, activities in seen.items()} == {ada: 1, ben: 0}
 
 
 async def test_a_state_tells_when_a_contact_was_last_written_to_by_any_feature(desk: Desk) -> None:
@@ -228,7 +234,7 @@ async def test_a_state_tells_when_a_contact_was_last_written_to_by_any_feature(d
     desk.clock.move(4 * DAY)
     seen: list[ContactState] = []
 
-    def note(state: ContactState, now: datetime) -> Iterator[Impulse]:
+    def note(state: ContactState, now: datetime) -> Iterator[Suggestion]:
         seen.append(state)
         return iter(())
 
@@ -238,6 +244,7 @@ async def test_a_state_tells_when_a_contact_was_last_written_to_by_any_feature(d
     assert (state.last_sent, state.last_reply) == (NOW, None)
 
 
+@pytest.mark.both_databases
 async def test_many_contacts_cost_as_few_statements_as_one(desk: Desk) -> None:
     statements: list[str] = []
     event.listen(
@@ -255,9 +262,9 @@ async def test_many_contacts_cost_as_few_statements_as_one(desk: Desk) -> None:
     assert counts[0] == counts[1] < 20
 
 
-async def test_an_impulse_whose_time_is_over_is_not_written(desk: Desk) -> None:
+async def test_a_suggestion_whose_time_is_over_is_not_written(desk: Desk) -> None:
     await desk.contact()
-    over = trigger(Impulse("x", "why", "Hi", useful_until=NOW))
-    soon = trigger(Impulse("y", "why", "Hi", useful_until=NOW + timedelta(hours=1)))
+    over = trigger(Suggestion("x", "why", "Hi", useful_until=NOW))
+    soon = trigger(Suggestion("y", "why", "Hi", useful_until=NOW + timedelta(hours=1)))
     assert (await desk.proactive(over).evaluate_proactive_triggers()).candidates == 0
     assert (await desk.made(desk.proactive(soon))).useful_until == NOW + timedelta(hours=1)

@@ -33,7 +33,7 @@ def load(folder: Path) -> ModuleType:
     return importlib.import_module(folder.name)
 
 
-def test_the_house_has_the_triggers_of_the_specification_each_with_a_sentence() -> None:
+def test_tidings_has_the_triggers_of_the_specification_each_with_a_sentence() -> None:
     found = {trigger.message_type: trigger.description for trigger in find_triggers()}
     assert set(found) == {"check_in", "stalled_goal", "silence_after_event", "anniversary"}
     assert all(sentence.endswith(".") for sentence in found.values())

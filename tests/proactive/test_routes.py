@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,43 +9,28 @@ import httpx
 import pytest
 
 from proactive.desk import DAY, Desk
+from support.api import Api
+from support.app import client_of
 from tidings.features.proactive.models import Goal, ProactiveMessage
 
 HUGE = 10**30
 
 
-class Api:
+class ProactiveApi(Api):
     """The endpoints over a desk's application."""
 
     def __init__(self, desk: Desk, http: httpx.AsyncClient) -> None:
+        super().__init__(http)
         self.desk = desk
-        self._http = http
-
-    async def __call__(self, method: str, path: str, body: Any = None, **query: Any) -> tuple[int, Any]:
-        """Status and JSON of an answer; a problem (RFC 9457) is checked for its form."""
-        content = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"} if content is not None else {}
-        response = await self._http.request(method, path, content=content, headers=headers, params=query or None)
-        answer = response.json()
-        if response.status_code >= 400:
-            assert response.headers["content-type"] == "application/problem+json"
-            assert answer["detail"]
-        return response.status_code, answer
-
-    async def good(self, method: str, path: str, body: Any = None, *, expect: int = 200, **query: Any) -> Any:
-        status, answer = await self(method, path, body, **query)
-        assert status == expect, answer
-        return answer
 
 
 @pytest.fixture
-async def api(desk: Desk) -> AsyncIterator[Api]:
-    transport = httpx.ASGITransport(app=desk.app.http())
-    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
-        yield Api(desk, http)
+async def api(desk: Desk) -> AsyncIterator[ProactiveApi]:
+    async with client_of(desk.app) as http:
+        yield ProactiveApi(desk, http)
 
 
-async def idle_goal(api: Api, **contact: Any) -> tuple[int, int]:
+async def idle_goal(api: ProactiveApi, **contact: Any) -> tuple[int, int]:
     """A contact and their goal, about which they are written to."""
     contractor_id = await api.desk.contact(**contact)
     goal = await api.good(
@@ -59,7 +43,7 @@ async def idle_goal(api: Api, **contact: Any) -> tuple[int, int]:
     return contractor_id, goal["id"]
 
 
-async def test_a_goal_lives_through_its_endpoints(api: Api) -> None:
+async def test_a_goal_lives_through_its_endpoints(api: ProactiveApi) -> None:
     contractor_id, goal_id = await idle_goal(api)
     goal = await api.good("GET", f"/goals/{goal_id}")
     assert (goal["contractor_id"], goal["target_date"], goal["completed_at"]) == (contractor_id, "2026-06-01", None)
@@ -76,7 +60,7 @@ async def test_a_goal_lives_through_its_endpoints(api: Api) -> None:
     assert (await api("POST", f"/goals/{goal_id}/progress", {}))[0] == 409
 
 
-async def test_a_message_is_made_listed_delivered_and_cancelled(api: Api) -> None:
+async def test_a_message_is_made_listed_delivered_and_cancelled(api: ProactiveApi) -> None:
     contractor_id, goal_id = await idle_goal(api)
     result = await api.good("POST", "/proactive-messages/evaluate")
     assert (result["created"], result["awaiting_approval"]) == (1, 0)
@@ -97,7 +81,7 @@ async def test_a_message_is_made_listed_delivered_and_cancelled(api: Api) -> Non
     assert (stats["cancelled"], stats["by_trigger"]["check_in"]["cancelled"], stats["queue"]["total"]) == (1, 1, 0)
 
 
-async def test_approvals_are_listed_and_decided(api: Api) -> None:
+async def test_approvals_are_listed_and_decided(api: ProactiveApi) -> None:
     for name in ("Ada Abara", "Ben Bako"):
         await idle_goal(api, name=name, trust=30)
         await api.good("POST", "/proactive-messages/evaluate")
@@ -138,7 +122,7 @@ REFUSED = [
 ]
 
 
-async def test_what_cannot_be_done_is_refused_with_a_sentence_and_stores_nothing(api: Api) -> None:
+async def test_what_cannot_be_done_is_refused_with_a_sentence_and_stores_nothing(api: ProactiveApi) -> None:
     answers = [(method, path, body, (await api(method, path, body))[0]) for method, path, body, _ in REFUSED]
     assert answers == REFUSED
     assert await api.good("GET", "/goals") == []

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from proactive.desk import DAY, NOW, Desk, trigger
-from sink import Sink
+from support.sink import Sink
 from tidings.app import App
 from tidings.clock import AcceleratedClock, ManualClock, Stage
 from tidings.engine.jobs import PostponeJob
@@ -19,10 +19,10 @@ from tidings.engine.policy import RateLimit
 from tidings.features.proactive.jobs import EVERY_FIVE_MINUTES, EVERY_HOUR, IGE_AUTOMATION, PROACTIVE_MESSAGES
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.features.proactive.safeguards import SILENCE_COST
-from tidings.features.proactive.states import Impulse
+from tidings.features.proactive.states import Suggestion
 from tidings.messages.gate.trust import HELPFUL_REPLY, OPTED_OUT, UNKNOWN
 from tidings.messages.inbound.replies import IncomingReply
-from tidings.messages.ledger import Delivery
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import Reason, Status
 
 OpenApp = Callable[..., Awaitable[App]]
@@ -49,7 +49,7 @@ def test_the_queues_are_those_of_the_specification() -> None:
 async def test_a_stalled_goal_leads_to_a_text_within_the_hour_and_nobody_has_to_do_anything(
     open_app: OpenApp, database_url: str
 ) -> None:
-    """Both schedules, the cycle and the road, with hours that last a second."""
+    """Both schedules, the cycle and the way out, with hours that last a second."""
     clock = AcceleratedClock(Stage(NOW, 3600))
     app = await open_app(
         database_url=database_url,
@@ -103,8 +103,8 @@ async def test_messages_that_are_due_together_leave_as_far_apart_as_the_queue_sa
     await desk.proactive(deliver_now=True).evaluate_proactive_triggers()
     start = app.clock.now()
     await app.start_workers()
-    moments = sorted(row.sent_at for row in await sent_messages(desk, 4) if row.sent_at)
-    for number, moment in enumerate(moments):  # windows open with the start of a job, which comes before its end
+    activities = sorted(row.sent_at for row in await sent_messages(desk, 4) if row.sent_at)
+    for number, moment in enumerate(activities):  # windows open with the start of a job, which comes before its end
         assert moment - start > number * timedelta(seconds=0.24)
 
 
@@ -122,10 +122,11 @@ async def test_a_message_that_the_webhook_refuses_has_failed_and_its_contact_get
         assert (row.sent_at, row.silence_due) == (None, None)
         assert "400" in (row.error_message or "")
         await desk.set(ProactiveMessage, row.id, created_at=app.clock.now() - 4 * DAY)
-        other = trigger(Impulse("x", "Again", "Hi"), message_type="other")
+        other = trigger(Suggestion("x", "Again", "Hi"), message_type="other")
         assert (await desk.proactive(other).evaluate_proactive_triggers()).created == 1
 
 
+@pytest.mark.both_databases
 async def test_a_job_that_runs_twice_sends_once(desk: Desk) -> None:
     await desk.contact()
     row = await desk.sent()
@@ -138,7 +139,7 @@ async def test_the_ledger_tells_who_wrote_the_text_and_why_no_ai_did(desk: Desk)
     await desk.contact()
     row = await desk.sent()
     async with desk.app.work.read() as session:
-        line = await session.scalar(select(Delivery).where(Delivery.message_id == row.id))
+        line = await session.scalar(select(LedgerEntry).where(LedgerEntry.message_id == row.id))
     assert line is not None
     assert line.inputs["written_by"]["author"] == "template"
     assert "OPENAI_API_KEY" in line.inputs["written_by"]["fallback"]
@@ -147,10 +148,10 @@ async def test_the_ledger_tells_who_wrote_the_text_and_why_no_ai_did(desk: Desk)
 @pytest.mark.parametrize(
     ("happens", "reason"),
     [
-        (lambda desk, goal: desk.app.proactive.complete_goal(goal.id), Reason.ACTION_ITEM_COMPLETED),
-        (lambda desk, goal: desk.app.proactive.record_progress(goal.id, 60), Reason.OVERTAKEN),
+        (lambda desk, goal: desk.app.proactive.goals.complete(goal.id), Reason.ACTION_ITEM_COMPLETED),
+        (lambda desk, goal: desk.app.proactive.goals.record_progress(goal.id, 60), Reason.OVERTAKEN),
         (
-            lambda desk, goal: desk.app.proactive.complete_checklist_item(goal.checklist[0].id),
+            lambda desk, goal: desk.app.proactive.goals.complete_checklist_item(goal.checklist[0].id),
             Reason.OVERTAKEN,
         ),
     ],
@@ -175,7 +176,7 @@ async def test_a_message_in_the_night_waits_for_the_morning_and_one_that_would_b
 ) -> None:
     await desk.contact(timezone="Asia/Tokyo")  # midnight there
     morning = datetime.fromisoformat("2026-03-10T23:00+00:00")
-    short = trigger(Impulse("x", "why", "Hi", useful_until=NOW + timedelta(hours=2)))
+    short = trigger(Suggestion("x", "why", "Hi", useful_until=NOW + timedelta(hours=2)))
     late = await desk.made(desk.proactive(deliver_now=True))
     with pytest.raises(PostponeJob) as postponed:
         await desk.deliver(late.id)
@@ -219,7 +220,7 @@ async def test_a_stop_is_kept_as_the_answer_without_a_sentiment_and_costs_trust(
     assert (stored.contractor_response, stored.sentiment_score) == ("STOP", None)
     assert await desk.trust(contact) == UNKNOWN + OPTED_OUT
     desk.clock.move(30 * DAY)
-    other = trigger(Impulse("x", "Again", "Hi"), message_type="other")
+    other = trigger(Suggestion("x", "Again", "Hi"), message_type="other")
     assert (await desk.proactive(other).evaluate_proactive_triggers()).contacts == 0
 
 
@@ -234,6 +235,7 @@ async def test_a_week_of_silence_costs_trust_once(desk: Desk) -> None:
     assert await desk.trust(contact) == UNKNOWN - SILENCE_COST
 
 
+@pytest.mark.both_databases
 async def test_silence_is_counted_once_by_two_evaluations_at_once(desk: Desk) -> None:
     contact = await desk.contact()
     await desk.sent()
@@ -258,12 +260,12 @@ async def test_an_answer_to_whatever_message_ends_the_silence(desk: Desk) -> Non
 async def test_whoever_stays_silent_ends_below_the_threshold_and_then_a_person_decides(desk: Desk) -> None:
     contact = await desk.contact()
     for number in range(3):
-        proactive = desk.proactive(trigger(Impulse(f"{number}", "why", "Hi")))
+        proactive = desk.proactive(trigger(Suggestion(f"{number}", "why", "Hi")))
         await proactive.evaluate_proactive_triggers()
         for row in await proactive.deliver_waiting():
             await desk.deliver(row.id)
         desk.clock.move(8 * DAY)
     await desk.app.proactive.evaluate_proactive_triggers()
     assert await desk.trust(contact) == UNKNOWN - 3 * SILENCE_COST
-    result = await desk.proactive(trigger(Impulse("last", "why", "Hi"))).evaluate_proactive_triggers()
+    result = await desk.proactive(trigger(Suggestion("last", "why", "Hi"))).evaluate_proactive_triggers()
     assert (result.created, result.awaiting_approval) == (1, 1)

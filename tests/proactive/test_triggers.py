@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from proactive.desk import DAY, NOW
-from tidings.feature import Moment
+from tidings.feature import Activity
 from tidings.features.proactive.discovery import find_triggers
-from tidings.features.proactive.states import ContactState, GoalState, Impulse, ItemState
+from tidings.features.proactive.states import ContactState, GoalState, ItemState, Suggestion
 from tidings.messages.text.templates import render
 
 TRIGGERS = {trigger.message_type: trigger for trigger in find_triggers()}
@@ -38,11 +38,11 @@ def goal(idle: timedelta, *done: bool, number: int = 5) -> GoalState:
     return GoalState(number, "Win three clients", 40, NOW - idle, items)
 
 
-def ended(ago: timedelta, **facts: Any) -> Moment:
-    return Moment(7, "event_ended", NOW - ago, {"event_name": "Expo", **facts})
+def ended(ago: timedelta, **facts: Any) -> Activity:
+    return Activity(7, "event_ended", NOW - ago, {"event_name": "Expo", **facts})
 
 
-def feel(message_type: str, contact: ContactState, now: datetime = NOW) -> list[Impulse]:
+def feel(message_type: str, contact: ContactState, now: datetime = NOW) -> list[Suggestion]:
     return list(TRIGGERS[message_type].evaluate(contact, now))
 
 
@@ -83,7 +83,7 @@ def test_a_goal_without_open_steps_is_asked_about_after_ten_days(goals: list[Goa
 
 
 @pytest.mark.parametrize(
-    ("moments", "last_reply", "reasons"),
+    ("activities", "last_reply", "reasons"),
     [
         ([], None, []),
         ([ended(2 * DAY - timedelta(seconds=1))], None, []),
@@ -97,13 +97,13 @@ def test_a_goal_without_open_steps_is_asked_about_after_ten_days(goals: list[Goa
         ([ended(14 * DAY)], None, ["Expo ended 14 days ago, and the contact has not replied to anything since"]),
         ([ended(14 * DAY + timedelta(seconds=1))], None, []),
         ([ended(-DAY)], None, []),
-        ([Moment(7, "order_placed", NOW - 3 * DAY, {})], None, []),
+        ([Activity(7, "order_placed", NOW - 3 * DAY, {})], None, []),
     ],
 )
 def test_a_guest_is_asked_two_to_fourteen_days_after_an_event_unless_they_wrote_since(
-    moments: list[Moment], last_reply: datetime | None, reasons: list[str]
+    activities: list[Activity], last_reply: datetime | None, reasons: list[str]
 ) -> None:
-    contact = state(moments=tuple(moments), last_reply=last_reply)
+    contact = state(activities=tuple(activities), last_reply=last_reply)
     assert [one.reasoning for one in feel("silence_after_event", contact)] == reasons
 
 
@@ -150,7 +150,7 @@ def test_an_anniversary_comes_on_exactly_one_day_of_every_year(since: date, year
 EXAMPLES = {
     "check_in": state(goals=(goal(9 * DAY, False, False),)),
     "stalled_goal": state(goals=(goal(12 * DAY),)),
-    "silence_after_event": state(moments=(ended(3 * DAY, event_id=3),)),
+    "silence_after_event": state(activities=(ended(3 * DAY, event_id=3),)),
     "anniversary": state(known_since=NOW.replace(year=2023)),
 }
 
@@ -176,11 +176,11 @@ def test_new_progress_and_a_new_standstill_are_a_new_reason_to_write(message_typ
 
 
 def test_two_events_are_two_reasons_to_write() -> None:
-    moments = (ended(3 * DAY, event_id=3), ended(3 * DAY, event_id=4))
-    assert len({one.key for one in feel("silence_after_event", state(moments=moments))}) == 2
+    activities = (ended(3 * DAY, event_id=3), ended(3 * DAY, event_id=4))
+    assert len({one.key for one in feel("silence_after_event", state(activities=activities))}) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 101])
 def test_a_key_that_could_not_be_stored_is_refused_where_it_is_made(key: str) -> None:
     with pytest.raises(ValueError, match="1 to 100"):
-        Impulse(key, "why", "text")
+        Suggestion(key, "why", "text")

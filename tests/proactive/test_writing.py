@@ -3,41 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import pytest
 from sqlalchemy import select
 
 from ai.server import ModelServer, Reply
-from proactive.desk import Desk
-from tidings.ai.openai import OpenAIModel, OpenAIWriter
-from tidings.features.proactive.discovery import find_triggers
+from proactive.desk import NOW, Desk
+from tidings.app import App
+from tidings.clock import ManualClock
 from tidings.features.proactive.models import ProactiveMessage
 from tidings.messages.usage import AiUsage
 
 GOOD = "Hi Ada, just checking in on Win three clients: 2 steps are open, and the next is Call Ben. Can we help?"
 
 
-@asynccontextmanager
-async def writer_of(server: ModelServer, timeout: float = 5.0) -> AsyncIterator[OpenAIWriter]:
-    """A writer whose model answers on the server."""
-    writer = OpenAIWriter(OpenAIModel("key", server.url, "test-model", timeout))
-    try:
-        yield writer
-    finally:
-        await writer.close()
+OpenApp = Callable[..., Awaitable[App]]
+NewDesk = Callable[..., Awaitable[Desk]]
 
 
-async def written(desk: Desk, answer: str | Reply, *, timeout: float = 5.0) -> ProactiveMessage:
+@pytest.fixture
+def new_desk(open_app: OpenApp, database_url: str) -> NewDesk:
+    """Opens a desk whose application asks a model on the given server."""
+
+    async def make(server: ModelServer, timeout: float = 30.0) -> Desk:
+        clock = ManualClock(NOW)
+        model = {"openai_api_key": "key", "openai_base_url": server.url, "openai_model": "test-model"}
+        return Desk(await open_app(clock=clock, database_url=database_url, ai_timeout=timeout, **model), clock)
+
+    return make
+
+
+async def written(new_desk: NewDesk, answer: str | Reply, *, timeout: float = 30.0) -> tuple[Desk, ProactiveMessage]:
     """The message that a model's answer becomes."""
-    await desk.goal(await desk.contact(), idle_days=9, checklist=["Call Ben", "Send offer"])
-    async with ModelServer(lambda asked: answer) as server, writer_of(server, timeout) as writer:
-        return await desk.made(desk.proactive(*find_triggers(), writer=writer))
+    async with ModelServer(lambda asked: answer) as server:
+        desk = await new_desk(server, timeout)
+        await desk.goal(await desk.contact(), idle_days=9, checklist=["Call Ben", "Send offer"])
+        return desk, await desk.made(desk.app.proactive)
 
 
-async def test_a_good_answer_is_stored_with_its_author_and_what_it_cost(desk: Desk) -> None:
-    row = await written(desk, GOOD)
+async def test_a_good_answer_is_stored_with_its_author_and_what_it_cost(new_desk: NewDesk) -> None:
+    desk, row = await written(new_desk, GOOD)
     assert row.message_content == GOOD
     assert row.context_data["author"] == "openai"
     assert (row.context_data["model"], row.context_data["fallback"]) == ("test-model", None)
@@ -59,9 +65,9 @@ async def test_a_good_answer_is_stored_with_its_author_and_what_it_cost(desk: De
     ids=["invented number", "wrong name", "invented link", "server error", "broken answer"],
 )
 async def test_an_answer_that_may_not_be_sent_is_replaced_by_the_template_and_the_reason_is_kept(
-    desk: Desk, answer: str | Reply, reason: str
+    new_desk: NewDesk, answer: str | Reply, reason: str
 ) -> None:
-    row = await written(desk, answer)
+    _, row = await written(new_desk, answer)
     assert row.message_content.startswith('Hi Ada, how is "Win three clients" going? 2 steps are still open')
     assert row.context_data["author"] == "template"
     assert reason in row.context_data["fallback"]
@@ -69,18 +75,20 @@ async def test_an_answer_that_may_not_be_sent_is_replaced_by_the_template_and_th
 
 
 @pytest.mark.parametrize("answer", [Reply(GOOD, pause=0.05), Reply(hang=True)], ids=["slow", "never"])
-async def test_a_model_that_is_too_slow_or_never_answers_costs_only_its_time(desk: Desk, answer: Reply) -> None:
+async def test_a_model_that_is_too_slow_or_never_answers_costs_only_its_time(
+    new_desk: NewDesk, answer: Reply
+) -> None:
     async with asyncio.timeout(10):
-        row = await written(desk, answer, timeout=0.3)
+        _, row = await written(new_desk, answer, timeout=0.3)
     assert row.context_data["author"] == "template"
     assert row.context_data["fallback"]
 
 
-async def test_a_text_that_came_too_late_was_paid_for_all_the_same(desk: Desk) -> None:
-    await desk.goal(await desk.contact(), idle_days=9, checklist=["Call Ben", "Send offer"])
-    async with ModelServer(lambda asked: GOOD) as server, writer_of(server) as writer:
-        both = [desk.proactive(*find_triggers(), writer=writer) for _ in range(2)]
-        await asyncio.gather(*(one.evaluate_proactive_triggers() for one in both))
+async def test_a_text_that_came_too_late_was_paid_for_all_the_same(new_desk: NewDesk) -> None:
+    async with ModelServer(lambda asked: GOOD) as server:
+        desk = await new_desk(server)
+        await desk.goal(await desk.contact(), idle_days=9, checklist=["Call Ben", "Send offer"])
+        await asyncio.gather(*(desk.app.proactive.evaluate_proactive_triggers() for _ in range(2)))
         asked = len(server.requests)
     [row] = await desk.messages()
     async with desk.app.work.read() as session:

@@ -2,138 +2,95 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from shops.rules.payloads import SHOP
-from shops.storefront import Storefront
-from tidings.clock import ManualClock
-from tidings.engine.host import OnDeadLetter, WorkerHost
-from tidings.engine.jobs import DeadJob, GiveUpJob, Handler, JobType, Run
-from tidings.engine.policy import QueuePolicy
-from tidings.engine.queues import Queues
-from tidings.engine.redis import connect
+from shops.storefront import NOW, OpenStorefront, Storefront
+from support.app import run_job
+from support.workshop import eventually
+from tidings.engine.jobs import DeadJob
 from tidings.errors import SendError
+from tidings.features.shops.events import process
+from tidings.features.shops.jobs import CATCH_UP, CatchUpData
 from tidings.features.shops.models import ShopWebhookEvent
 from tidings.messages.dead_letters import DeadLetter
 from tidings.messages.statuses import Status
 from tidings.providers.base import Outgoing
 
-NOW = datetime(2026, 11, 20, 20, tzinfo=UTC)
-POLICY = QueuePolicy("orders", attempts=2, backoff=0.01)
+QUICKLY = {"EVENTS_ATTEMPTS": "2", "EVENTS_BACKOFF": "0.01"}
 
 
-class Order(BaseModel):
-    number: int
+@contextmanager
+def events_failing(reason: str) -> Iterator[None]:
+    """Whatever a shop tells meanwhile cannot be worked on."""
 
+    async def refuse(*_: Any) -> None:
+        raise RuntimeError(reason)
 
-ORDERS = JobType(POLICY, "order", Order, lambda order: f"order-{order.number}")
-
-
-async def eventually(fact: Callable[[], Awaitable[Any]]) -> Any:
-    async with asyncio.timeout(10):
-        while not (answer := await fact()):
-            await asyncio.sleep(0.01)
-        return answer
-
-
-class Bench:
-    """One queue whose handler fails as it is told to."""
-
-    def __init__(self, url: str, prefix: str, on_dead_letter: OnDeadLetter) -> None:
-        self._url, self._prefix = url, prefix
-        self.redis = connect(url)
-        self.queues = Queues([POLICY], self.redis, prefix=prefix, clock=ManualClock(NOW))
-        self.fails: Exception | None = None
-        self.done: list[int] = []
-        self.host = WorkerHost(
-            self.queues,
-            lambda: connect(url),
-            prefix=prefix,
-            lock_duration=5.0,
-            on_dead_letter=on_dead_letter,
-            clock=ManualClock(NOW),
-        )
-
-    async def handle(self, order: Order, run: Run) -> None:
-        if self.fails:
-            raise self.fails
-        self.done.append(order.number)
-
-    async def __aenter__(self) -> Bench:
-        self.host.start(POLICY, [Handler(ORDERS, self.handle)])
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.host.close(0.1)
-        await self.redis.aclose()
-
-
-@pytest.fixture
-def open_bench(valkey: Any, tmp_path: Any) -> Callable[[OnDeadLetter], Bench]:
-    return lambda told: Bench(f"redis://127.0.0.1:{valkey.port}/0", f"bench-{tmp_path.name}", told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "save_customer", refuse)
+        yield
 
 
 async def test_a_job_is_told_of_once_after_its_last_attempt_or_when_it_gives_up(
-    open_bench: Callable[[OnDeadLetter], Bench],
+    open_storefront: OpenStorefront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store = await open_storefront(queue_settings=QUICKLY)
+    await store.shop()
     told: list[DeadJob] = []
 
     async def note(dead: DeadJob) -> None:
         told.append(dead)
 
-    async with open_bench(note) as bench:
-        bench.fails = RuntimeError("the printer burns")
-        job = ORDERS.job(Order(number=1), priority=3)
-        await bench.queues.arm([replace(job, data={**job.data, "requestId": "req_1"})])
-        await eventually(lambda: _is(told, 1))
-        assert told[0].data["number"] == 1
-        assert replace(told[0], data=None) == DeadJob(
-            "orders", "order", "order-1", None, "the printer burns", 2, NOW, "req_1", 3
-        )
-        bench.fails = GiveUpJob("no such paper")
-        await bench.queues.arm([ORDERS.job(Order(number=2))])
-        await eventually(lambda: _is(told, 2))
-        assert (told[1].job_id, told[1].attempts, told[1].error) == ("order-2", 1, "no such paper")
-        bench.fails = None
-        await bench.queues.arm([ORDERS.job(Order(number=3))])
-        await eventually(lambda: _is(bench.done, 1))
-        assert len(told) == 2
+    async def is_told_of(count: int) -> bool:
+        return len(told) >= count
+
+    monkeypatch.setattr(store.app.dead_letters, "store", note)
+    await store.app.start_workers(["events"])
+    with events_failing("the printer burns"):
+        await store.tell("orders_create", headers={"X-Request-Id": "req_1"})
+        await eventually(lambda: is_told_of(1))
+    assert told[0].data["shopId"] == SHOP
+    assert replace(told[0], data=None) == DeadJob(
+        "events", "orders/create", "shop-event-1", None, "the printer burns", 2, NOW, "req_1", 0
+    )
+    nobody = {"topic": "orders/create", "shopId": "nobody.example.com", "raw": {"id": 1}}
+    await store.shops.enqueue_job("events", "orders/create", nobody)
+    await eventually(lambda: is_told_of(2))
+    assert (told[1].attempts, told[1].error) == (1, "there is no shop nobody.example.com")
+    await store.tell("orders_create")
+    await store.idle("events")
+    assert len(told) == 2
 
 
-async def test_a_callback_that_fails_changes_nothing_for_the_job(
-    open_bench: Callable[[OnDeadLetter], Bench],
+async def test_a_letter_that_cannot_be_kept_changes_nothing_for_its_job(
+    open_storefront: OpenStorefront, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(dead: DeadJob) -> None:
         raise RuntimeError("no database")
 
-    async with open_bench(refuse) as bench:
-        bench.fails = GiveUpJob("no")
-        await bench.queues.arm([ORDERS.job(Order(number=1))])
+    store = await open_storefront(queue_settings=QUICKLY)
+    await store.shop()
+    monkeypatch.setattr(store.app.dead_letters, "store", refuse)
+    await store.app.start_workers(["events", "automations"])
 
-        async def failed() -> bool:
-            return (await bench.queues.stats("orders")).failed == 1
+    async def has_failed() -> bool:
+        return (await store.queues.stats("events")).failed == 1
 
-        assert await eventually(failed)
-        bench.fails = None
-        await bench.queues.arm([ORDERS.job(Order(number=2))])
-        assert await eventually(lambda: _is(bench.done, 1))
-
-
-async def _is(found: list[Any], count: int) -> bool:
-    return len(found) >= count
+    with events_failing("no"):
+        await store.tell("orders_create")
+        await eventually(has_failed)
+    assert (await store.told("orders_create")).error is None
 
 
-async def test_a_dead_letter_outlives_redis_and_its_retry_does_the_work(store: Storefront) -> None:
-    fail = functools.partial(_refuse, "the database ate it")
-    keeping, store.shops._keep_facts = store.shops._keep_facts, fail  # type: ignore[method-assign]
+async def killed(store: Storefront) -> DeadLetter:
+    """The letter of an order whose job has failed five times, the last one without waiting so long."""
     await store.tell("orders_create", headers={"X-Request-Id": "req_dead"})
     job = store.queues.policies["events"]
     assert (job.attempts, job.backoff, job.keep_completed, job.keep_failed) == (5, 2.0, 100, 50)
@@ -141,13 +98,20 @@ async def test_a_dead_letter_outlives_redis_and_its_retry_does_the_work(store: S
     await eventually(lambda: store.redis.hget(keys, "atm"))
     await store.redis.hset(keys, "atm", 4)  # four attempts took place
     await store.redis.zadd(f"{store.prefix}:events:delayed", {"shop-event-1": 0})
-    [letter] = await eventually(store.dead_letters.list_letters)
+    [letter] = await eventually(store.app.dead_letters.list_letters)
+    return letter
+
+
+@pytest.mark.both_databases
+async def test_a_dead_letter_outlives_redis_and_its_retry_does_the_work(store: Storefront) -> None:
+    with events_failing("the database ate it"):
+        letter = await killed(store)
     assert (letter.queue, letter.name, letter.job_id) == ("events", "orders/create", "shop-event-1")
     assert (letter.error, letter.attempts, letter.request_id) == ("the database ate it", 5, "req_dead")
     await store.redis.delete(*[key async for key in store.redis.scan_iter(f"{store.prefix}:*")])
-    assert await store.shops.catch_up() == 0, "given up is given up"
+    store.clock.move(timedelta(minutes=1))
+    assert await run_job(store.app, CATCH_UP, CatchUpData()) == 0, "given up is given up"
     assert (await store.api("GET", "/dead-letters")).json()[0]["data"]["shopId"] == SHOP
-    store.shops._keep_facts = keeping  # type: ignore[method-assign]
 
     async def processed() -> bool:
         [event] = await store.all(ShopWebhookEvent)
@@ -163,10 +127,6 @@ async def test_a_dead_letter_outlives_redis_and_its_retry_does_the_work(store: S
     assert (await store.api("GET", "/dead-letters/999")).status_code == 404
 
 
-async def _refuse(reason: str, *_: Any) -> str:
-    raise RuntimeError(reason)
-
-
 async def test_the_retry_of_a_message_that_failed_sends_it(store: Storefront) -> None:
     def refuse(outgoing: Outgoing) -> None:
         raise SendError("the number is barred", retryable=False)
@@ -175,28 +135,30 @@ async def test_the_retry_of_a_message_that_failed_sends_it(store: Storefront) ->
     await store.automation()
     await store.told("orders_create")
     assert (await store.message()).status == Status.FAILED
-    [letter] = await eventually(store.dead_letters.list_letters)
+    [letter] = await eventually(store.app.dead_letters.list_letters)
     assert (letter.queue, letter.error) == ("delivery", "the number is barred")
     assert letter.priority == 1
     store.provider.refuse = lambda outgoing: None
-    await store.dead_letters.retry(letter.id)
+    await store.app.dead_letters.retry(letter.id)
     await store.settled()
     assert (await store.message()).status == Status.SENT
     assert len(store.texts) == 1
 
 
-async def test_a_job_that_dies_again_has_one_open_letter_and_discarding_ends_it(open_storefront: Any) -> None:
-    store: Storefront = await open_storefront()
+async def test_a_job_that_dies_again_has_one_open_letter_and_discarding_ends_it(
+    open_storefront: OpenStorefront,
+) -> None:
+    store = await open_storefront()
     dead = DeadJob("events", "orders/create", "j\0", {"note": "a\0b", "deep": ["\ud800"]}, "first", 5, NOW, "req")
-    first = await store.dead_letters.store(dead)
-    assert await store.dead_letters.store(replace(dead, error="second")) == first
+    first = await store.app.dead_letters.store(dead)
+    assert await store.app.dead_letters.store(replace(dead, error="second")) == first
     [row] = await store.all(DeadLetter)
     assert (row.error, row.data) == ("second", {"note": "ab", "deep": ["?"]})
-    assert await store.dead_letters.count_open() == {"events": 1}
-    await store.dead_letters.discard(first)
-    assert await store.dead_letters.list_letters() == []
-    assert await store.dead_letters.store(dead) != first
-    assert len(await store.dead_letters.list_letters(status=None, queue="events")) == 2
-    strange = await store.dead_letters.store(replace(dead, queue="abandoned", data=[1]))
+    assert await store.app.dead_letters.count_open() == {"events": 1}
+    await store.app.dead_letters.discard(first)
+    assert await store.app.dead_letters.list_letters() == []
+    assert await store.app.dead_letters.store(dead) != first
+    assert len(await store.app.dead_letters.list_letters(status=None, queue="events")) == 2
+    strange = await store.app.dead_letters.store(replace(dead, queue="abandoned", data=[1]))
     assert (await store.api("POST", f"/dead-letters/{strange}/retry")).status_code == 409
-    assert (await store.dead_letters.get(strange)).status == "open"
+    assert (await store.app.dead_letters.get(strange)).status == "open"

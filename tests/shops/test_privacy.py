@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from sqlalchemy import inspect, text
 
 from shops.rules.payloads import SHOP, payload
@@ -13,7 +14,8 @@ from shops.storefront import NOW, Storefront
 from tidings.db.base import Base
 from tidings.engine.jobs import DeadJob
 from tidings.features.followups.models import ActionItem
-from tidings.features.shops.models import Shop, ShopCustomer, ShopDataExport, ShopMessage, ShopOrder, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
+from tidings.features.shops.privacy.models import ShopDataExport
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.inbound.replies import IncomingReply
@@ -51,12 +53,12 @@ async def live_through_everything(store: Storefront) -> None:
     for name in ("customers_update", "orders_create", "orders_paid", "fulfillments_create", "refunds_create"):
         await store.told(name)
     await store.told("customers_marketing_consent_update")
-    await store.inbound.receive_reply(IncomingReply("mitto", "r1", MARA, "STOP, says Mara", None, None))
-    await store.inbound.receive_reply(IncomingReply("mitto", "r2", MARA, "this is Mara again", None, None))
+    await store.app.inbound.receive_reply(IncomingReply("mitto", "r1", MARA, "STOP, says Mara", None, None))
+    await store.app.inbound.receive_reply(IncomingReply("mitto", "r2", MARA, "this is Mara again", None, None))
     await store.told("customers_data_request")
     data = {"shopId": SHOP, "topic": "orders/create", "raw": payload("orders_create")}
     failed = DeadJob("events", "orders/create", "7", data, "cannot write to +18105550123", 5, NOW, "req_1")
-    await store.dead_letters.store(failed)
+    await store.app.dead_letters.store(failed)
     assert (MARA, "Hi Mara!") in store.texts
 
 
@@ -73,6 +75,7 @@ async def test_what_is_kept_about_somebody_is_handed_to_the_shop(store: Storefro
     assert export["events"][0]["raw"]["id"] == 5523456789012
 
 
+@pytest.mark.both_databases
 async def test_after_customers_redact_nothing_of_the_person_is_left_in_any_table(store: Storefront) -> None:
     await live_through_everything(store)
     before = await everywhere(store, *MARKS)
@@ -120,7 +123,7 @@ async def test_who_is_known_elsewhere_keeps_their_contact_and_nothing_of_the_sho
     await store.told("customers_redact")
     assert [row.id for row in await store.all(Contractor)] == [contact.id]
     places = {place.partition(".")[0] for place in await everywhere(store, *MARKS)}
-    assert places <= {"contractors", "replies", "notices"}, "what was said to the house itself"
+    assert places <= {"contractors", "replies", "notices"}, "what was said to the installation itself"
     assert [reply.kind for reply in await store.all(StoredReply) if reply.kind == "shop-message"] == []
 
 
@@ -138,6 +141,7 @@ async def test_somebody_of_the_same_household_is_left_alone(store: Storefront) -
     assert len(await store.all(Contractor)) == 1
 
 
+@pytest.mark.both_databases
 async def test_shop_redact_erases_the_shop_and_everybody_in_it_and_no_other_shop(store: Storefront) -> None:
     other = "other.myshopify.com"
     await store.shop(other)

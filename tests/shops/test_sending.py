@@ -1,88 +1,87 @@
-"""A shop's own Mitto account: its key, its sender, its callbacks, and the house's channel where it has none."""
+"""A shop's own Mitto account: its key, its sender, its callbacks, and the installation's where it has none."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
 
+from shops.mitto import mitto_server
 from shops.rules.payloads import SHOP
-from shops.storefront import Storefront, serving
+from shops.storefront import OWNERS_TOKEN, OpenStorefront, Storefront
 from tidings.features.shops.models import Shop
-from tidings.features.shops.secrets import secret_context
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.statuses import Status
 
 MARA = "+18105550123"
 
 
-class Mitto:
-    """The documented endpoint: it notes what was posted under which key and answers with ids."""
-
-    def __init__(self) -> None:
-        self.taken: list[tuple[str, dict[str, Any]]] = []
-        self.url = ""
-
-
-@asynccontextmanager
-async def mitto_server() -> AsyncIterator[Mitto]:
-    mitto, app = Mitto(), FastAPI()
-
-    @app.post("/sms")
-    async def take(request: Request) -> dict[str, Any]:
-        mitto.taken.append((request.headers["x-mitto-api-key"], await request.json()))
-        return {"id": f"mitto-{len(mitto.taken)}", "responseCode": 0, "responseText": "OK"}
-
-    async with serving(app) as http:
-        mitto.url = f"{str(http.base_url).rstrip('/')}/sms"
-        yield mitto
-
-
-async def callback_token(store: Storefront) -> str:
-    [shop] = await store.all(Shop)
-    return store.vault.open(shop.callback_token, secret_context("callback_token", shop.domain))
-
-
 async def test_a_shop_with_a_key_sends_through_its_own_account_and_a_new_key_counts_at_once(
-    open_storefront: Any,
+    open_storefront: OpenStorefront,
 ) -> None:
     async with mitto_server() as mitto:
-        store: Storefront = await open_storefront(mitto_url=mitto.url)
+        store = await open_storefront(mitto_url=mitto.url)
         await store.shop(sender="Blossom", mitto_api_key="first-key")
         await store.work_all()
         await store.automation()
         await store.told("orders_create")
-        await store.shops.change_shop(SHOP, {"mitto_api_key": "second-key", "sender": "Soaps"})
+        await store.shops.accounts.change(SHOP, {"mitto_api_key": "second-key", "sender": "Soaps"})
         await store.told("orders_create", id=2)
-        await store.shops.change_shop(SHOP, {"mitto_api_key": None})
+        await store.shops.accounts.change(SHOP, {"mitto_api_key": None})
         await store.told("orders_create", id=3)
         [(first, sent), (second, later)] = mitto.taken
         assert (first, second) == ("first-key", "second-key")
         assert (sent["from"], sent["to"], sent["text"]) == ("Blossom", "18105550123", "Hi Mara!")
-        assert sent["callback"] == f"https://tidings.example/webhooks/mitto/{await callback_token(store)}"
+        assert sent["callback"] == f"https://tidings.example/webhooks/mitto/{await store.callback_token()}"
         assert later["from"] == "Soaps"
-        assert store.texts == [(MARA, "Hi Mara!")], "the third went through the house's channel"
+        assert store.texts == [(MARA, "Hi Mara!")], "the third went through the installation's provider"
         rows = await store.messages()
         lines = [(await store.lines(row.id))[0] for row in rows]
         assert [(line.channel, line.provider) for line in lines] == [("sms", "mitto")] * 2 + [("sms", "provider")]
 
 
-async def test_a_sender_of_its_own_goes_through_the_houses_account(open_storefront: Any) -> None:
+async def test_a_sender_of_its_own_goes_through_the_installations_account_and_reports_come_back_to_the_shop(
+    open_storefront: OpenStorefront,
+) -> None:
     async with mitto_server() as mitto:
-        store: Storefront = await open_storefront(mitto_url=mitto.url, mitto_key="house-account")
+        store = await open_storefront(mitto_url=mitto.url, mitto_api_key="the-installations-key")
         await store.shop(sender="Blossom")
         await store.work_all()
         await store.automation()
         await store.told("orders_create")
-        assert [(key, sent["from"]) for key, sent in mitto.taken] == [("house-account", "Blossom")]
+        [(key, sent)] = mitto.taken
+        assert (key, sent["from"]) == ("the-installations-key", "Blossom")
+        assert sent["callback"] == f"https://tidings.example/webhooks/mitto/{await store.callback_token()}"
+        assert store.texts == []
+
+
+async def test_a_shop_without_a_sender_goes_through_the_installations_provider(
+    open_storefront: OpenStorefront,
+) -> None:
+    async with mitto_server() as mitto:
+        store = await open_storefront(mitto_url=mitto.url, mitto_api_key="the-installations-key")
+        await store.shop(mitto_api_key="a-key-of-its-own")
+        await store.work_all()
+        await store.automation()
+        await store.told("orders_create")
+        assert (store.texts, mitto.taken) == ([(MARA, "Hi Mara!")], [])
+
+
+async def test_without_a_public_address_reports_go_where_mittos_account_says(open_storefront: OpenStorefront) -> None:
+    async with mitto_server() as mitto:
+        store = await open_storefront(mitto_url=mitto.url, public_url=None)
+        await store.shop(sender="Blossom", mitto_api_key="first-key")
+        await store.work_all()
+        await store.automation()
+        await store.told("orders_create")
+        [(key, sent)] = mitto.taken
+        assert (key, sent["from"]) == ("first-key", "Blossom")
+        assert "callback" not in sent
 
 
 async def test_a_key_that_cannot_be_opened_fails_its_own_shops_messages_with_the_reason(store: Storefront) -> None:
-    await store.shops.change_shop(SHOP, {"sender": "Blossom", "mitto_api_key": "first-key"})
+    await store.shops.accounts.change(SHOP, {"sender": "Blossom", "mitto_api_key": "first-key"})
     await store.automation("cart", trigger="checkouts/update", delay_seconds=60)
     await store.told("checkouts_update")
     row = await store.message()
@@ -99,15 +98,15 @@ async def test_a_key_that_cannot_be_opened_fails_its_own_shops_messages_with_the
 
 @pytest.mark.parametrize("form", [False, True])
 async def test_mittos_reports_and_replies_come_in_under_the_shops_own_address(
-    open_storefront: Any, form: bool
+    open_storefront: OpenStorefront, form: bool
 ) -> None:
     async with mitto_server() as mitto:
-        store: Storefront = await open_storefront(mitto_url=mitto.url)
+        store = await open_storefront(mitto_url=mitto.url)
         await store.shop(sender="Blossom", mitto_api_key="first-key")
         await store.work_all()
         await store.automation()
         await store.told("orders_create")
-        path = f"/webhooks/mitto/{await callback_token(store)}"
+        path = f"/webhooks/mitto/{await store.callback_token()}"
 
         async def call(fields: dict[str, str], to: str = path) -> Any:
             sent: dict[str, Any] = {"data": fields} if form else {"content": json.dumps(fields)}
@@ -125,22 +124,22 @@ async def test_mittos_reports_and_replies_come_in_under_the_shops_own_address(
         assert (await call({"from": "Bank", "text": "hello", "id": "mo-2"})).status_code == 200
         assert (await call({"nothing": "known"})).json() == {"taken_as": None}
         foreign = {"id": "somebody-elses", "status": "DELIVERED"}
-        for wrong in ("/webhooks/mitto/wrong", f"{path}x", "/webhooks/mitto/token-of-the-hous", path[:-1]):
+        for wrong in ("/webhooks/mitto/wrong", f"{path}x", f"/webhooks/mitto/{OWNERS_TOKEN[:-1]}", path[:-1]):
             assert (await call(foreign, wrong)).status_code == 404
-        assert (await call({"nothing": "known"}, "/webhooks/mitto/token-of-the-house")).status_code == 200
+        assert (await call({"nothing": "known"}, f"/webhooks/mitto/{OWNERS_TOKEN}")).status_code == 200
         assert (await store.http.post(path, content=b"\xff[[[")).json() == {"taken_as": None}
 
 
 async def test_a_report_names_its_message_by_our_reference_and_one_about_no_message_of_ours_is_taken(
-    open_storefront: Any,
+    open_storefront: OpenStorefront,
 ) -> None:
     async with mitto_server() as mitto:
-        store: Storefront = await open_storefront(mitto_url=mitto.url)
+        store = await open_storefront(mitto_url=mitto.url)
         await store.shop(sender="Blossom", mitto_api_key="first-key")
         await store.work_all()
         await store.automation()
         await store.told("orders_create")
-        path = f"/webhooks/mitto/{await callback_token(store)}"
+        path = f"/webhooks/mitto/{await store.callback_token()}"
         [(_, sent)] = mitto.taken
         report = {"id": "the-answer-was-lost", "reference": sent["reference"], "status": "UNDELIVERED"}
         assert (await store.http.post(path, json=report)).json() == {"taken_as": "report"}

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.types import Message
 
 from tidings.errors import ConfigurationError
+from tidings.web.access import HolderOfKey, KeyHolder, require_loopback_or_key
 from tidings.web.application import create_application
-from tidings.web.security import require_loopback_or_key
 
 KEY = "k3y-of-this-test"
 
@@ -26,6 +26,11 @@ async def change_things() -> str:
     return "changed"
 
 
+@router.get("/gardens/{name}/{path:path}")
+async def read_garden(name: str, path: str) -> str:
+    return "in bloom"
+
+
 @router.get("/health")
 async def health() -> str:
     return "alive"
@@ -36,9 +41,16 @@ async def queue_health() -> str:
     return "alive"
 
 
-def client(api_key: str | None, host: str = "localhost") -> httpx.AsyncClient:
+def client(
+    api_key: str | None, host: str = "localhost", holder_of_key: HolderOfKey | None = None
+) -> httpx.AsyncClient:
     application = create_application(
-        routers=[router], lifespan=None, api_key=api_key, max_body_bytes=1000, version="1"
+        parts={},
+        routers=[router],
+        api_key=api_key,
+        max_body_bytes=1000,
+        version="1",
+        holder_of_key=holder_of_key,
     )
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url=f"http://{host}")
 
@@ -171,9 +183,7 @@ async def test_with_a_key_the_origin_does_not_matter_because_no_page_knows_the_k
 async def test_a_websocket_is_guarded_like_everything_else(
     api_key: str | None, headers: list[tuple[bytes, bytes]]
 ) -> None:
-    application = create_application(
-        routers=[router], lifespan=None, api_key=api_key, max_body_bytes=1000, version="1"
-    )
+    application = create_application(parts={}, routers=[router], api_key=api_key, max_body_bytes=1000, version="1")
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -200,3 +210,55 @@ def test_any_other_address_needs_a_key_and_says_which_variable_to_set(host: str)
     for missing in (None, "", " "):
         with pytest.raises(ConfigurationError, match="Set TIDINGS_API_KEY"):
             require_loopback_or_key(host, missing)
+
+
+# Keys of holders of their own
+
+GARDENERS = {"rose-key": "roses.example", "lily-key": "lilies.example"}
+
+
+async def gardener(key: str) -> KeyHolder | None:
+    name = GARDENERS.get(key)
+    return KeyHolder("garden", "/gardens/", name) if name else None
+
+
+ROSES = "A garden's key opens /gardens/roses.example and what is below it, nothing else."
+
+HELD: dict[str, tuple[str, str | None, int, str]] = {
+    "the holder's own address": ("/gardens/roses.example/beds", "rose-key", 200, ""),
+    "the same in capitals": ("/gardens/ROSES.example/beds", "rose-key", 200, ""),
+    "another holder's address": (
+        "/gardens/lilies.example/beds",
+        "rose-key",
+        404,
+        "there is no garden lilies.example",
+    ),
+    "an address that nobody has": (
+        "/gardens/tulips.example/beds",
+        "rose-key",
+        404,
+        "there is no garden tulips.example",
+    ),
+    "the folder itself": ("/gardens", "rose-key", 403, ROSES),
+    "another address": ("/things", "rose-key", 403, ROSES),
+    "the description": ("/openapi.json", "rose-key", 403, ROSES),
+    "an address outside behind dots": ("/gardens/../things", "rose-key", 403, ROSES),
+    "a probe": ("/health", "rose-key", 200, ""),
+    "a key that nobody has": ("/gardens/roses.example/beds", "tulip-key", 401, "The API key is not the right one."),
+    "no key": ("/gardens/roses.example/beds", None, 401, "Send the API key"),
+    "the key to everything": ("/gardens/roses.example/beds", KEY, 200, ""),
+}
+
+
+async def test_a_key_of_somebodys_own_opens_what_is_below_one_address_and_nothing_else() -> None:
+    async with client(KEY, "tidings.example", gardener) as http:
+        for case, (path, key, status, sentence) in HELD.items():
+            for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}) if key else ({},):
+                response = await http.get(path, headers=headers)
+                assert response.status_code == status, case
+                if sentence:
+                    assert response.json()["detail"].startswith(sentence), case
+    async with client(None, "localhost", gardener) as http:  # whoever shows such a key gets no more by it
+        for case, (path, key, status, _) in HELD.items():
+            if key in GARDENERS:
+                assert (await http.get(path, headers={"X-API-Key": key})).status_code == status, case

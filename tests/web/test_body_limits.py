@@ -47,7 +47,7 @@ async def answering() -> StreamingResponse:
 
 @pytest.fixture
 def application() -> FastAPI:
-    return create_application(routers=[router], lifespan=None, api_key=None, max_body_bytes=LIMIT, version="1")
+    return create_application(parts={}, routers=[router], api_key=None, max_body_bytes=LIMIT, version="1")
 
 
 async def in_chunks(total: int) -> AsyncIterator[bytes]:

@@ -1,7 +1,5 @@
 """What client generators rely on, and that nothing is loaded from the internet."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -9,29 +7,27 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
+from tidings.web import health
 from tidings.web.application import create_application
-from tidings.web.health import Probe, queue_router
+from tidings.web.routing import new_router
 
 
 class Thing(BaseModel):
     name: str
 
 
-def build(api_key: str | None, *, lifespan: Any = None, probe: Probe | None = None) -> FastAPI:
-    router = APIRouter()
-
-    @router.post("/things/{number}")
-    async def change_thing(number: int, thing: Thing) -> Thing:
-        return thing
-
-    routers = [router] if probe is None else [router, queue_router(probe)]
-    return create_application(routers=routers, lifespan=lifespan, api_key=api_key, max_body_bytes=10, version="1.2.3")
+router = new_router()
 
 
-class NoProbe:
-    async def health(self) -> Any: ...
+@router.post("/things/{number}")
+async def change_thing(number: int, thing: Thing) -> Thing:
+    return thing
 
-    async def metrics(self) -> Any: ...
+
+def build(api_key: str | None, *others: APIRouter) -> FastAPI:
+    return create_application(
+        parts={}, routers=[router, *others], api_key=api_key, max_body_bytes=10, version="1.2.3"
+    )
 
 
 async def description(application: FastAPI) -> dict[str, Any]:
@@ -63,12 +59,12 @@ async def test_every_error_is_described_as_the_same_problem() -> None:
 
 
 async def test_the_key_is_described_where_it_is_needed_and_only_there() -> None:
-    schema = await description(build("key", probe=NoProbe()))
+    schema = await description(build("key", health.router))
     assert set(schema["components"]["securitySchemes"]) == {"bearer", "header"}
     assert schema["security"] == [{"bearer": []}, {"header": []}]
     open_paths = {path for path, item in schema["paths"].items() for op in item.values() if op.get("security") == []}
     assert open_paths == {"/health", "/queue/health"}
-    assert "security" not in await description(build(None, probe=NoProbe()))
+    assert "security" not in await description(build(None, health.router))
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
@@ -76,18 +72,3 @@ async def test_there_is_no_page_that_loads_scripts_from_elsewhere(path: str) -> 
     transport = httpx.ASGITransport(build(None))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         assert (await http.get(path)).status_code == 404
-
-
-async def test_the_lifespan_frames_the_application() -> None:
-    steps: list[str] = []
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        steps.append("started")
-        yield
-        steps.append("stopped")
-
-    application = build(None, lifespan=lifespan)
-    async with application.router.lifespan_context(application):
-        assert steps == ["started"]
-    assert steps == ["started", "stopped"]

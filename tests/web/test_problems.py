@@ -64,9 +64,7 @@ async def put_agenda(agenda: Agenda, limit: int = 10) -> str:
 
 
 def client() -> httpx.AsyncClient:
-    application = create_application(
-        routers=[router], lifespan=None, api_key=None, max_body_bytes=1_000_000, version="1"
-    )
+    application = create_application(parts={}, routers=[router], api_key=None, max_body_bytes=1_000_000, version="1")
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://localhost")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tidings.errors import QueueUnavailable
 from tidings.web.application import create_application
-from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, queue_router
+from tidings.web.health import Probe, QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, router
 
 
 def report(*, redis: bool = True, expected: int | None = None, **workers: bool) -> QueueHealth:
@@ -31,9 +31,9 @@ class Stub:
 
 
 async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
-    application = create_application(
-        routers=[queue_router(Stub(health))], lifespan=None, api_key="key", max_body_bytes=10, version="1"
-    )
+    stub = Stub(health)
+    parts = {Probe: Probe(stub.health, stub.metrics)}
+    application = create_application(parts=parts, routers=[router], api_key="key", max_body_bytes=10, version="1")
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         response = await http.get(path, headers={"X-API-Key": "key"})

@@ -38,7 +38,7 @@ def logs() -> Iterator[list[Any]]:
 
 
 def client() -> httpx.AsyncClient:
-    application = create_application(routers=[router], lifespan=None, api_key=None, max_body_bytes=10, version="1")
+    application = create_application(parts={}, routers=[router], api_key=None, max_body_bytes=10, version="1")
     return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://localhost")
 
 

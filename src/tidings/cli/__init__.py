@@ -5,40 +5,76 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
 
-from tidings.cli import dead_letters, demo, imports, plan, serve, show, variables
-from tidings.cli.approvals import approvals
-from tidings.cli.followups import followups
-from tidings.cli.segments import segments
-from tidings.cli.why import why
+from tidings.cli.commands import Commands, Entry
 from tidings.errors import InvalidRows, UserError
+
+LISTED_ROWS = 20
+
+
+COMMANDS = {
+    "up": Entry("tidings.cli.serve:up", "Runs the API and all workers in one process."),
+    "worker": Entry("tidings.cli.worker:worker", "Runs workers alone."),
+    "api": Entry("tidings.cli.serve:api", "Runs the API alone."),
+    "migrate": Entry("tidings.cli.migrate:migrate", "Brings the database to this version's schema."),
+    "plan": Entry(
+        "tidings.cli.plan:plan",
+        "Shows what an event would send when, and whether the rate limit makes it late. Nothing is sent or changed.",
+    ),
+    "queues": Entry("tidings.cli.queues:queues", "Shows every queue: its jobs, its limits and its workers."),
+    "upcoming": Entry(
+        "tidings.cli.messages:upcoming",
+        "Shows the messages of the next 24 hours, in the local time of their events.",
+    ),
+    "messages": Entry(
+        "tidings.cli.messages:messages",
+        "Shows messages in order of id: what became of each, why, and how late it left.",
+    ),
+    "followups": Entry(
+        "tidings.cli.followups:followups",
+        "Shows the follow-ups that are still to go out, the next one first, and the figures of those that went.",
+    ),
+    "approvals": Entry(
+        "tidings.cli.approvals:approvals",
+        "Shows the proactive messages that wait for approval, or decides about one of them.",
+    ),
+    "why": Entry(
+        "tidings.cli.why:why",
+        "Says why a message did or did not go out, from the ledger: every attempt and decision, oldest first.",
+    ),
+    "segments": Entry(
+        "tidings.cli.segments:segments",
+        "Counts the SMS that a text takes, names the characters that make it more, and offers a plain rewrite.",
+    ),
+    "settings": Entry("tidings.cli.variables:settings", "Prints every setting with its default."),
+    "demo": Entry(
+        "tidings.cli.demo:app",
+        "Watch a day's messages leave at their exact times; nothing leaves this machine.",
+    ),
+    "import": Entry("tidings.cli.imports:app", "Reads agendas and people from files."),
+    "dead-letters": Entry("tidings.cli.dead_letters:app", "Jobs that failed for good."),
+}
+"""Every command, in the order in which `tidings --help` lists them."""
+
+
+class TidingsCommands(Commands):
+    """These."""
+
+    entries = COMMANDS
+
 
 app = typer.Typer(
     name="tidings",
-    help="Every message, at its exact time.",
+    cls=TidingsCommands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(serve.up)
-app.command()(serve.worker)
-app.command()(serve.api)
-app.command()(serve.migrate)
-app.add_typer(demo.app, name="demo")
-app.add_typer(imports.app)
-app.command()(plan.plan)
-app.command()(show.queues)
-app.command()(show.upcoming)
-app.command()(show.messages)
-app.command()(followups)
-app.command()(approvals)
-app.command()(why)
-app.command()(segments)
-app.command()(variables.settings)
-app.add_typer(dead_letters.app)
 
-LISTED_ROWS = 20
+
+@app.callback()
+def tidings() -> None:
+    """Every message, at its exact time."""
 
 
 def main() -> None:
@@ -46,11 +82,17 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        console = Console(stderr=True, highlight=False)
-        console.print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
-        if isinstance(error, InvalidRows):
-            for row in error.rows[:LISTED_ROWS]:
-                console.print(f"  {row}", markup=False, soft_wrap=True)
-            if len(error.rows) > LISTED_ROWS:
-                console.print(f"  … and {len(error.rows) - LISTED_ROWS} more")
+        _print(error)
         sys.exit(1)
+
+
+def _print(error: UserError) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False)
+    console.print(f"[bold red]error:[/] {error}", markup=True, soft_wrap=True)
+    if isinstance(error, InvalidRows):
+        for row in error.rows[:LISTED_ROWS]:
+            console.print(f"  {row}", markup=False, soft_wrap=True)
+        if len(error.rows) > LISTED_ROWS:
+            console.print(f"  … and {len(error.rows) - LISTED_ROWS} more")

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.output import local_time, new_table, open_console
 from tidings.cli.running import prepare, run
 from tidings.errors import InvalidInput
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 
 def approvals(
@@ -38,9 +38,9 @@ def approvals(
 async def _approvals(
     settings: Settings, approve: int | None, reject: int | None, by: str, why: str | None
 ) -> list[dict[str, Any]]:
-    async with App(settings, migrate=settings.database_url is None) as app:
+    async with open_app(settings, reading=approve is reject is None) as app:
         if approve is not None:
-            await app.proactive.approve(approve, by=by)
+            await app.proactive.approvals.approve(approve, by=by)
         if reject is not None:
-            await app.proactive.reject(reject, by=by, why=why)
-        return await app.proactive.list_approvals(limit=1000)
+            await app.proactive.approvals.reject(reject, by=by, why=why)
+        return await app.proactive.approvals.waiting(limit=1000)

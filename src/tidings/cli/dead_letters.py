@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.output import counted, local_time, new_table, open_console, print_json
 from tidings.cli.running import prepare, run
 from tidings.errors import InvalidInput
 from tidings.log import mask_phones
 from tidings.messages.dead_letters import DeadLetter, DeadLetterStatus
-from tidings.messages.routes.dead_letters import DeadLetterOut
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 app = typer.Typer(name="dead-letters", help="Jobs that failed for good.", invoke_without_command=True)
 
@@ -41,6 +40,8 @@ def show(
     settings = prepare()
     rows = run(_list(settings, queue, None if every else DeadLetterStatus.OPEN))
     if as_json:
+        from tidings.messages.routes.dead_letters import DeadLetterOut
+
         print_json([DeadLetterOut.model_validate(row).model_dump(mode="json") for row in rows])
         return
     console = open_console()
@@ -74,14 +75,14 @@ def discard(ids: Ids = None, queue: Queue = None) -> None:
 
 
 async def _list(settings: Settings, queue: str | None, status: DeadLetterStatus | None) -> Sequence[DeadLetter]:
-    async with App(settings, migrate=settings.database_url is None) as opened:
+    async with open_app(settings, reading=True) as opened:
         return await opened.dead_letters.list_letters(queue=queue, status=status, limit=MOST)
 
 
 async def _settle(settings: Settings, ids: list[int] | None, queue: str | None, status: DeadLetterStatus) -> int:
     if bool(ids) == bool(queue):
         raise InvalidInput("ids", "give the ids of dead letters, or --queue and the name of a queue for all of its")
-    async with App(settings, migrate=settings.database_url is None) as opened:
+    async with open_app(settings) as opened:
         letters = opened.dead_letters
         settle = letters.retry if status is DeadLetterStatus.RETRIED else letters.discard
         done = 0

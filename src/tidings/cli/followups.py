@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.output import local_time, new_table, open_console
 from tidings.cli.running import prepare, run
 from tidings.features.followups.models import FollowUp
 from tidings.features.followups.schemas import Effectiveness
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 
 def followups(
@@ -58,5 +58,5 @@ def followups(
 
 
 async def _followups(settings: Settings, limit: int, days: int) -> tuple[Sequence[FollowUp], list[Effectiveness]]:
-    async with App(settings, migrate=settings.database_url is None) as app:
-        return await app.followups.get_pending_follow_ups(limit), await app.followups.get_effectiveness(days)
+    async with open_app(settings, reading=True) as app:
+        return await app.followups.get_pending_follow_ups(limit), await app.followups.figures.get_effectiveness(days)

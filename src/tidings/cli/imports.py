@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.output import counted, local_time, open_console
 from tidings.cli.running import prepare, run
 from tidings.features.events.agenda.file import AgendaFile, read_agenda
@@ -22,7 +22,7 @@ from tidings.features.events.people_import import Progress as Report
 from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schemas import AgendaIn, EventIn
 from tidings.messages.contacts.people_file import Person, read_people
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 app = typer.Typer(name="import", help="Reads agendas and people from files.", no_args_is_help=True)
 
@@ -52,12 +52,12 @@ def agenda(
 
 async def _agenda(settings: Settings, read: AgendaFile, name: str | None) -> tuple[Event, ScheduleResult | None]:
     """The stored event, and what changed in its schedule unless it is a new one."""
-    async with App(settings, migrate=settings.database_url is None) as opened:
+    async with open_app(settings) as opened:
         events = opened.events
         if name is not None:
-            known: Event | None = await events.find_event_by(name)
+            known: Event | None = await events.program.find_event_by(name)
         else:
-            known = next((event for event in await events.list_events() if event.slug == read.slug), None)
+            known = next((event for event in await events.program.list_events() if event.slug == read.slug), None)
         if known is None:
             return await events.create_event(
                 EventIn(
@@ -69,8 +69,8 @@ async def _agenda(settings: Settings, read: AgendaFile, name: str | None) -> tup
                     sessions=read.sessions,
                 )
             ), None
-        changed = await events.replace_agenda(known.id, AgendaIn(sessions=read.sessions))
-        return await events.get_event(known.id), changed
+        changed = await events.program.replace_agenda(known.id, AgendaIn(sessions=read.sessions))
+        return await events.program.get_event(known.id), changed
 
 
 @app.command()
@@ -98,8 +98,8 @@ def people(
 async def _people(
     settings: Settings, read: list[Person], name: str | None, source: str, console: Console
 ) -> tuple[Event | None, ImportResult]:
-    async with App(settings, migrate=settings.database_url is None) as opened:
-        event = await opened.events.find_event_by(name) if name is not None else None
+    async with open_app(settings) as opened:
+        event = await opened.events.program.find_event_by(name) if name is not None else None
         with _reporting(console) as report:
             result = await import_people(
                 opened.work, read, event.id if event else None, source=source, on_progress=report

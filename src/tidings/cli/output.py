@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tidings.engine.policy import RateLimit
+
 PIPED_WIDTH = 120
 
 
@@ -69,6 +71,11 @@ def how_long(time: timedelta) -> str:
     if hours < 48:
         return f"{hours} h {minutes} min".removesuffix(" 0 min")
     return f"{hours // 24} days"
+
+
+def limit_setting(limit: RateLimit | None) -> str:
+    """A limit as its variable holds it: `20/60`, or `off`."""
+    return "off" if limit is None else f"{limit.max}/{limit.seconds:g}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

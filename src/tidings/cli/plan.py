@@ -10,14 +10,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tidings.app import App
-from tidings.cli.output import counted, how_long, local_time, new_table, open_console, print_json
+from tidings.cli.opening import open_app
+from tidings.cli.output import counted, how_long, limit_setting, local_time, new_table, open_console, print_json
 from tidings.cli.running import prepare, run
 from tidings.engine.policy import QueuePolicy, RateLimit
+from tidings.features.events.forecast import EventForecast, forecast_event
 from tidings.features.events.jobs import EVENT_MESSAGES
-from tidings.features.events.outlook import Outlook, look_ahead
 from tidings.features.events.rules.forecast import Burst
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 NAMES_SHOWN = 5
 
@@ -34,14 +34,14 @@ def plan(
         print_plan(open_console(), outlook, policy)
 
 
-async def _look(settings: Settings, name: str) -> tuple[Outlook, QueuePolicy]:
-    async with App(settings, migrate=settings.database_url is None) as app:
-        event = await app.events.find_event_by(name)
+async def _look(settings: Settings, name: str) -> tuple[EventForecast, QueuePolicy]:
+    async with open_app(settings, reading=True) as app:
+        event = await app.events.program.find_event_by(name)
         policy = app.policies[EVENT_MESSAGES.name]
-        return await look_ahead(app.work, event.id, policy.rate_limit), policy
+        return await forecast_event(app.work, event.id, policy.rate_limit), policy
 
 
-def print_plan(console: Console, outlook: Outlook, policy: QueuePolicy) -> None:
+def print_plan(console: Console, outlook: EventForecast, policy: QueuePolicy) -> None:
     """The whole answer, for a person."""
     event, bursts = outlook.event, outlook.forecast.bursts
     people = counted(outlook.people, "person", "people")
@@ -76,7 +76,7 @@ def _rate(limit: RateLimit) -> str:
     return f"{limit.max:,} in {limit.seconds:g} seconds" if limit.seconds != 60 else f"{limit.max:,} a minute"
 
 
-def not_sent(outlook: Outlook) -> list[str]:
+def not_sent(outlook: EventForecast) -> list[str]:
     """What has been settled already, and what would be skipped and why."""
     zone = outlook.event.timezone
     lines = [
@@ -98,7 +98,7 @@ def not_sent(outlook: Outlook) -> list[str]:
     return lines
 
 
-def warnings(outlook: Outlook, policy: QueuePolicy) -> list[str]:
+def warnings(outlook: EventForecast, policy: QueuePolicy) -> list[str]:
     """What somebody should change, in whole sentences."""
     sentences: list[str] = []
     worst, limit, needed = outlook.forecast.worst, outlook.forecast.rate_limit, outlook.forecast.needed
@@ -106,8 +106,8 @@ def warnings(outlook: Outlook, policy: QueuePolicy) -> list[str]:
         sentences.append(_lateness(worst, limit, outlook.event.timezone))
     if needed:
         sentences.append(
-            f"Set {policy.variable}_RATE_LIMIT={setting(needed)} and every message leaves less than a minute after "
-            f"its time, or {policy.variable}_RATE_LIMIT=off, if your provider allows."
+            f"Set {policy.variable}_RATE_LIMIT={limit_setting(needed)} and every message leaves less than a minute "
+            f"after its time, or {policy.variable}_RATE_LIMIT=off, if your provider allows."
         )
     if outlook.unreachable:
         sentences.append(_without_phone(outlook.unreachable))
@@ -132,20 +132,15 @@ def _without_phone(names: Sequence[str]) -> str:
     )
 
 
-def setting(limit: RateLimit | None) -> str:
-    """A limit as its variable holds it: `20/60`, or `off`."""
-    return "off" if limit is None else f"{limit.max}/{limit.seconds:g}"
-
-
-def as_dict(outlook: Outlook, policy: QueuePolicy) -> dict[str, Any]:
+def as_dict(outlook: EventForecast, policy: QueuePolicy) -> dict[str, Any]:
     """The same for programs; times carry the offset of the event's timezone, `lateness` is in seconds."""
     event, forecast = outlook.event, outlook.forecast
     zone = ZoneInfo(event.timezone)
     return {
         "event": {"id": event.id, "slug": event.slug, "name": event.name, "timezone": event.timezone},
         "people": outlook.people,
-        "rate_limit": setting(forecast.rate_limit),
-        "needed_rate_limit": setting(forecast.needed) if forecast.needed else None,
+        "rate_limit": limit_setting(forecast.rate_limit),
+        "needed_rate_limit": limit_setting(forecast.needed) if forecast.needed else None,
         "bursts": [
             {
                 "time": burst.time.astimezone(zone).isoformat(),

@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from tidings import log
-from tidings.settings import Settings, load
+from tidings.registry import Settings, load
 
 try:
     import uvloop

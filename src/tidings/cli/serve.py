@@ -1,4 +1,4 @@
-"""`tidings up`, `worker`, `api` and `migrate`: the long-running processes and the schema."""
+"""`tidings up` and `tidings api`: whoever serves HTTP."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ import uvicorn
 from rich.console import Console
 
 from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.running import prepare, run, settle, stop_signal
-from tidings.db.database import open_database
-from tidings.db.migrate import upgrade
-from tidings.settings import Settings
-from tidings.web.security import require_loopback_or_key
+from tidings.registry import Settings
+from tidings.web.access import require_loopback_or_key
 
 Host = Annotated[str, typer.Option(help="Address to listen on. Beyond loopback TIDINGS_API_KEY has to be set.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -32,40 +31,10 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     run(_serve(prepare(), host, port, with_workers=False))
 
 
-def worker(
-    queue: Annotated[list[str] | None, typer.Argument(help="Queues to work on; none means all.")] = None,
-) -> None:
-    """Runs workers alone."""
-    run(_work(prepare(), queue or None))
-
-
-def migrate() -> None:
-    """Brings the database to this version's schema."""
-    before, now = run(_migrate(prepare()))
-    Console().print(f"database at revision {now}" + ("" if before == now else f" (was {before or 'empty'})"))
-
-
-async def _migrate(settings: Settings) -> tuple[str | None, str]:
-    database = open_database(settings.database)
-    try:
-        return await upgrade(database)
-    finally:
-        await database.close()
-
-
-async def _work(settings: Settings, queues: list[str] | None) -> None:
-    stop = stop_signal()
-    async with App(settings, migrate=settings.database_url is None) as app:
-        await app.start_workers(queues)
-        settle()
-        await stop.wait()
-
-
 async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool) -> None:
     require_loopback_or_key(host, settings.api_key.get_secret_value() if settings.api_key else None)
     stop = stop_signal()
-    # An embedded database belongs to this installation alone; a shared one is migrated when its owner says so.
-    async with App(settings, migrate=settings.database_url is None) as app:
+    async with open_app(settings) as app:
         if with_workers:
             await app.start_workers()
         settle()
@@ -108,5 +77,5 @@ def _announce(app: App, host: str, port: int, *, with_workers: bool) -> None:
     console.print(f"[bold]Tidings[/] listens on http://{host}:{port} (API description: /openapi.json)")
     if with_workers:
         console.print(f"workers: {', '.join(app.queue_names())}")
-    for name, channel in app.channels.items():
-        console.print(f"channel {name}: {channel.name}")
+    for name in ("sms", "email"):
+        console.print(f"channel {name}: {app.providers[name].name}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import typer
 from pydantic.fields import FieldInfo
 
-from tidings.app import QUEUES
+from tidings.app import declared_queues
+from tidings.cli.output import limit_setting
 from tidings.engine.policy import QueuePolicy
-from tidings.settings import Settings, variables_of
+from tidings.registry import Settings, variables_of
 
 _HEADING = """# Settings
 
@@ -35,12 +36,11 @@ def settings() -> None:
 def settings_page() -> str:
     """The whole page."""
     rows = "".join(_row(*item) for item in Settings.model_fields.items())
-    return _HEADING + rows + _QUEUES + "".join(_queue(policy) for policy in QUEUES)
+    return _HEADING + rows + _QUEUES + "".join(_queue(policy) for policy in declared_queues())
 
 
 def _queue(policy: QueuePolicy) -> str:
-    limit = f"{policy.rate_limit.max}/{policy.rate_limit.seconds:g}" if policy.rate_limit else "off"
-    cells = (policy.concurrency, limit, policy.attempts, f"{policy.backoff:g}")
+    cells = (policy.concurrency, limit_setting(policy.rate_limit), policy.attempts, f"{policy.backoff:g}")
     return f"| `{policy.name}` | `{policy.variable}_…` | " + " | ".join(map(str, cells)) + " |\n"
 
 

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from tidings.app import App
+from tidings.cli.opening import open_app
 from tidings.cli.output import open_console
 from tidings.cli.running import prepare, run
 from tidings.log import mask_phones
 from tidings.messages.why import Answer
-from tidings.settings import Settings
+from tidings.registry import Settings
 
 
 def why(
@@ -28,5 +28,5 @@ def why(
 
 
 async def _why(settings: Settings, message: str) -> Answer:
-    async with App(settings, migrate=settings.database_url is None) as app:
+    async with open_app(settings, reading=True) as app:
         return await app.why.explain(message)

@@ -17,10 +17,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import to_milliseconds
-from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WebhookDeliveryJob
+from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
 from tidings.engine.jobs import Job
-from tidings.messages.kind import alarm_time
+from tidings.messages.kind import wake
 from tidings.messages.statuses import Status
 from tidings.work import Unit
 
@@ -71,11 +71,6 @@ def hears(filters: Iterable[str], event: str) -> bool:
     return any(
         pattern in ("*", event) or (pattern.endswith(".*") and event.startswith(pattern[:-1])) for pattern in filters
     )
-
-
-def alarm(row: Any) -> Job:
-    """The job that wakes one event at its time."""
-    return DELIVER_WEBHOOK.job(WebhookDeliveryJob(id=row.id), due=alarm_time(row))
 
 
 async def emit(unit: Unit, customer_id: int, event: str, payload: Mapping[str, Any], now: datetime) -> list[int]:
@@ -138,7 +133,7 @@ async def record_for(
         row = written.one()
         ids.append(row.id)
         if not off:
-            jobs.append(alarm(row))
+            jobs.append(wake(DELIVER_WEBHOOK, row))
     return jobs, ids
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
-
-from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
+from tidings.messages.kind import message_job
 
 WEBHOOK_DELIVERY = QueuePolicy(
     "webhook-delivery",
@@ -16,17 +14,5 @@ WEBHOOK_DELIVERY = QueuePolicy(
     keep_failed_seconds=24 * 3600,
 )
 
-QUEUES = (WEBHOOK_DELIVERY,)
-
-WEBHOOK_KIND = "webhook-event"
-
-
-class WebhookDeliveryJob(BaseModel):
-    """An event to deliver: a row of `webhook_events`."""
-
-    id: int
-
-
-DELIVER_WEBHOOK = JobType(
-    WEBHOOK_DELIVERY, "webhook-delivery", WebhookDeliveryJob, lambda data: f"{WEBHOOK_KIND}-{data.id}"
-)
+WEBHOOK_EVENT = "webhook-event"
+DELIVER_WEBHOOK = message_job(WEBHOOK_DELIVERY, "webhook-delivery", WEBHOOK_EVENT)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.customers import Customer
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
 
 
 class WebhookEndpoint(Base):
@@ -40,8 +40,8 @@ class WebhookEndpoint(Base):
     updated_at: Mapped[datetime]
 
 
-class WebhookEvent(OutboxColumns, Base):
-    """One event for one endpoint; it takes the road out. `webhook_id` is its X-Webhook-ID, the same for every try."""
+class WebhookEvent(MessageColumns, Base):
+    """One event for one endpoint, delivered like a message; `webhook_id` is its X-Webhook-ID at every attempt."""
 
     __tablename__ = "webhook_events"
     __table_args__ = (

@@ -1,24 +1,38 @@
-"""The verbs of customers' webhook events: listing them with their status, testing an endpoint, and replays."""
+"""The verbs of customers' webhooks: their endpoints, and the events that these are told of."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import func, select
 
 from tidings.clock import to_milliseconds
-from tidings.customer_webhooks.endpoints import WebhookEndpoints, find_endpoint, require_enabled
-from tidings.customer_webhooks.events import TEST, alarm, emit, record_for
+from tidings.customer_webhooks.endpoints import disable, enable, find_endpoint, require_enabled
+from tidings.customer_webhooks.events import TEST, EndpointStatus, emit, record_for
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
-from tidings.customer_webhooks.schemas import EventsReplayed, EventStatus, ReplayIn, WebhookDeliveryIn
+from tidings.customer_webhooks.schemas import (
+    EventsReplayed,
+    EventStatus,
+    ReplayIn,
+    RotationIn,
+    WebhookDeliveryIn,
+    WebhookEndpointChange,
+    WebhookEndpointIn,
+)
+from tidings.customer_webhooks.secrets import first_secrets, rotated
+from tidings.customer_webhooks.stored import delete_events, deliver_again, ended_events, events_of, find_event
 from tidings.customers import Customer
 from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
 from tidings.messages.statuses import OPEN, Status
-from tidings.work import Unit
+from tidings.providers.webhooks.addresses import read_url
+from tidings.vault import Vault
+from tidings.work import Work
+
+MOST_ENDPOINTS = 20
+"""Endpoints that one customer may have."""
 
 MOST_REPLAYED = 1000
 """Events that one call replays, the oldest first."""
@@ -28,21 +42,129 @@ _WITH_STATUS = {
     EventStatus.DELIVERED: (Status.SENT,),
     EventStatus.FAILED: (Status.FAILED,),
 }
-_AGAIN: dict[str, Any] = {
-    "status": Status.SCHEDULED,
-    "status_reason": None,
-    "error_message": None,
-    "held_until": None,
-    "attempts": 0,
-    "tries": 0,
-    "delivered_at": None,
-}
 
 
-class CustomerWebhooks(WebhookEndpoints):
-    """Webhooks of one customer at a time, endpoints and events; another customer's are not found."""
+class CustomerWebhooks:
+    """Webhooks of one customer at a time, endpoints and events: another customer's are not found.
 
-    async def send_test_webhook(self, customer_id: int, endpoint_id: int) -> WebhookEvent:
+    `allow_private` lets webhooks go to private addresses, as `providers.webhooks` has it.
+    """
+
+    def __init__(self, work: Work, vault: Vault, *, allow_private: bool) -> None:
+        self._work = work
+        self._vault = vault
+        self._allow_private = allow_private
+
+    async def create_endpoint(
+        self, customer_id: int, endpoint: WebhookEndpointIn | Mapping[str, Any]
+    ) -> tuple[WebhookEndpoint, str]:
+        """Stores an endpoint and returns it with its signing secret, which is never shown again.
+
+        Raises NotFound, InvalidInput for a URL that webhooks may not go to, and Conflict for too many endpoints.
+        """
+        wanted = parse(WebhookEndpointIn, endpoint)
+        read_url(wanted.url, allow_private=self._allow_private)
+        now = self._work.clock.now()
+        async with self._work.begin() as unit:
+            session = unit.session
+            # Locked, so that two at once do not both find room.
+            found = select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
+            if await session.scalar(found) is None:
+                raise NotFound("customer", customer_id)
+            count = select(func.count()).where(WebhookEndpoint.customer_id == customer_id)
+            if (await session.scalar(count) or 0) >= MOST_ENDPOINTS:
+                raise Conflict(f"customer {customer_id} has {MOST_ENDPOINTS} webhook endpoints; delete one first")
+            row = WebhookEndpoint(
+                customer_id=customer_id,
+                url=wanted.url,
+                description=wanted.description,
+                events=wanted.events,
+                secrets="",
+                status=EndpointStatus.ACTIVE,
+                consecutive_failures=0,
+                created_at=now,
+                updated_at=now,
+            )
+            session.add(row)
+            await session.flush()
+            secret, row.secrets = first_secrets(self._vault, row.id)
+            return row, secret
+
+    async def list_endpoints(self, customer_id: int) -> Sequence[WebhookEndpoint]:
+        """A customer's endpoints in order of id."""
+        query = select(WebhookEndpoint).where(WebhookEndpoint.customer_id == customer_id)
+        async with self._work.read() as session:
+            return (await session.scalars(query.order_by(WebhookEndpoint.id))).all()
+
+    async def get_endpoint(self, customer_id: int, endpoint_id: int) -> WebhookEndpoint:
+        """One endpoint. Raises NotFound."""
+        async with self._work.read() as session:
+            return await find_endpoint(session, customer_id, endpoint_id)
+
+    async def change_endpoint(
+        self, customer_id: int, endpoint_id: int, change: WebhookEndpointChange | Mapping[str, Any]
+    ) -> WebhookEndpoint:
+        """Changes the URL, the description or the filters; events that wait go to the new URL.
+
+        Raises NotFound and InvalidInput.
+        """
+        wanted = parse(WebhookEndpointChange, change)
+        if wanted.url is not None:
+            read_url(wanted.url, allow_private=self._allow_private)
+        async with self._work.begin() as unit:
+            row = await find_endpoint(unit.session, customer_id, endpoint_id, lock=True)
+            for name in wanted.model_fields_set:
+                value = getattr(wanted, name)
+                if value is not None or name == "description":
+                    setattr(row, name, value)
+            row.updated_at = self._work.clock.now()
+            return row
+
+    async def delete_endpoint(self, customer_id: int, endpoint_id: int) -> None:
+        """Deletes an endpoint and its events. Raises NotFound."""
+        async with self._work.begin() as unit:
+            await find_endpoint(unit.session, customer_id, endpoint_id)
+            # The events before their endpoint, as everybody locks them who delivers one.
+            await delete_events(unit, endpoint_id)
+            await unit.session.delete(await find_endpoint(unit.session, customer_id, endpoint_id, lock=True))
+
+    async def rotate_secret(
+        self, customer_id: int, endpoint_id: int, rotation: RotationIn | Mapping[str, Any] | None = None
+    ) -> tuple[WebhookEndpoint, str]:
+        """Makes a new signing secret, returned this once; the old one signs beside it until the overlap ends.
+
+        Raises NotFound and InvalidInput.
+        """
+        wanted = parse(RotationIn, rotation or {})
+        now = self._work.clock.now()
+        async with self._work.begin() as unit:
+            row = await find_endpoint(unit.session, customer_id, endpoint_id, lock=True)
+            old_until = now + timedelta(hours=wanted.overlap_hours)
+            secret, row.secrets = rotated(self._vault, row.id, row.secrets, now, old_until)
+            row.updated_at = now
+            return row, secret
+
+    async def enable_endpoint(self, customer_id: int, endpoint_id: int) -> WebhookEndpoint:
+        """Sends events to a disabled or warned endpoint again, as if nothing had failed.
+
+        What it missed comes by a replay. Raises NotFound.
+        """
+        async with self._work.begin() as unit:
+            row = await find_endpoint(unit.session, customer_id, endpoint_id, lock=True)
+            enable(row, self._work.clock.now())
+            return row
+
+    async def disable_endpoint(self, customer_id: int, endpoint_id: int) -> WebhookEndpoint:
+        """Sends no more events to an endpoint; they are recorded as failed meanwhile. Raises NotFound."""
+        async with self._work.begin() as unit:
+            row = await find_endpoint(unit.session, customer_id, endpoint_id, lock=True)
+            connection = await unit.session.connection()
+            for job in await disable(connection, row.id, "somebody asked for it", self._work.clock.now()):
+                unit.arm(job)
+            await unit.session.refresh(row)
+            return row
+
+    async def send_test(self, customer_id: int, endpoint_id: int) -> WebhookEvent:
         """Sends the event webhook.test to one endpoint, whatever it wants to hear.
 
         Raises NotFound, and Conflict when the endpoint is disabled.
@@ -55,14 +177,12 @@ class CustomerWebhooks(WebhookEndpoints):
             jobs, ids = await record_for(connection, [row], TEST, facts, self._work.clock.now())
             for job in jobs:
                 unit.arm(job)
-            return await _find_event(unit.session, customer_id, ids[0])
+            return await find_event(unit.session, customer_id, ids[0])
 
-    async def enqueue_webhook_delivery(
-        self, customer_id: int, event: str, payload: Mapping[str, Any] | None = None
-    ) -> list[int]:
+    async def enqueue(self, customer_id: int, event: str, payload: Mapping[str, Any] | None = None) -> list[int]:
         """Tells a customer's endpoints of an event of another program's; returns the ids of what was recorded.
 
-        The specification's `enqueueWebhookDelivery`. Raises NotFound and InvalidInput.
+        Raises NotFound and InvalidInput.
         """
         wanted = parse(WebhookDeliveryIn, {"event": event, "payload": dict(payload or {})})
         async with self._work.begin() as unit:
@@ -70,7 +190,7 @@ class CustomerWebhooks(WebhookEndpoints):
                 raise NotFound("customer", customer_id)
             return await emit(unit, customer_id, wanted.event, wanted.payload, self._work.clock.now())
 
-    async def list_webhook_events(
+    async def list_events(
         self,
         customer_id: int,
         *,
@@ -81,7 +201,7 @@ class CustomerWebhooks(WebhookEndpoints):
         limit: int = 100,
     ) -> Sequence[WebhookEvent]:
         """A customer's events in order of id; the last id is the next page's `after_id`."""
-        query = _events_of(customer_id).where(WebhookEvent.id > after_id)
+        query = events_of(customer_id).where(WebhookEvent.id > after_id)
         if endpoint_id is not None:
             query = query.where(WebhookEvent.endpoint_id == endpoint_id)
         if status is not None:
@@ -91,27 +211,27 @@ class CustomerWebhooks(WebhookEndpoints):
         async with self._work.read() as session:
             return (await session.scalars(query.order_by(WebhookEvent.id).limit(limit))).all()
 
-    async def get_webhook_event(self, customer_id: int, event_id: int) -> WebhookEvent:
+    async def get_event(self, customer_id: int, event_id: int) -> WebhookEvent:
         """One event. Raises NotFound."""
         async with self._work.read() as session:
-            return await _find_event(session, customer_id, event_id)
+            return await find_event(session, customer_id, event_id)
 
-    async def replay_webhook_event(self, customer_id: int, event_id: int) -> WebhookEvent:
+    async def replay_event(self, customer_id: int, event_id: int) -> WebhookEvent:
         """Delivers one event again, under the same id; it may have been delivered before.
 
         Raises NotFound, and Conflict while it is under way or its endpoint is disabled.
         """
         now = to_milliseconds(self._work.clock.now())
         async with self._work.begin() as unit:
-            row = await _find_event(unit.session, customer_id, event_id, lock=True)
+            row = await find_event(unit.session, customer_id, event_id, lock=True)
             if row.status in OPEN:
                 raise Conflict(f"webhook event {row.id} is still under way; wait for its end")
             require_enabled(await find_endpoint(unit.session, customer_id, row.endpoint_id))
-            await _deliver_again(unit, [row.id], now)
+            await deliver_again(unit, [row.id], (Status(row.status),), now)
             await unit.session.refresh(row)
             return row
 
-    async def replay_webhook_events(
+    async def replay_events(
         self, customer_id: int, endpoint_id: int, wanted: ReplayIn | Mapping[str, Any]
     ) -> EventsReplayed:
         """Delivers an endpoint's ended events of a time range again, at most 1,000 a call, the oldest first.
@@ -121,51 +241,10 @@ class CustomerWebhooks(WebhookEndpoints):
         chosen = parse(ReplayIn, wanted)
         now = to_milliseconds(self._work.clock.now())
         ended = (Status.FAILED,) if chosen.only_failed else (Status.FAILED, Status.SENT)
-        query = (
-            select(WebhookEvent.id, WebhookEvent.created_at)
-            .where(
-                WebhookEvent.endpoint_id == endpoint_id,
-                WebhookEvent.status.in_(ended),
-                WebhookEvent.created_at >= chosen.since.astimezone(UTC),
-                WebhookEvent.created_at <= (chosen.until or now).astimezone(UTC),
-            )
-            .order_by(WebhookEvent.created_at, WebhookEvent.id)
-            .limit(MOST_REPLAYED + 1)
-            .with_for_update()
-        )
         async with self._work.begin() as unit:
             require_enabled(await find_endpoint(unit.session, customer_id, endpoint_id))
-            rows = (await unit.session.execute(query)).all()
-            chosen_ids = [row.id for row in rows[:MOST_REPLAYED]]
-            await _deliver_again(unit, chosen_ids, now)
+            found = ended_events(endpoint_id, ended, chosen.since, chosen.until or now).limit(MOST_REPLAYED + 1)
+            rows = (await unit.session.execute(found)).all()
+            replayed = await deliver_again(unit, [row.id for row in rows[:MOST_REPLAYED]], ended, now)
             further = rows[MOST_REPLAYED].created_at if len(rows) > MOST_REPLAYED else None
-            return EventsReplayed(events=len(chosen_ids), next_since=further)
-
-
-async def _deliver_again(unit: Unit, ids: Sequence[int], now: datetime) -> None:
-    again = {**_AGAIN, "scheduled_time": now, "updated_at": now}
-    rows = await unit.session.execute(
-        update(WebhookEvent)
-        .where(WebhookEvent.id.in_(ids))
-        .values(again)
-        .returning(WebhookEvent.id, WebhookEvent.scheduled_time, WebhookEvent.held_until)
-        .execution_options(synchronize_session=False)
-    )
-    for row in rows:
-        unit.arm(alarm(row))
-
-
-def _events_of(customer_id: int) -> Any:
-    return (
-        select(WebhookEvent)
-        .join(WebhookEndpoint, WebhookEndpoint.id == WebhookEvent.endpoint_id)
-        .where(WebhookEndpoint.customer_id == customer_id)
-    )
-
-
-async def _find_event(session: AsyncSession, customer_id: int, event_id: int, *, lock: bool = False) -> WebhookEvent:
-    query = _events_of(customer_id).where(WebhookEvent.id == event_id)
-    row: WebhookEvent | None = await session.scalar(query.with_for_update(of=WebhookEvent) if lock else query)
-    if row is None:
-        raise NotFound("webhook event", event_id)
-    return row
+            return EventsReplayed(events=replayed, next_since=further)

@@ -1,28 +1,40 @@
-"""Brings a database to this version's schema."""
+"""Brings a database to this version's schema. Alembic is loaded when there is something to bring up, not before."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from tidings.db.database import Database
 from tidings.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _LOCK = 7_234_865_021  # any number that is ours alone among PostgreSQL's advisory locks
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Migrates to the newest revision; returns the one before and the one now. Several at once take turns."""
+    """Migrates to the newest revision; returns the one before and the one now. Several at once take turns.
+
+    Raises ConfigurationError for a database that another version of Tidings has made.
+    """
+    found = await _look(database)
+    if found == newest():
+        return found, found
     async with database.writer.begin() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = await connection.run_sync(_revision)
+        if before is not None and before not in _revisions():
+            raise ConfigurationError(
+                f"The database is at revision {before}, which this version of Tidings does not know. "
+                "Use the version that made it, or another database."
+            )
         if before != newest():
             await connection.run_sync(_upgrade)
         return before, newest()
@@ -30,8 +42,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
 
 async def require_current(database: Database) -> None:
     """Raises ConfigurationError when the database has another schema than this version of Tidings."""
-    async with database.reader.connect() as connection:
-        found = await connection.run_sync(_revision)
+    found = await _look(database)
     if found != newest():
         raise ConfigurationError(
             f"The database is at revision {found or 'none'}, this version needs {newest()}. Run: tidings migrate"
@@ -41,21 +52,37 @@ async def require_current(database: Database) -> None:
 @lru_cache(maxsize=1)
 def newest() -> str:
     """The newest revision that this version of Tidings knows."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None
-    return head
+    return max(_revisions())
+
+
+def _revisions() -> set[str]:
+    """Every revision: the number that its file's name begins with."""
+    return {file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
+
+
+async def _look(database: Database) -> str | None:
+    async with database.reader.connect() as connection:
+        return await connection.run_sync(_revision)
+
+
+def _revision(connection: Connection) -> str | None:
+    """What the database says about itself, in Alembic's table; None while it has no such table."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.attributes["connection"] = connection
     return config
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
 def _upgrade(connection: Connection) -> None:
+    from alembic import command
+
     command.upgrade(_config(connection), "head")

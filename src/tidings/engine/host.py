@@ -103,7 +103,7 @@ class WorkerHost:
         await asyncio.gather(*self._reports)
 
     async def _process(self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], job: Any, token: str) -> Any:
-        run = _run_of(job)
+        run = _run_of(policy, job)
         with bound_contextvars(queue=policy.name, job_id=run.job_id, attempt=run.attempt, request_id=run.request_id):
             started = time.perf_counter()
             try:
@@ -133,7 +133,7 @@ class WorkerHost:
     def _note_unseen(self, policy: QueuePolicy, job: Any, error: BaseException) -> None:
         """A job that stalled too often fails without ever getting to `_process`."""
         if job.deferredFailure:
-            report = asyncio.ensure_future(self._report_dead(policy, job, error, _run_of(job)))
+            report = asyncio.ensure_future(self._report_dead(policy, job, error, _run_of(policy, job)))
             self._reports.add(report)
             report.add_done_callback(self._reports.discard)
 
@@ -170,13 +170,14 @@ class WorkerHost:
         return await handler.handle(data, run)
 
 
-def _run_of(job: Any) -> Run:
+def _run_of(policy: QueuePolicy, job: Any) -> Run:
     request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
     return Run(
         job_id=job.id,
         attempt=job.attemptsMade + 1,
-        last=job.attemptsMade + 1 >= job.opts.get("attempts", 1),
+        attempts=job.opts.get("attempts", 1),
         request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
+        queue=policy,
     )
 
 

@@ -16,7 +16,7 @@ Data = TypeVar("Data", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job to be added: an alarm clock for a row.
+    """One job to be added; it wakes whoever handles its kind, when it is due.
 
     `due` None means at once. `priority` follows BullMQ: 1 goes first, 0 goes before every priority.
     """
@@ -61,12 +61,21 @@ class JobType(Generic[Data]):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a job. `attempt` counts from 1; after the `last` one BullMQ gives up."""
+    """One execution of a job: the `attempt`, counted from 1, of `attempts` that it may have.
+
+    `queue` is the policy of the queue that it runs in.
+    """
 
     job_id: str
     attempt: int
-    last: bool
+    attempts: int
     request_id: str
+    queue: QueuePolicy
+
+    @property
+    def last(self) -> bool:
+        """Whether BullMQ gives up after this attempt."""
+        return self.attempt >= self.attempts
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,25 @@ class Queues:
                     found.append(ArmedJob((float(score) / 0x1000 - now) / 1000 if score else 0.0))
         return found
 
+    async def find_missing(self, jobs: Sequence[Job], *, slack: float = math.inf) -> list[Job]:
+        """Those of the jobs, each with an id, that are not there, or stand more than `slack` seconds too late."""
+        missing: list[Job] = []
+        for queue in dict.fromkeys(job.queue for job in jobs):
+            theirs = [job for job in jobs if job.queue == queue]
+            found = await self.find(queue, [job.id or "" for job in theirs])
+            missing += [
+                job
+                for job, present in zip(theirs, found, strict=True)
+                if present is None or present.seconds > self._seconds_until(job.due) + slack
+            ]
+        return missing
+
+    async def arm_missing(self, jobs: Sequence[Job], *, slack: float = math.inf) -> int:
+        """Adds those of the jobs that `find_missing` finds. Returns how many they were."""
+        missing = await self.find_missing(jobs, slack=slack)
+        await self.arm(missing)
+        return len(missing)
+
     async def stats(self, queue: str) -> QueueStats:
         """Counts of one queue; `waiting` includes prioritised and paused jobs."""
         async with self._guarded():
@@ -183,6 +202,9 @@ class Queues:
             return bool(await self._redis.ping())
         except (RedisError, OSError):
             return False
+
+    def _seconds_until(self, due: datetime | None) -> float:
+        return max(self._clock.seconds_until(due), 0.0) if due else 0.0
 
     def _queue(self, name: str) -> Any:
         if name not in self.policies:

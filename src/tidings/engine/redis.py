@@ -12,6 +12,7 @@ from redis import exceptions
 from redis.asyncio import Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import EqualJitterBackoff
+from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 
 from tidings.errors import ConfigurationError
@@ -21,6 +22,8 @@ READ_TIMEOUT = 10.0  # seconds
 IDLE_CHECK = 30  # seconds after which an idle connection is tried before it is used
 CHECK_TIMEOUT = 10.0  # seconds that check_server waits, repetitions included
 _OLDEST = (6, 2)
+_DRIVER = DriverInfo()
+"""What connections say of themselves. Left to itself, each reads its version from the installed files anew."""
 
 _T = TypeVar("_T")
 
@@ -50,6 +53,7 @@ def connect(url: str) -> Redis:
             health_check_interval=IDLE_CHECK,
             retry=_Retry(EqualJitterBackoff(cap=1.0, base=0.05), retries=5),
             retry_on_error=[exceptions.BusyLoadingError, exceptions.ConnectionError, exceptions.TimeoutError],
+            driver_info=_DRIVER,
             # A service of Redis Enterprise. With it the pool hands out connections that the server has closed.
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )

@@ -1,1 +1,1 @@
-"""The one road out and the one door in, shared by every feature."""
+"""What every feature shares about messages: their kinds, the way out, the gate, and the door in."""

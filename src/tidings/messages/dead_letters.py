@@ -18,7 +18,7 @@ from tidings.db.base import Base, BigId
 from tidings.engine.jobs import DeadJob, Job
 from tidings.errors import Conflict, NotFound, QueueUnavailable
 from tidings.log import get_logger
-from tidings.messages.kind import Outbox
+from tidings.messages.kind import Kinds, parse_name
 from tidings.messages.statuses import Status
 from tidings.work import Work
 
@@ -54,11 +54,11 @@ class DeadLetter(Base):
 
 
 class DeadLetters:
-    """Keeps dead letters and puts their jobs back. `outboxes` are those whose messages' jobs may be among them."""
+    """Keeps dead letters and puts their jobs back. Jobs of messages of `kinds` may be among them."""
 
-    def __init__(self, work: Work, outboxes: Sequence[Outbox] = ()) -> None:
+    def __init__(self, work: Work, kinds: Kinds) -> None:
         self._work = work
-        self._outboxes = outboxes
+        self._kinds = kinds
 
     async def store(self, job: DeadJob) -> int:
         """Keeps one; returns its id. A job that failed before and was not dealt with has one letter, the latest."""
@@ -152,16 +152,15 @@ class DeadLetters:
 
     async def _reopen_message(self, session: AsyncSession, letter: DeadLetter) -> None:
         """A job finds nothing to do for a message that has failed."""
-        kind, _, number = letter.job_id.rpartition("-")
-        if not (number.isascii() and number.isdecimal()) or len(number) > 18:
+        named = parse_name(letter.job_id)
+        if named is None or named[0] not in self._kinds:
             return
-        for outbox in self._outboxes:
-            if outbox.kind == kind:  # in whatever queue: a message may take several
-                row = await session.get(outbox.model, int(number), with_for_update=True)
-                if row is not None and row.status == Status.FAILED:
-                    row.status, row.attempts, row.held_until = Status.SCHEDULED, 0, None
-                    row.error_message, row.updated_at = None, self._work.clock.now()
-                    await session.flush()
+        kind, message_id = self._kinds[named[0]], named[1]
+        row = await session.get(kind.model, message_id, with_for_update=True)
+        if row is not None and row.status == Status.FAILED:
+            row.status, row.attempts, row.held_until = Status.SCHEDULED, 0, None
+            row.error_message, row.updated_at = None, self._work.clock.now()
+            await session.flush()
 
     def _settle(self, row: DeadLetter, status: DeadLetterStatus) -> None:
         if row.status != DeadLetterStatus.OPEN:

@@ -1,27 +1,32 @@
-"""What a feature tells the road out about its messages: where the rows are, how to load and to compose them."""
+"""What a kind of message is: where its rows are, how one is loaded and composed, what answers and endings mean."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import BaseModel
 from sqlalchemy import String, Text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.ai.base import Draft
 from tidings.db.base import BigId
-from tidings.engine.jobs import Job
+from tidings.engine.jobs import Job, JobType
 from tidings.engine.policy import QueuePolicy
+from tidings.errors import InvalidInput, SendError
 from tidings.messages.gate.terms import TRANSACTIONAL, Terms
 from tidings.messages.inbound.keywords import Command
+from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Reason, Status
+from tidings.providers.base import Account
+from tidings.work import Unit
 
 
-class OutboxColumns:
-    """The columns that the road out keeps in every feature's message table.
+class MessageColumns:
+    """The columns that every kind's table has.
 
     `held_until` is when the row may be taken next: the end of the lease of the worker that is sending it,
     or the moment a provider asked us to wait for. `attempts` counts takings, crashed ones included, but not
@@ -40,17 +45,29 @@ class OutboxColumns:
     updated_at: Mapped[datetime]
 
 
+class MessageJob(BaseModel):
+    """Data of the job that wakes one message: its row's id."""
+
+    id: int
+
+
+def message_job(queue: QueuePolicy, name: str, kind: str) -> JobType[MessageJob]:
+    """The job that wakes messages of a kind; its id is the message's name, as in `event-message-123`."""
+    return JobType(queue, name, MessageJob, lambda data: f"{kind}-{data.id}")
+
+
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One claimed message with everything that deciding and composing need.
+class Message:
+    """One message with everything that deciding, composing and sending need.
 
     `contact_id` is None for a number that nobody knows. `address` is the phone number or mail address, None
     when there is none. `terms` are what the gate goes by, `timezone` (IANA) is the contact's own if it is
     known, and `tenant_timezone` that of the shop that writes, if it is a shop. Consent is given to a `scope`,
     and caps count within it: empty for this installation, a shop's own otherwise. After `not_after` the
-    message is of no use and is skipped; `obsolete` is the feature's own reason to skip it now. `row` is what
-    the feature composes from. `sender` names the provider of a shop that has one of its own; the others go
-    through that of their channel.
+    message is of no use and is skipped; `obsolete` is its kind's own reason to skip it now. `row` is what
+    the kind composes from. It leaves through the provider of its `channel`, unless it names a `provider`; `account`
+    is whose there, where it is not the installation's. `undeliverable` says in a sentence what has to change before
+    it can be handed over at all.
     """
 
     id: int
@@ -67,17 +84,14 @@ class Letter:
     scope: str = ""
     not_after: datetime | None = None
     obsolete: Reason | None = None
-    sender: str | None = None
-
-    @property
-    def way(self) -> str:
-        """The name under which its provider is found."""
-        return self.sender or self.channel
+    provider: str | None = None
+    account: Account | None = None
+    undeliverable: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a feature wants said; `metadata` travels in a webhook's payload beside phone and message.
+    """What is to be said; `metadata` travels in a webhook's payload beside phone and message.
 
     `draft` is who wrote the text, when a writer did.
     """
@@ -89,12 +103,16 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
-    """A letter that came to its end: sent, failed or skipped, and for skipped ones why."""
+class Ended:
+    """A message that came to its end: sent, failed or skipped, and for skipped ones why.
 
-    letter: Letter
+    `refusal` is what its provider said who did not take it.
+    """
+
+    message: Message
     status: Status
     reason: Reason | None
+    refusal: SendError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,50 +131,149 @@ class Reply:
     action_taken: str = "reply_recorded"
 
 
-async def _nothing_follows(connection: AsyncConnection, conclusions: Sequence[Conclusion]) -> Sequence[Job]:
-    return ()
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider said about a message that it took. `at` is UTC; `error` says why it was not delivered."""
+
+    status: DeliveryStatus
+    at: datetime
+    error: str | None = None
 
 
-async def _nobody_listens(session: AsyncSession, message_id: int, reply: Reply) -> str | None:
-    return None
+class MessageKind:
+    """A kind of message. A feature subclasses it, says what the first block asks, and overrides what it has to add.
 
-
-async def _none_asks(session: AsyncSession, ids: Sequence[int]) -> Collection[int]:
-    return ()
-
-
-@dataclass(frozen=True)
-class Outbox:
-    """How one feature's messages leave, and what their answers and endings mean to it.
-
-    - `kind` names its messages in the ledger; with an id it is the job's id, as in `event-message-123`.
-    - `alarm` is the job that wakes a row at its time.
-    - `load` returns the letters of rows just claimed.
-    - `compose` writes one letter's text, within `compose_seconds`; it may raise TemplateError.
-    - `when_sent` gives the columns that the feature sets beside the status when a letter went out, with this
-      content and at this moment.
-    - `conclude` runs in the transaction that records endings, and returns the jobs to arm after its commit.
-      It may run twice for one letter.
-    - `on_reply` stores a reply with the message that it answers, in the transaction that stores the reply; it
-      may say what was done (`action_taken`).
-    - `expects_rating` says which of the given messages ask for a rating and have none yet.
+    `name` stands in the ledger; with an id it is the message's name and its job's id, as in `event-message-123`.
+    `noun` is what people call one. `model` is its table, `job_type` the job that wakes a row at its time.
     """
 
-    kind: str
-    queue: QueuePolicy
-    model: type[Any]
-    alarm: Callable[[Any], Job]
-    load: Callable[[AsyncConnection, Sequence[int]], Awaitable[Sequence[Letter]]]
-    compose: Callable[[Letter], Awaitable[Content]]
-    when_sent: Callable[[Letter, Content, datetime], Mapping[str, Any]]
+    name: ClassVar[str]
+    noun: ClassVar[str] = "message"
+    model: ClassVar[type[Any]]
+    job_type: ClassVar[JobType[Any]]
+
     compose_seconds: float = 0.0
-    conclude: Callable[[AsyncConnection, Sequence[Conclusion]], Awaitable[Sequence[Job]]] = _nothing_follows
-    on_reply: Callable[[AsyncSession, int, Reply], Awaitable[str | None]] = _nobody_listens
-    expects_rating: Callable[[AsyncSession, Sequence[int]], Awaitable[Collection[int]]] = _none_asks
+    """Seconds that `compose` may take."""
+
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> Sequence[Message]:
+        """The messages of rows that were just claimed, in the claim's transaction."""
+        raise NotImplementedError
+
+    async def compose(self, message: Message) -> Content:
+        """One message's text. May raise TemplateError, which ends the message as failed."""
+        raise NotImplementedError
+
+    # The job that wakes a row
+
+    @classmethod
+    def job(cls, row: Any) -> Job:
+        """The job that wakes a row; `row` has its id, its times and what `job_type_of` and `priority` look at."""
+        return wake(cls.job_type_of(row), row, data=cls.job_data(row), priority=cls.priority(row))
+
+    @classmethod
+    def job_id(cls, message_id: int) -> str:
+        """`event-message-123`: the message's name, and the id of its job in whatever queue."""
+        return f"{cls.name}-{message_id}"
+
+    @classmethod
+    def job_type_of(cls, row: Any) -> JobType[Any]:
+        """The job that a row is woken by next, where a kind's messages pass through several queues."""
+        return cls.job_type
+
+    @classmethod
+    def job_types(cls) -> tuple[JobType[Any], ...]:
+        """Every job that sends messages of this kind."""
+        return (cls.job_type,)
+
+    @classmethod
+    def job_data(cls, row: Any) -> BaseModel | None:
+        """What the job carries beside the row's id: a model with an `id`, None for a `MessageJob`."""
+        return None
+
+    @classmethod
+    def priority(cls, row: Any) -> int:
+        """BullMQ's priority of a row's job: 1 goes first, 0 before every priority."""
+        return 0
+
+    @classmethod
+    def idempotency_key(cls, message_id: int, created_at: datetime) -> str:
+        """The same for every attempt at a message, and different in a database that counts from 1 again."""
+        return idempotency_key(cls.name, message_id, created_at)
+
+    @classmethod
+    def contact_of(cls, row: Any) -> int | None:
+        """The contact to whom a row is written."""
+        found: int | None = row.contractor_id
+        return found
+
+    # What happens to a message
+
+    def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> Mapping[str, Any]:
+        """The columns that are set beside the status when a message went out, with this content and then (UTC)."""
+        return {"sent_at": moment}
+
+    async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> Sequence[Job]:
+        """What follows from endings, in the transaction that records them; returns the jobs to arm after its commit.
+
+        It may run twice for one message. A mistake in it is logged and does not undo the endings.
+        """
+        return ()
+
+    async def on_refused(self, connection: AsyncConnection, message: Message, error: SendError) -> Sequence[Job]:
+        """What follows from a provider's refusal, final or not, in the transaction that records it; as `on_ended`."""
+        return ()
+
+    async def on_reply(self, session: AsyncSession, message_id: int, reply: Reply) -> str | None:
+        """Stores a reply with the message that it answers, in the transaction that stores the reply.
+
+        It may say what was done (`action_taken`).
+        """
+        return None
+
+    async def on_report(self, unit: Unit, message_id: int, report: Report) -> bool:
+        """Notes a provider's report with the row, in the unit that takes the report; whether it was news to the row.
+
+        Kinds whose rows have no delivery status leave it to the ledger.
+        """
+        return False
+
+    async def expects_rating(self, session: AsyncSession, ids: Sequence[int]) -> Collection[int]:
+        """Which of the given messages ask for a rating and have none yet."""
+        return ()
 
 
-def alarm_time(row: Any) -> datetime:
+Kinds = Mapping[str, MessageKind]
+"""Every kind of message of an application, by name."""
+
+
+def wake(job_type: JobType[Any], row: Any, *, data: BaseModel | None = None, priority: int = 0) -> Job:
+    """The job of this type that wakes a row at its time. Most ask `MessageKind.job`, which knows the type."""
+    return job_type.job(data or MessageJob(id=row.id), due=due_time(row), priority=priority)
+
+
+def idempotency_key(kind: str, message_id: int, created_at: datetime) -> str:
+    """The key of a message of this kind; see `MessageKind.idempotency_key`."""
+    return f"{kind}-{message_id}-{int(created_at.timestamp() * 1_000_000)}"
+
+
+def due_time(row: Any) -> datetime:
     """When an open row's job is due: its time, or the end of its hold when that is later."""
     scheduled: datetime = row.scheduled_time
     held: datetime | None = row.held_until
     return scheduled if held is None else max(scheduled, held)
+
+
+def parse_name(name: str) -> tuple[str, int] | None:
+    """`event-message-123` as kind and id; None for anything else."""
+    kind, _, number = name.rpartition("-")
+    if not kind or not (number.isascii() and number.isdecimal()) or len(number) > 18:
+        return None
+    return kind, int(number)
+
+
+def require_name(name: str) -> tuple[str, int]:
+    """The same; raises InvalidInput for anything else."""
+    found = parse_name(name)
+    if found is None:
+        raise InvalidInput("message", f"{name!r} is not a message's name; write one like event-message-123")
+    return found

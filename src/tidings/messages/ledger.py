@@ -49,8 +49,8 @@ _BEFORE = {
 }
 
 
-class Delivery(Base):
-    """A line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
+class LedgerEntry(Base):
+    """One line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
 
     `lateness_ms` is the real time between the due moment and the hand-over to the provider,
     `duration_ms` how long the provider took. `inputs` are what a decision was made from. A line that says
@@ -88,13 +88,15 @@ class Delivery(Base):
 async def write_lines(connection: AsyncConnection | AsyncSession, lines: Sequence[Mapping[str, Any]]) -> None:
     """Adds lines in the caller's transaction; every line must name the same columns."""
     if lines:
-        await connection.execute(insert(Delivery), list(lines))
+        await connection.execute(insert(LedgerEntry), list(lines))
 
 
-async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence[Delivery]:
+async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence[LedgerEntry]:
     """Every line about one message, oldest first."""
     lines = await session.scalars(
-        select(Delivery).where(Delivery.kind == kind, Delivery.message_id == message_id).order_by(Delivery.id)
+        select(LedgerEntry)
+        .where(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id)
+        .order_by(LedgerEntry.id)
     )
     return lines.all()
 
@@ -102,13 +104,13 @@ async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence
 async def lines_after(session: AsyncSession, line_id: int, limit: int) -> list[dict[str, Any]]:
     """Lines about any message after the one with this id, oldest first, with their contact's name and timezone."""
     rows = await session.execute(
-        select(Delivery, Contractor.name, Contractor.timezone)
-        .outerjoin(Contractor, Contractor.id == Delivery.contact_id)
-        .where(Delivery.id > line_id)
-        .order_by(Delivery.id)
+        select(LedgerEntry, Contractor.name, Contractor.timezone)
+        .outerjoin(Contractor, Contractor.id == LedgerEntry.contact_id)
+        .where(LedgerEntry.id > line_id)
+        .order_by(LedgerEntry.id)
         .limit(limit)
     )
-    names = [column.key for column in Delivery.__table__.columns]
+    names = [column.key for column in LedgerEntry.__table__.columns]
     return [
         {**{name: getattr(line, name) for name in names}, "contact_name": contact, "timezone": timezone}
         for line, contact, timezone in rows

@@ -9,9 +9,11 @@ class Status(StrEnum):
     """Where a message stands.
 
     The specification names scheduled, sent, failed and cancelled. `skipped` is a decision not to send;
-    `sending` lasts while a worker holds the row, and after its crash until the lease ends.
+    `sending` lasts while a worker holds the row, and after its crash until the lease ends. `waiting` is written but
+    has no job yet: its feature lets it go.
     """
 
+    WAITING = "waiting"
     SCHEDULED = "scheduled"
     SENDING = "sending"
     SENT = "sent"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,9 @@ from sqlalchemy import func, or_, select
 
 from tidings.errors import NotFound
 from tidings.messages.gate.terms import ConsentNeed
-from tidings.messages.inbound.replies import parse_name
 from tidings.messages.inbound.stored import StoredReply, replies_to
-from tidings.messages.kind import Outbox
-from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome, history, lines_after
+from tidings.messages.kind import MessageKind, require_name
+from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome, history, lines_after
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.work import Work
 
@@ -28,24 +27,25 @@ class Answer:
     status: str
     summary: str
     sentences: tuple[str, ...]
-    lines: Sequence[Delivery]
+    lines: Sequence[LedgerEntry]
 
 
 class Why:
-    """Answers for every message of every feature."""
+    """Answers for every message of `kinds`, which are loaded as far as they are looked at."""
 
-    def __init__(self, work: Work, outboxes: Sequence[Outbox]) -> None:
+    def __init__(self, work: Work, kinds: Callable[[], Iterable[type[MessageKind]]]) -> None:
         self._work = work
-        self._outboxes: Mapping[str, Outbox] = {outbox.kind: outbox for outbox in outboxes}
+        self._kinds = kinds
 
     async def explain(self, name: str) -> Answer:
         """The story of `event-message-123` and the like. Raises InvalidInput and NotFound."""
-        kind, message_id = parse_name(name)
-        outbox = self._outboxes.get(kind)
-        if outbox is None:
-            raise NotFound("kind of message", f"{kind}; there are {', '.join(sorted(self._outboxes))}")
+        kind, message_id = require_name(name)
+        found = next((one for one in self._kinds() if one.name == kind), None)
+        if found is None:
+            names = sorted(one.name for one in self._kinds())
+            raise NotFound("kind of message", f"{kind}; there are {', '.join(names)}")
         async with self._work.read() as session:
-            row = await session.get(outbox.model, message_id)
+            row = await session.get(found.model, message_id)
             if row is None:
                 raise NotFound(kind, message_id)
             lines = await history(session, kind, message_id)
@@ -64,11 +64,11 @@ class Why:
         """
         counts: dict[str, int] = {}
         async with self._work.read() as session:
-            for kind, outbox in self._outboxes.items():
-                model = outbox.model
+            for kind in self._kinds():
+                model = kind.model
                 held = or_(model.held_until.is_(None), model.held_until <= until)
                 query = select(func.count()).where(model.status.in_(OPEN), model.scheduled_time <= until, held)
-                counts[kind] = await session.scalar(query) or 0
+                counts[kind.name] = await session.scalar(query) or 0
         return counts
 
     async def lines_after(self, line_id: int, limit: int = 1000) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def _summary(row: Any) -> str:
             return f"It waits until {_moment(due)}."
 
 
-def _story(line: Delivery) -> Iterator[tuple[datetime, str]]:
+def _story(line: LedgerEntry) -> Iterator[tuple[datetime, str]]:
     """What one line says, and when each of it happened."""
     yield from ((line.at, sentence) for sentence in (*_said(line), *_considered(line.inputs or {}, line.at)))
     if line.delivery_status and line.delivery_status != DeliveryStatus.SENT and line.delivery_status_at:
@@ -105,7 +105,7 @@ def _story(line: Delivery) -> Iterator[tuple[datetime, str]]:
         yield at, f"{_moment(at)}: the provider reported {line.delivery_status}{error}."
 
 
-def _said(line: Delivery) -> Iterator[str]:
+def _said(line: LedgerEntry) -> Iterator[str]:
     at = _moment(line.at)
     reason = Reason(line.reason).sentence if line.reason else None
     match line.outcome:

@@ -1,1 +1,1 @@
-"""Ways out: one file per provider. A channel knows its provider's protocol, and no database and no queue."""
+"""Whoever takes messages and hands them on. A provider knows its own protocol, and no database and no queue."""

@@ -1,10 +1,24 @@
-"""What every provider adapter takes, gives back and promises."""
+"""What every provider takes, gives back and promises."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tidings.settings import CoreSettings, Group, group_of
+
+if TYPE_CHECKING:
+    from tidings.providers.http import HttpClient
+
+
+class Account(Protocol):
+    """An account at a provider, where not the installation's own is used. Each provider has its own class of them."""
+
+    @property
+    def key(self) -> str:
+        """Names the account, and is no secret: each has a pace of its own."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +27,8 @@ class Outgoing:
 
     `to` is an E.164 phone number or a mail address. `metadata` holds the fields that the specifications
     put beside `phone` and `message` in a webhook's payload. `idempotency_key` is the same for every
-    attempt at one message, so a provider that has seen it can drop the repetition.
+    attempt at one message, so a provider that has seen it can drop the repetition. It goes through `account`,
+    or through the installation's own.
     """
 
     to: str
@@ -21,6 +36,7 @@ class Outgoing:
     idempotency_key: str
     subject: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    account: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +47,11 @@ class Receipt:
     provider_message_id: str | None = None
 
 
-class Channel(Protocol):
-    """A provider. Its `name` stands in the ledger beside every attempt."""
+class Provider(Protocol):
+    """Takes messages and hands them on. Its `name` stands in the ledger beside every attempt.
+
+    A provider knows its own protocol, and no database and no queue.
+    """
 
     name: str
 
@@ -45,4 +64,31 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Releases connections and files."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProviderParts:
+    """What providers are opened with: the settings and the one outgoing HTTP client."""
+
+    settings: CoreSettings
+    http: HttpClient
+
+    def settings_of(self, group: type[Group]) -> Group:
+        """The settings of a group, as they are configured."""
+        return group_of(self.settings, group)
+
+
+class ProviderEntry(Protocol):
+    """What a provider's module offers to the registry: `open_provider` and, where it has any, its settings.
+
+    One that calls back about its messages also has `read_callback(fields)`, which says what a callback tells, and
+    `callback_token(settings)`, the secret end of the installation's address for them: `messages/routes/callbacks`.
+    """
+
+    def open_provider(self, parts: ProviderParts) -> Mapping[str, Provider]:
+        """The provider under each name by which messages find it; nothing while it is not set up.
+
+        Raises ConfigurationError for settings that cannot work.
+        """
         ...

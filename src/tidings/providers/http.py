@@ -72,7 +72,7 @@ class HttpClient:
         host = _host(url)
         if self._closed:
             raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True)
-        request = self._request(host, url, _encode(host, payload), headers or {})
+        request = self._request(host, url, encode(host, payload), headers or {})
         try:
             async with request as response:
                 body = await self._read(response)
@@ -139,7 +139,8 @@ class HttpClient:
                 return f"the request to {host} failed{_cause(error)}"
 
 
-def _encode(host: str, payload: Mapping[str, Any]) -> bytes:
+def encode(host: str, payload: Mapping[str, Any]) -> bytes:
+    """A payload for `host` as JSON without needless spaces. Raises SendError, which is final, where it is no JSON."""
     try:
         return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:

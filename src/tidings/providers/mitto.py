@@ -11,15 +11,19 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr
 
 from tidings.clock import SystemClock
 from tidings.errors import ConfigurationError, SendError
-from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.http import HttpClient
 from tidings.providers.reports import DeliveryReport, InboundMessage, ReportedStatus
 from tidings.providers.responses import EXCERPT, raise_for_response
+from tidings.settings import CoreSettings, Optional, SettingsGroup, group_of, secret
 
 URL = "https://rest.mittoapi.net/sms"
 """The address that resolves to Mitto's nearest site; it answers in JSON."""
@@ -56,28 +60,64 @@ _LONGEST_ID = 255
 _PHONE = re.compile(r"(?:\+|00)?([1-9][0-9]{6,14})")
 
 
-class Mitto:
-    """Sends every message as an SMS from `sender`: 3 to 11 characters, or 3 to 14 digits of a number.
+class MittoSettings(SettingsGroup):
+    """The installation's own account at Mitto, and where Mitto is."""
+
+    mitto_api_key: SecretStr | None = Field(
+        None,
+        validation_alias="MITTO_API_KEY",
+        description="Key of the Mitto account for text messages; shops may have their own. Unset: n8n or simulator.",
+    )
+    mitto_sender: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="MITTO_SENDER",
+        description="Sender of text messages through Mitto: a number or 3 to 11 letters.",
+    )
+    mitto_callback_token: SecretStr | None = Field(
+        None,
+        validation_alias="MITTO_CALLBACK_TOKEN",
+        description="Secret end of the address for Mitto's callbacks: /webhooks/mitto/<token>.",
+    )
+    mitto_url: str = Field(
+        URL,
+        validation_alias="MITTO_URL",
+        description="Address of Mitto's SMS API.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MittoAccount:
+    """An account at Mitto, named `key`. Its SMS come from `sender`: 3 to 11 characters, or 3 to 14 digits.
 
     `callback` is where delivery reports of these messages go, instead of the address in Mitto's account.
+    Raises ConfigurationError for an API key or a sender that cannot work.
+    """
+
+    key: str
+    api_key: str = field(repr=False)
+    sender: str
+    callback: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.api_key.strip():
+            raise ConfigurationError("MITTO_API_KEY is empty; set it to the API key of your Mitto account")
+        object.__setattr__(self, "api_key", self.api_key.strip())
+        object.__setattr__(self, "sender", _sender(self.sender))
+
+
+class Mitto:
+    """Sends every message as an SMS, through the account that it names or else through `account`.
 
     Mitto drops no repetition. The idempotency key is the message's `reference`, which comes back in its delivery
     reports; a message whose answer was lost may still reach the recipient twice when it is sent again.
-    Raises ConfigurationError for a key or a sender that cannot work.
     """
 
     name = "mitto"
 
-    def __init__(
-        self, http: HttpClient, api_key: str, sender: str, url: str = URL, callback: str | None = None
-    ) -> None:
-        if not api_key.strip():
-            raise ConfigurationError("MITTO_API_KEY is empty; set it to the API key of your Mitto account")
+    def __init__(self, http: HttpClient, account: MittoAccount | None = None, url: str = URL) -> None:
         self._http = http
-        self._headers = {"x-mitto-api-key": api_key.strip(), "accept": "application/json"}
-        self._sender = _sender(sender)
+        self._account = account
         self._url = url
-        self._callback = {"callback": callback} if callback else {}
 
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Hands the message to Mitto, which chooses its encoding and cuts it into parts where it is long.
@@ -87,17 +127,20 @@ class Mitto:
         code 1 and codes that are not documented. An answer without a status code is final too: the message may
         have left, and trying again could send it once more with every attempt.
         """
+        account = outgoing.account or self._account
+        if not isinstance(account, MittoAccount):
+            raise SendError("no Mitto account is set up; set MITTO_API_KEY and MITTO_SENDER", retryable=False)
         response = await self._http.post_json(
             self._url,
             {
-                "from": self._sender,
+                "from": account.sender,
                 "to": outgoing.to.removeprefix("+"),  # Mitto wants the digits only (status code 8)
                 "text": outgoing.text,
                 "type": "auto",  # the default is GSM, which refuses every other character (status code 4)
                 "reference": outgoing.idempotency_key,
-                **self._callback,
+                **({"callback": account.callback} if account.callback else {}),
             },
-            self._headers,
+            {"x-mitto-api-key": account.api_key, "accept": "application/json"},
         )
         # A date in Retry-After is on the world's clock, also when Tidings runs on a faster one.
         raise_for_response(self.name, response, SystemClock().now())
@@ -217,3 +260,34 @@ def _moment(word: str | None) -> datetime | None:
 
 def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT]
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """Mitto for whoever has an account there, and for SMS once the installation has one."""
+    settings = parts.settings_of(MittoSettings)
+    key, token, here = (
+        secret(settings.mitto_api_key),
+        secret(settings.mitto_callback_token),
+        parts.settings.public_url,
+    )
+    account = None
+    if key and settings.mitto_sender:
+        callback = callback_address(here, token) if here and token else None
+        account = MittoAccount("installation", key, settings.mitto_sender, callback)
+    mitto = Mitto(parts.http, account, settings.mitto_url)
+    return {Mitto.name: mitto, **({"sms": mitto} if account else {})}
+
+
+def read_callback(payload: Mapping[str, Any]) -> DeliveryReport | InboundMessage | None:
+    """What a callback says: how a message fared, or what somebody wrote."""
+    return parse_delivery_report(payload) or parse_reply(payload)
+
+
+def callback_token(settings: CoreSettings) -> str | None:
+    """The secret end of the address at which Mitto calls about the installation's own account."""
+    return secret(group_of(settings, MittoSettings).mitto_callback_token)
+
+
+def callback_address(public_url: str, token: str) -> str:
+    """Where Mitto calls this installation, which is reached at `public_url`."""
+    return f"{public_url.rstrip('/')}/webhooks/mitto/{token}"

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
 
 from tidings.clock import SystemClock
-from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.http import HttpClient
 from tidings.providers.responses import raise_for_response
+from tidings.settings import Optional, SettingsGroup
 
 _ID_FIELDS = ("message_id", "messageId", "id")
 _MAX_ID_LENGTH = 255
+
+
+class N8nSettings(SettingsGroup):
+    """Where n8n is, and the secret that it shows."""
+
+    n8n_inbound_secret: SecretStr | None = Field(
+        None,
+        validation_alias="N8N_INBOUND_SECRET",
+        description="Shared secret of replies and delivery reports that n8n posts. Unset: they are refused.",
+    )
+    n8n_outbound_webhook_url: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias=AliasChoices("N8N_OUTBOUND_WEBHOOK_URL", "N8N_WEBHOOK_URL"),
+        description="n8n webhook that sends text messages. Unset: the simulator keeps them.",
+    )
 
 
 class N8n:
@@ -63,3 +83,9 @@ def _message_id(body: bytes) -> str | None:
             if 0 < len(found) <= _MAX_ID_LENGTH and found.isprintable():
                 return found
     return None
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """n8n for SMS, once its webhook is known."""
+    url = parts.settings_of(N8nSettings).n8n_outbound_webhook_url
+    return {"sms": N8n(parts.http, url)} if url else {}

@@ -8,16 +8,20 @@ import hashlib
 import re
 import ssl
 import time
+from collections.abc import Mapping
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Annotated
 
 import aiosmtplib
 from email_validator import validate_email
+from pydantic import Field, SecretStr
 
 from tidings.clock import SystemClock
 from tidings.errors import ConfigurationError, SendError
-from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
+from tidings.settings import Optional, SettingsGroup, secret
 
 WARM = 15.0
 """Seconds for which an idle connection is used again. Servers and firewalls drop older ones, often silently."""
@@ -25,6 +29,32 @@ WARM = 15.0
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
+
+
+class SmtpSettings(SettingsGroup):
+    """The mail server."""
+
+    smtp_host: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="SMTP_HOST",
+        description="Mail server for channel email. Unset: the simulator keeps mails.",
+    )
+    smtp_port: int = Field(587, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_user: Annotated[str | None, Optional] = Field(
+        None, validation_alias="SMTP_USER", description="Login name, if it wants one."
+    )
+    smtp_password: SecretStr | None = Field(None, validation_alias="SMTP_PASSWORD", description="Its password.")
+    smtp_security: str = Field(
+        "starttls",
+        pattern="^(starttls|tls|none)$",
+        validation_alias="SMTP_SECURITY",
+        description="starttls, tls (from the first byte) or none.",
+    )
+    smtp_from: str = Field(
+        "Tidings <tidings@localhost>",
+        validation_alias="SMTP_FROM",
+        description="Sender of mails.",
+    )
 
 
 class Smtp:
@@ -194,3 +224,20 @@ def _is_wide(sender: str, recipient: str) -> bool:
 def _one_line(text: str, limit: int | None = None) -> str:
     """`text` without line breaks and control characters, which could otherwise end a header."""
     return _BREAKS.sub(" ", text).strip()[:limit]
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """The mail server for mails, once it is known."""
+    settings = parts.settings_of(SmtpSettings)
+    if not settings.smtp_host:
+        return {}
+    smtp = Smtp(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        username=settings.smtp_user,
+        password=secret(settings.smtp_password),
+        sender=settings.smtp_from,
+        timeout=parts.settings.http_timeout,
+    )
+    return {"email": smtp}

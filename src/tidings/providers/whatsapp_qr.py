@@ -6,16 +6,21 @@ docs/whatsapp-qr.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import Field
 
 from tidings.clock import SystemClock
 from tidings.errors import ConfigurationError, SendError
-from tidings.providers.base import Receipt
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.http import HttpClient
 from tidings.providers.reports import DeliveryReport, InboundMessage, ReportedStatus
 from tidings.providers.responses import raise_for_response
 from tidings.providers.whatsapp_fields import as_object, identifier, json_object, line, moment, phone, text
+from tidings.settings import Optional, SettingsGroup
 
 _LOST = {404: "is not known", 409: "is not connected"}
 _STATUSES: dict[str | None, ReportedStatus] = {
@@ -26,6 +31,16 @@ _STATUSES: dict[str | None, ReportedStatus] = {
 }
 
 
+class WhatsAppQrSettings(SettingsGroup):
+    """Where the QR service is."""
+
+    whatsapp_qr_url: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="WHATSAPP_QR_URL",
+        description="Address of the WhatsApp QR service (docs/whatsapp-qr.md).",
+    )
+
+
 class QrError(SendError):
     """The service did not take a message. `session_lost`: its session takes none until a QR code is scanned again."""
 
@@ -34,8 +49,19 @@ class QrError(SendError):
         self.session_lost = session_lost
 
 
+@dataclass(frozen=True, slots=True)
+class QrSession:
+    """A session of the service."""
+
+    session_id: str
+
+    @property
+    def key(self) -> str:
+        return self.session_id
+
+
 class WhatsAppQr:
-    """Sends texts through the service at `url`; `/send` is added to it.
+    """Sends texts through the service at `url`; `/send` is added to it. Without a URL every message is refused.
 
     Every attempt at one message has the same `idempotencyKey`, by which the service drops repetitions.
     Raises ConfigurationError for a URL that cannot work.
@@ -43,13 +69,24 @@ class WhatsAppQr:
 
     name = "whatsapp_qr"
 
-    def __init__(self, http: HttpClient, url: str) -> None:
-        if not _is_http(url):
+    def __init__(self, http: HttpClient, url: str | None) -> None:
+        if url is not None and not _is_http(url):
             raise ConfigurationError(
                 "the URL of the WhatsApp QR service is no http:// or https:// address; write one like http://localhost:3001"
             )
         self._http = http
-        self._url = f"{url.rstrip('/')}/send"
+        self._url = f"{url.rstrip('/')}/send" if url is not None else None
+
+    async def send(self, outgoing: Outgoing) -> Receipt:
+        """Sends the text from the session that is the message's account. Raises SendError as `send_text` does."""
+        if not isinstance(outgoing.account, QrSession):
+            raise SendError("the message names no session to send it from", retryable=False)
+        return await self.send_text(
+            outgoing.account.session_id, outgoing.to, outgoing.text, idempotency_key=outgoing.idempotency_key
+        )
+
+    async def close(self) -> None:
+        """Nothing to release: the HTTP client belongs to whoever made it."""
 
     async def send_text(
         self, session_id: str, to: str, message: str, *, idempotency_key: str | None = None
@@ -60,6 +97,8 @@ class WhatsAppQr:
         `HttpClient.post_json` and `raise_for_response` say. An answer without an id is final: the message may have
         left, and trying again could send it once more with every attempt.
         """
+        if self._url is None:
+            raise SendError("no WhatsApp QR service is set up; set WHATSAPP_QR_URL to its address", retryable=False)
         if not message.strip():
             raise SendError("the message is empty; WhatsApp takes no empty text", retryable=False)
         if not to.strip():
@@ -138,3 +177,8 @@ def _message_id(body: bytes) -> str:
         f"whatsapp_qr's answer does not say whether the message left, and it is not sent again: {shown}",
         retryable=False,
     )
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """The QR service, for every session that is connected."""
+    return {WhatsAppQr.name: WhatsAppQr(parts.http, parts.settings_of(WhatsAppQrSettings).whatsapp_qr_url)}

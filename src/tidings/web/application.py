@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
-from starlette.types import Lifespan
 
+from tidings.web.access import HEALTH_PATHS, OPEN_PREFIXES, Access, HolderOfKey, usable_key
 from tidings.web.errors import HANDLERS, Problem, UnexpectedErrors
 from tidings.web.limits import BodyLimit
 from tidings.web.request_id import RequestIds
-from tidings.web.security import HEALTH_PATHS, OPEN_PREFIXES, Access, ShopOfKey, usable_key
-
-_SCHEMAS = "#/components/schemas/"
-_PROBLEM: dict[str, Any] = {
-    "description": "Problem details (RFC 9457)",
-    "content": {"application/problem+json": {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
-}
+from tidings.web.routing import PROBLEM, SCHEMAS, operation_id
 
 
 def create_application(
     *,
     routers: Sequence[APIRouter],
-    lifespan: Lifespan[FastAPI] | None,
+    parts: Mapping[type[Any], Any],
     api_key: str | None,
     max_body_bytes: int,
     version: str,
-    shop_of_key: ShopOfKey | None = None,
+    holder_of_key: HolderOfKey | None = None,
 ) -> FastAPI:
-    """Puts the HTTP side together.
+    """Puts the HTTP side together. Routes ask for `parts` by their type (`provided`).
 
     With `api_key` every route needs it but the health probes and those under /webhooks/, which check their
     callers themselves; without (None or blank) only requests that name a loopback host are answered, so a test
-    client has to call `http://localhost`, not `http://test`. `shop_of_key` tells whose key a shop's is, which opens
-    that shop's addresses alone.
+    client has to call `http://localhost`, not `http://test`. `holder_of_key` tells whose another key is, which opens
+    its holder's addresses alone.
 
     The function names of all routers have to differ: they are the operation ids in /openapi.json. There are
     no /docs and /redoc pages, because FastAPI's load their scripts from the internet, which Tidings never needs.
@@ -44,27 +37,23 @@ def create_application(
     application = _Application(
         title="Tidings",
         version=version,
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=_operation_id,
-        responses={"4XX": _PROBLEM, "5XX": _PROBLEM},
+        generate_unique_id_function=operation_id,
+        responses={"4XX": PROBLEM, "5XX": PROBLEM},
         exception_handlers=HANDLERS,
         middleware=[  # from the outside in
             Middleware(RequestIds),
             Middleware(UnexpectedErrors),
-            Middleware(Access, api_key=api_key, shop_of_key=shop_of_key),
+            Middleware(Access, api_key=api_key, holder_of_key=holder_of_key),
             Middleware(BodyLimit, max_body_bytes=max_body_bytes),
         ],
     )
     application.needs_key = usable_key(api_key) is not None
+    application.state.parts = parts
     for router in routers:
         application.include_router(router)
     return application
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 class _Application(FastAPI):
@@ -75,7 +64,7 @@ class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         schema = super().openapi()  # the same dictionary every time
         components = schema.setdefault("components", {})
-        problem = Problem.model_json_schema(ref_template=_SCHEMAS + "{model}")
+        problem = Problem.model_json_schema(ref_template=SCHEMAS + "{model}")
         components.setdefault("schemas", {}).update(problem.pop("$defs"), Problem=problem)
         if self.needs_key:
             components["securitySchemes"] = {

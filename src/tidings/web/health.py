@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+from tidings.web.routing import new_router, provided
 
 
 class _Report(BaseModel):
@@ -63,33 +67,34 @@ class QueueMetrics(QueueHealth):
     queues: dict[str, QueueCounts]
 
 
-class Probe(Protocol):
-    """Whoever knows the queues and workers. `health` never fails; `metrics` may raise QueueUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Asks whoever knows the queues and workers. `health` never fails; `metrics` may raise QueueUnavailable."""
 
-    async def health(self) -> QueueHealth: ...
+    health: Callable[[], Awaitable[QueueHealth]]
+    metrics: Callable[[], Awaitable[QueueMetrics]]
 
-    async def metrics(self) -> QueueMetrics: ...
+
+Asked = Annotated[Probe, provided(Probe)]
+
+router = new_router(tags=["health"])
 
 
-def queue_router(probe: Probe) -> APIRouter:
-    """GET /health, GET /queue/health (503 when something is down) and GET /queue/metrics."""
-    router = APIRouter(tags=["health"])
+@router.get("/health")
+async def health() -> Liveness:
+    """Whether the process answers."""
+    return Liveness()
 
-    @router.get("/health")
-    async def health() -> Liveness:
-        """Whether the process answers."""
-        return Liveness()
 
-    @router.get("/queue/health", responses={503: {"model": QueueHealth, "description": "Something is down"}})
-    async def queue_health(response: Response) -> QueueHealth:
-        """Whether Redis answers and every expected worker runs."""
-        found = await probe.health()
-        response.status_code = 200 if found.healthy else 503
-        return found
+@router.get("/queue/health", responses={503: {"model": QueueHealth, "description": "Something is down"}})
+async def queue_health(response: Response, probe: Asked) -> QueueHealth:
+    """Whether Redis answers and every expected worker runs."""
+    found = await probe.health()
+    response.status_code = 200 if found.healthy else 503
+    return found
 
-    @router.get("/queue/metrics")
-    async def queue_metrics() -> QueueMetrics:
-        """Health, and how many jobs of each queue are waiting, active, delayed, completed and failed."""
-        return await probe.metrics()
 
-    return router
+@router.get("/queue/metrics")
+async def queue_metrics(probe: Asked) -> QueueMetrics:
+    """Health, and how many jobs of each queue are waiting, active, delayed, completed and failed."""
+    return await probe.metrics()

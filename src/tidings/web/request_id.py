@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from tidings.log import get_logger, new_request_id
+from tidings.web.access import HEALTH_PATHS
 from tidings.web.errors import instance_of
-from tidings.web.security import HEALTH_PATHS
 
 HEADER = "X-Request-Id"
 

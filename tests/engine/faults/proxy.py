@@ -13,7 +13,7 @@ from typing import Any, Self
 import hiredis
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 
-from servers import free_port
+from support.servers import free_port
 
 COMMANDS, BLOCKING = "EVALSHA", "BZPOPMIN"
 """What a connection is known by: a worker has one for its scripts and one that waits for the marker."""
@@ -187,6 +187,8 @@ class Proxy:
         parser = hiredis.Reader()
         while chunk := await _read(reader):
             await link.flowing.wait()
+            if link.server.transport.is_closing():
+                return
             calls = tuple(Call.of(words) for words in _parsed(parser, chunk))
             link.kinds.update({COMMANDS, BLOCKING} & {_name_in_redis(call) for call in calls})
             link.calls += calls

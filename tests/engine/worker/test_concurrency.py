@@ -11,8 +11,10 @@ import pytest
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 
 from engine.worker.rig import Rig
+from support.workshop import PUNCTUAL, eventually
 from tidings.engine import RateLimitError, Worker
-from workshop import PUNCTUAL, eventually
+
+pytestmark = pytest.mark.timing
 
 
 class Counting:

@@ -12,7 +12,9 @@ import pytest
 from bullmq.redis_connection import loadScript
 
 from engine.worker.rig import Rig
-from workshop import PUNCTUAL, eventually
+from support.workshop import PUNCTUAL, eventually
+
+pytestmark = pytest.mark.timing
 
 DAYS = 24 * 3600 * 1000  # in milliseconds
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from engine.worker.rig import Rig
+from support.workshop import eventually
 from tidings.engine import Worker
-from workshop import eventually
 
 
 async def fail(job: Any, token: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import bullmq
 
 from engine.worker.rig import Rig
-from workshop import eventually
+from support.workshop import eventually
 
 
 async def add_child(rig: Rig, parent: Any, **options: Any) -> Any:

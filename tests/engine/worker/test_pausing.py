@@ -6,8 +6,12 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from engine.worker.rig import PROMPT, Rig
-from workshop import PUNCTUAL, eventually
+from support.workshop import PUNCTUAL, eventually
+
+pytestmark = pytest.mark.timing
 
 
 async def test_pausing_a_worker_waits_for_its_running_jobs(rig: Rig) -> None:

@@ -7,11 +7,14 @@ import time
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from bullmq.custom_errors import UnrecoverableError
 
 from engine.worker.rig import PROMPT, Rig
+from support.workshop import PUNCTUAL, eventually
 from tidings.engine import RateLimitError, Worker
-from workshop import PUNCTUAL, eventually
+
+pytestmark = pytest.mark.timing
 
 AN_INSTANT = 0.002  # seconds by which the start of a processor may lag behind the moment its job was fetched
 

@@ -12,13 +12,14 @@ import pytest
 from bullmq.custom_errors import DelayedError, UnrecoverableError, WaitingChildrenError
 
 from engine.worker.rig import Rig
-from workshop import PUNCTUAL
+from support.workshop import PUNCTUAL
 
 
 async def fail(job: Any, token: str) -> None:
     raise ValueError(f"attempt {job.attemptsMade + 1} failed")
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("backoff", "waits"),
     [
@@ -68,6 +69,7 @@ async def test_jitter_shortens_a_backoff_at_random_within_its_bounds(rig: Rig, k
     assert max(delays) <= day
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_a_strategy_of_ones_own_sets_the_wait(rig: Rig, is_async: bool) -> None:
     asked: list[tuple[int, str, str, str]] = []
@@ -126,6 +128,7 @@ async def test_an_unrecoverable_error_ends_the_attempts(rig: Rig) -> None:
     assert (job.attemptsMade, job.failedReason) == (1, "the number does not exist")
 
 
+@pytest.mark.timing
 async def test_a_job_that_moves_itself_to_later_runs_then_and_loses_no_attempt(rig: Rig) -> None:
     async def postpone_once(job: Any, token: str) -> str:
         if len(rig.starts) == 1:

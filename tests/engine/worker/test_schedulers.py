@@ -8,8 +8,10 @@ from collections import Counter
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from engine.worker.rig import Rig
-from workshop import PUNCTUAL, eventually
+from support.workshop import PUNCTUAL, eventually
 
 
 async def schedule(rig: Rig, name: str, repeat: dict[str, Any], opts: dict[str, Any] | None = None) -> None:
@@ -28,6 +30,7 @@ def slot(job_id: str) -> float:
     return int(job_id.rsplit(":", 1)[1]) / 1000
 
 
+@pytest.mark.timing
 async def test_a_job_that_comes_every_so_often_starts_in_every_slot_once_and_on_time(rig: Rig) -> None:
     await rig.idle_worker()
     await schedule(rig, "often", {"every": 150})
@@ -41,6 +44,7 @@ async def test_a_job_that_comes_every_so_often_starts_in_every_slot_once_and_on_
     assert len(await upcoming(rig)) == 1
 
 
+@pytest.mark.timing
 async def test_several_workers_share_the_iterations(rig: Rig) -> None:
     for _ in range(3):
         await rig.idle_worker(concurrency=2)
@@ -52,6 +56,7 @@ async def test_several_workers_share_the_iterations(rig: Rig) -> None:
         assert 0 <= rig.late(start.at, slot(start.job.id)) < PUNCTUAL
 
 
+@pytest.mark.timing
 async def test_a_pattern_names_the_seconds(rig: Rig) -> None:
     await rig.idle_worker()
     await schedule(rig, "seconds", {"pattern": "* * * * * *"})
@@ -143,6 +148,7 @@ async def test_iterations_that_begin_in_the_round_trip_of_another_job_advance_th
     assert sorted(job_id.split(":")[1] for job_id in await upcoming(rig)) == names
 
 
+@pytest.mark.timing
 async def test_after_an_absence_one_iteration_is_made_up_for_and_the_next_is_in_step(rig: Rig) -> None:
     await schedule(rig, "often", {"every": 100})
     began = time.time()

@@ -10,11 +10,12 @@ import bullmq
 import pytest
 
 from engine.worker.rig import Rig
-from workshop import eventually
+from support.workshop import eventually
 
 TOO_OFTEN = "job stalled more than allowable limit"
 
 
+@pytest.mark.timing
 async def test_a_worker_looks_for_stalled_jobs_as_soon_as_it_starts(rig: Rig) -> None:
     await rig.add("left")
     await rig.abandon()
@@ -80,6 +81,7 @@ async def test_a_stalled_and_failed_job_that_is_retried_by_hand_runs(rig: Rig) -
     assert (left.stalledCounter, left.attemptsStarted, left.attemptsMade) == (1, 3, 2)
 
 
+@pytest.mark.timing
 async def test_jobs_failed_for_stalling_do_not_hold_up_the_others(rig: Rig) -> None:
     left = [f"left-{number}" for number in range(5)]
     await rig.add(*left)

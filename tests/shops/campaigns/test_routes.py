@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import bullmq
-import pytest
 
-from benchmarks.campaigns.lanes import SlowProvider, measure_lanes, percentile
+from benchmarks.campaigns.orders import SlowProvider, measure_orders, percentile
 from shops.rules.payloads import SHOP
-from shops.storefront import Storefront
-from tidings.cli.demo.shop_customers import NewCustomer, add_customers
+from shops.storefront import OpenStorefront, Storefront
 from tidings.clock import SystemClock
+from tidings.features.shops.customers.samples import NewCustomer, add_customers
 from tidings.features.shops.models import ShopMessage
 
 VIPS = {"field": "customer.tags", "op": "contains", "value": "vip"}
@@ -32,12 +30,12 @@ MISTAKES: list[tuple[str, str, Any, int]] = [
 
 
 async def customers(store: Storefront, count: int, domain: str = SHOP) -> None:
-    shop = await store.shops.get_shop(domain)
+    shop = await store.shops.accounts.get(domain)
     people = [NewCustomer(f"c{n}", f"Ada{n}", "Abara", f"+1212555{n:04}", tags=["vip"]) for n in range(count)]
     await add_customers(store.work, shop, people)
 
 
-async def test_a_shop_runs_a_campaign_with_its_own_key(open_storefront: Callable[..., Any]) -> None:
+async def test_a_shop_runs_a_campaign_with_its_own_key(open_storefront: OpenStorefront) -> None:
     store = await open_storefront(clock=SystemClock())
     key = await store.shop()
     await customers(store, 30)
@@ -78,18 +76,18 @@ async def test_a_shop_runs_a_campaign_with_its_own_key(open_storefront: Callable
     await call("DELETE", "/segments/vips", status=204)
 
 
-async def test_mistakes_are_told_in_the_house_s_form(store: Storefront) -> None:
+async def test_mistakes_are_told_in_the_usual_form(store: Storefront) -> None:
     for method, path, body, status in MISTAKES:
         response = await store.api(method, f"/shops/{SHOP}{path}", body)
         assert response.status_code == status, response.text
         assert response.headers["content-type"] == "application/problem+json"
 
 
-async def test_another_shops_key_sees_no_campaign_and_no_segment(open_storefront: Callable[..., Any]) -> None:
+async def test_another_shops_key_sees_no_campaign_and_no_segment(open_storefront: OpenStorefront) -> None:
     store = await open_storefront()
     await store.shop()
     stranger = await store.shop("cinder.myshopify.com")
-    await store.shops.save_segment(SHOP, "vips", {"name": "VIPs", "rules": VIPS})
+    await store.shops.segments.save(SHOP, "vips", {"name": "VIPs", "rules": VIPS})
     for path in ("/segments/vips", "/campaigns", "/reports"):
         response = await store.api("GET", f"/shops/{SHOP}{path}", key=stranger)
         assert response.status_code in (403, 404), path
@@ -98,13 +96,13 @@ async def test_another_shops_key_sees_no_campaign_and_no_segment(open_storefront
 
 
 async def test_jobs_that_another_program_adds_in_the_specifications_form_are_carried_out(
-    open_storefront: Callable[..., Any],
+    open_storefront: OpenStorefront,
 ) -> None:
     store = await open_storefront(clock=SystemClock())
     await store.shop()
     await customers(store, 3)
-    await store.shops.save_campaign(SHOP, "campaign-123", {"name": "Sale", "template": "Hi"})
-    row = await store.shops.schedule_campaign(SHOP, "campaign-123")
+    await store.shops.campaigns.save(SHOP, "campaign-123", {"name": "Sale", "template": "Hi"})
+    row = await store.shops.campaigns.schedule(SHOP, "campaign-123")
     await store.queues.disarm("campaigns", [f"campaign-{row.id}-after-0"])
     campaigns, housekeeping = (
         bullmq.Queue(name, {"connection": store.redis, "prefix": store.prefix})
@@ -122,15 +120,14 @@ async def test_jobs_that_another_program_adds_in_the_specifications_form_are_car
             await asyncio.sleep(0.02)
 
 
-async def test_the_benchmark_of_lanes_times_orders_with_and_without_a_campaign(
-    open_storefront: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+async def test_the_benchmark_times_orders_with_and_without_a_campaign(
+    open_storefront: OpenStorefront,
 ) -> None:
-    store = await open_storefront(clock=SystemClock())
     provider = SlowProvider()
-    monkeypatch.setattr(store.provider, "send", provider.send)
+    store = await open_storefront(clock=SystemClock(), provider=provider)
     await store.work_all()
     said: list[str] = []
-    spells = await measure_lanes(
+    spells = await measure_orders(
         store.work, store.shops, provider, recipients=300, rounds=1, seconds=1.0, say=said.append
     )
     assert (spells.audience, said[-1]) == (300, "round 1 of 1")

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from shops.market import Market, OpenMarket, Provider, assert_adds_up, real_time
+from shops.market import Market, OpenMarket, assert_adds_up
+from shops.provider import Provider
+from support.app import run_job
+from tidings.clock import SystemClock
 from tidings.errors import Conflict, InvalidInput, NotFound, SendError
-from tidings.features.shops.campaigns.jobs import FeedData
-from tidings.features.shops.campaigns.release import LANE
-from tidings.features.shops.campaigns.upkeep import go_round
+from tidings.features.shops.campaigns.demand import MOST_UNDER_WAY
+from tidings.features.shops.campaigns.jobs import UPKEEP, UpkeepData
 from tidings.providers.base import Outgoing
 
 DOMAIN = "blossom.myshopify.com"
@@ -28,32 +30,33 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
+@pytest.mark.both_databases
 async def test_a_campaign_reaches_everybody_once_and_says_what_it_cost(open_market: OpenMarket) -> None:
-    market = await open_market(**real_time())
+    market = await open_market(clock=SystemClock())
     shop = await market.shop()
     await market.customers(shop, 130)
     await market.campaign(shop)
     await market.work_all()
-    await market.shops.schedule_campaign(DOMAIN, "sale")
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
     async with asyncio.timeout(20):
         progress = await market.until_over(DOMAIN)
     assert (progress["sent"], progress["audience"], progress["segments"]) == (130, 130, 130)
     assert progress["cost"] == "1.0270"
     assert len(market.provider.taken) == len(set(market.provider.recipients)) == 130
-    assert market.provider.most_at_once <= LANE
+    assert market.provider.most_at_once <= MOST_UNDER_WAY
 
 
 async def test_a_pause_holds_within_a_second_and_resuming_goes_on_where_it_was(open_market: OpenMarket) -> None:
-    market = await open_market(**real_time(provider=Provider(latency=0.05)))
+    market = await open_market(clock=SystemClock(), provider=Provider(latency=0.05))
     shop = await market.shop()
     await market.customers(shop, 200)
     campaign = await market.campaign(shop)
     await market.work_all()
-    await market.shops.schedule_campaign(DOMAIN, "sale")
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
     async with asyncio.timeout(30):
         while len(market.provider.taken) < 40:
             await asyncio.sleep(0.01)
-        await market.shops.pause_campaign(DOMAIN, "sale")
+        await market.shops.campaigns.pause(DOMAIN, "sale")
         while market.provider.at_once or (await market.counts(campaign)).get("sending"):
             await asyncio.sleep(0.01)
         held = len(market.provider.taken)
@@ -61,9 +64,9 @@ async def test_a_pause_holds_within_a_second_and_resuming_goes_on_where_it_was(o
         counts = await market.counts(campaign)
         assert counts == {"sent": held, "waiting": 200 - held}
         for _ in range(3):
-            await go_round(market.work, market.lanes)
+            await market.look()
         assert await market.counts(campaign) == counts
-        await market.shops.resume_campaign(DOMAIN, "sale")
+        await market.shops.campaigns.resume(DOMAIN, "sale")
         progress = await market.until_over(DOMAIN)
     assert (progress["sent"], len(market.provider.taken)) == (200, 200)
 
@@ -72,13 +75,12 @@ async def test_a_pause_also_holds_for_recipients_who_are_not_written_down_yet(ma
     shop = await market.shop()
     await market.customers(shop, 30)
     campaign = await market.campaign(shop)
-    await market.shops.schedule_campaign(DOMAIN, "sale")
-    batch = market.handlers[0]
-    await batch.handle(batch.job_type.model(campaign_id=campaign.id, batch_size=10), None)  # type: ignore[arg-type]
-    await market.shops.pause_campaign(DOMAIN, "sale")
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    await market.batch(campaign, 10)
+    await market.shops.campaigns.pause(DOMAIN, "sale")
     assert await market.expand(campaign) == f"skipped: campaign {campaign.id} is paused"
     assert await market.counts(campaign) == {"waiting": 10}
-    await market.shops.resume_campaign(DOMAIN, "sale")
+    await market.shops.campaigns.resume(DOMAIN, "sale")
     await market.expand(campaign, 10)
     assert await market.counts(campaign) == {"waiting": 30}
 
@@ -89,48 +91,50 @@ async def test_a_message_that_comes_back_for_another_attempt_during_a_pause_wait
     shop = await market.shop()
     await market.customers(shop, 1)
     campaign = await market.started(shop)
-    await market.lanes.feed(shop.id)
+    await market.release(shop)
     [row] = await market.rows(campaign, "scheduled")
-    async with market.work.begin() as unit:  # the row of an attempt that fails just after the pause took the others
-        (await unit.session.get_one(type(campaign), campaign.id)).status = "paused"
+    await market.set(
+        campaign, status="paused"
+    )  # the row of an attempt that fails just after the pause took the others
     assert await market.deliver(row.id) == "skipped: waiting"
     [held] = await market.rows(campaign)
     assert (held.status, held.attempts, held.held_until) == ("waiting", 0, None)
     assert market.provider.taken == {}
-    await market.shops.resume_campaign(DOMAIN, "sale")
-    await market.lanes.feed(shop.id)
+    await market.shops.campaigns.resume(DOMAIN, "sale")
+    await market.release(shop)
     market.clock.move(timedelta(seconds=1))
     assert await market.deliver(row.id) == "sent"
 
 
+@pytest.mark.both_databases
 async def test_released_recipients_of_a_paused_campaign_are_found_by_the_next_look(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 3)
     campaign = await market.started(shop)
-    await market.lanes.feed(shop.id)
-    async with market.work.begin() as unit:
-        (await unit.session.get_one(type(campaign), campaign.id)).status = "paused"
-    await go_round(market.work, market.lanes)
+    await market.release(shop)
+    await market.set(campaign, status="paused")
+    await market.look()
     assert await market.counts(campaign) == {"waiting": 3}
 
 
+@pytest.mark.both_databases
 async def test_a_cancelled_campaign_reaches_nobody_else_and_still_adds_up(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 60)
     campaign = await market.started(shop)
-    await market.lanes.feed(shop.id)
+    await market.release(shop)
     released = await market.rows(campaign, "scheduled")
     assert await market.deliver(released[0].id) == "sent"
-    done = await market.shops.cancel_campaign(DOMAIN, "sale")
+    done = await market.shops.campaigns.cancel(DOMAIN, "sale")
     assert (done.status, done.finished_at) == ("cancelled", market.clock.now())
     assert await market.deliver(released[1].id) == "skipped: cancelled"
-    progress = (await market.shops.get_progress(DOMAIN, "sale")).model_dump()
+    progress = (await market.shops.campaigns.progress(DOMAIN, "sale")).model_dump()
     assert (progress["sent"], progress["skipped"], progress["waiting"]) == (1, 59, 0)
     assert progress["reasons"] == {"campaign_cancelled": 59}
     assert_adds_up(progress)
-    await market.shops.cancel_campaign(DOMAIN, "sale")  # again is harmless
+    await market.shops.campaigns.cancel(DOMAIN, "sale")  # again is harmless
     with pytest.raises(Conflict, match="is over \\(cancelled\\) and cannot be resumed"):
-        await market.shops.resume_campaign(DOMAIN, "sale")
+        await market.shops.campaigns.resume(DOMAIN, "sale")
 
 
 async def test_a_message_that_is_on_its_way_when_its_campaign_is_cancelled_is_skipped_at_its_next_attempt(
@@ -139,35 +143,33 @@ async def test_a_message_that_is_on_its_way_when_its_campaign_is_cancelled_is_sk
     shop = await market.shop()
     await market.customers(shop, 1)
     campaign = await market.started(shop)
-    await market.lanes.feed(shop.id)
+    await market.release(shop)
     [row] = await market.rows(campaign)
-    async with market.work.begin() as unit:
-        (await unit.session.get_one(type(campaign), campaign.id)).status = "cancelled"
+    await market.set(campaign, status="cancelled")
     assert await market.deliver(row.id) == "skipped: its campaign was cancelled"
-    assert (await market.shops.get_progress(DOMAIN, "sale")).reasons == {"campaign_cancelled": 1}
+    assert (await market.shops.campaigns.progress(DOMAIN, "sale")).reasons == {"campaign_cancelled": 1}
 
 
+@pytest.mark.both_databases
 async def test_the_end_of_a_cancelled_campaign_is_completed_by_the_next_look_after_a_crash(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 5)
     campaign = await market.started(shop)
-    async with market.work.begin() as unit:
-        (await unit.session.get_one(type(campaign), campaign.id)).status = "cancelled"
-    await go_round(market.work, market.lanes)
+    await market.set(campaign, status="cancelled")
+    await market.look()
     assert await market.counts(campaign) == {"cancelled": 5}
-    assert (await market.shops.get_campaign(DOMAIN, "sale")).finished_at is not None
+    assert (await market.shops.campaigns.get(DOMAIN, "sale")).finished_at is not None
 
 
 async def test_a_shop_that_uninstalls_the_app_ends_its_campaigns(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 5)
     campaign = await market.started(shop)
-    async with market.work.begin() as unit:
-        (await unit.session.get_one(type(shop), shop.id)).uninstalled_at = market.clock.now()
-    assert (await market.lanes.feed(shop.id)).released == 0
-    await go_round(market.work, market.lanes)
+    await market.set(shop, uninstalled_at=market.clock.now())
+    assert (await market.release(shop))["released"] == 0
+    await market.look()
     assert await market.counts(campaign) == {"cancelled": 5}
-    assert (await market.shops.get_campaign(DOMAIN, "sale")).status == "cancelled"
+    assert (await market.shops.campaigns.get(DOMAIN, "sale")).status == "cancelled"
 
 
 async def test_a_campaign_is_finished_when_its_last_recipient_has_an_end(market: Market) -> None:
@@ -179,36 +181,50 @@ async def test_a_campaign_is_finished_when_its_last_recipient_has_an_end(market:
     await market.customers(shop, 1, consent=None)
     campaign = await market.started(shop)
     market.provider.refuse = refuse
-    await market.lanes.feed(shop.id)
+    await market.release(shop)
     said = [await market.deliver(row.id) for row in await market.rows(campaign)]
     assert said == ["GiveUpJob", "skipped: the recipient has not consented to such messages"]
-    await market.lanes.feed(shop.id)
-    progress = (await market.shops.get_progress(DOMAIN, "sale")).model_dump()
+    await market.release(shop)
+    progress = (await market.shops.campaigns.progress(DOMAIN, "sale")).model_dump()
     assert (progress["status"], progress["failed"], progress["skipped"]) == ("finished", 1, 1)
     assert progress["reasons"] == {"no_consent": 1}
     assert_adds_up(progress)
 
 
+@pytest.mark.both_databases
 async def test_a_campaign_whose_jobs_are_lost_goes_on_with_the_next_look(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 5)
     campaign = await market.campaign(shop)
-    await market.shops.schedule_campaign(DOMAIN, "sale")
-    await market.queues.disarm("campaigns", [f"campaign-{campaign.id}-after-0"])
-    assert (await go_round(market.work, market.lanes)).batches == 1
-    assert (await market.queues.stats("campaigns")).waiting >= 1
-    assert (await go_round(market.work, market.lanes)).batches == 0, "it is there again"
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    await market.app.queues.disarm("campaigns", [f"campaign-{campaign.id}-after-0"])
+    assert (await market.look())["batches"] == 1
+    assert (await market.app.queues.stats("campaigns")).waiting >= 1
+    assert (await market.look())["batches"] == 0, "it is there again"
+
+
+async def test_a_campaign_whose_jobs_are_lost_is_found_by_the_workers_themselves(open_market: OpenMarket) -> None:
+    market = await open_market(clock=SystemClock())
+    shop = await market.shop()
+    await market.customers(shop, 5)
+    campaign = await market.campaign(shop)
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    await market.app.queues.disarm("campaigns", [f"campaign-{campaign.id}-after-0"])
+    await market.work_all()
+    async with asyncio.timeout(20):
+        progress = await market.until_over(DOMAIN)
+    assert (progress["sent"], progress["audience"]) == (5, 5)
 
 
 async def test_every_mistake_is_found_before_anything_goes_out(market: Market) -> None:
     shop = await market.shop()
     await market.campaign(shop, not_after="2026-03-10T20:00")
     for change, verb, sentence in MISTAKES:
-        schedule = market.shops.schedule_campaign
+        schedule = market.shops.campaigns.schedule
         trying = market.campaign(shop, **change) if verb == "save" else schedule(DOMAIN, "sale", change)
         with pytest.raises((InvalidInput, NotFound), match=sentence):
             await trying
-    assert (await market.shops.get_campaign(DOMAIN, "sale")).status == "draft"
+    assert (await market.shops.campaigns.get(DOMAIN, "sale")).status == "draft"
 
 
 async def test_a_campaign_that_has_begun_can_neither_be_changed_nor_moved(market: Market) -> None:
@@ -218,19 +234,19 @@ async def test_a_campaign_that_has_begun_can_neither_be_changed_nor_moved(market
     with pytest.raises(Conflict, match="and cannot be changed; save it under another key"):
         await market.campaign(shop)
     with pytest.raises(Conflict, match="has begun; pause or cancel it"):
-        await market.shops.schedule_campaign(DOMAIN, "sale")
+        await market.shops.campaigns.schedule(DOMAIN, "sale")
 
 
 async def test_a_scheduled_campaign_waits_for_its_moment_and_may_be_moved(market: Market) -> None:
     shop = await market.shop()
     await market.customers(shop, 1)
     campaign = await market.campaign(shop)
-    row = await market.shops.schedule_campaign(DOMAIN, "sale", {"send_at": "2026-03-10T18:00"})
+    row = await market.shops.campaigns.schedule(DOMAIN, "sale", {"send_at": "2026-03-10T18:00"})
     assert row.send_at == datetime.fromisoformat("2026-03-10T22:00+00:00"), "a naive time is the shop's own"
     assert await market.expand(campaign) == f"skipped: campaign {campaign.id} is not due yet"
-    await market.shops.pause_campaign(DOMAIN, "sale")
-    await market.shops.resume_campaign(DOMAIN, "sale")
-    await market.shops.schedule_campaign(DOMAIN, "sale", {"send_at": "2026-03-10T15:00:00Z"})
+    await market.shops.campaigns.pause(DOMAIN, "sale")
+    await market.shops.campaigns.resume(DOMAIN, "sale")
+    await market.shops.campaigns.schedule(DOMAIN, "sale", {"send_at": "2026-03-10T15:00:00Z"})
     await market.expand(campaign)
     assert await market.counts(campaign) == {"waiting": 1}
 
@@ -242,19 +258,18 @@ async def test_a_campaign_of_local_time_leaves_at_that_hour_where_each_recipient
     await market.customers(shop, 1, prefix="+1303555")  # Denver, by its number
     campaign = await market.campaign(shop)
     market.clock.move(timedelta(days=-1))
-    await market.shops.schedule_campaign(DOMAIN, "sale", {"send_at": "2026-03-10T18:00", "local_time": True})
+    await market.shops.campaigns.schedule(DOMAIN, "sale", {"send_at": "2026-03-10T18:00", "local_time": True})
     market.clock.move(timedelta(days=1))
     await market.expand(campaign)
     at = [row.scheduled_time.isoformat() for row in await market.rows(campaign)]
     assert at == ["2026-03-10T17:00:00+00:00", "2026-03-11T01:00:00+00:00", "2026-03-11T00:00:00+00:00"]
-    assert (await market.lanes.feed(shop.id)).released == 0
+    assert (await market.release(shop))["released"] == 0
     market.clock.move(timedelta(hours=1))
-    assert (await market.lanes.feed(shop.id)).released == 1
+    assert (await market.release(shop))["released"] == 1
 
 
 async def test_the_job_that_looks_at_everything_takes_what_a_program_adds_without_data(market: Market) -> None:
-    feed = market.handlers[1]
-    assert await feed.handle(FeedData.model_validate({"requestId": "req_1"}), None) == {  # type: ignore[arg-type]
+    assert await run_job(market.app, UPKEEP, UpkeepData.model_validate({"requestId": "req_1"})) == {
         "released": 0,
         "batches": 0,
         "ended": 0,

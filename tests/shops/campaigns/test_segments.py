@@ -9,8 +9,8 @@ import pytest
 
 from shops.market import Market
 from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.shops.campaigns.audience import PAGE
 from tidings.features.shops.models import Shop, ShopCustomer, ShopOrder
+from tidings.features.shops.segments.audience import PAGE
 
 DOMAIN = "blossom.myshopify.com"
 CONDITIONS: list[tuple[str, str, Any, str]] = [
@@ -64,11 +64,12 @@ async def order(market: Market, shop: Shop, customer_id: int, total: str, days_a
 
 
 async def matching(market: Market, rules: Any) -> list[int]:
-    preview = await market.shops.preview_segment(DOMAIN, {"rules": rules})
+    preview = await market.shops.segments.preview(DOMAIN, {"rules": rules})
     assert preview.matching == len(preview.samples)
     return [sample.id for sample in preview.samples]
 
 
+@pytest.mark.both_databases
 async def test_a_segment_asks_for_customers_and_what_their_orders_come_to(market: Market) -> None:
     now = market.clock.now()
     shop = await market.shop()
@@ -90,6 +91,7 @@ async def test_a_segment_asks_for_customers_and_what_their_orders_come_to(market
         assert "".join(names[each] for each in await matching(market, condition)) == who, condition
 
 
+@pytest.mark.both_databases
 async def test_a_preview_counts_everybody_over_several_pages_and_who_has_no_number(market: Market) -> None:
     shop = await market.shop()
     other = await market.shop("cinder.myshopify.com")
@@ -97,10 +99,10 @@ async def test_a_preview_counts_everybody_over_several_pages_and_who_has_no_numb
     await market.customers(shop, 3, consent=None, phone=None, tags=["vip"])
     await market.customers(shop, 1, redacted_at=market.clock.now())
     await market.customers(other, 2)
-    everybody = await market.shops.preview_segment(DOMAIN, {})
+    everybody = await market.shops.segments.preview(DOMAIN, {})
     assert (everybody.customers, everybody.matching, everybody.with_number) == (PAGE + 8, PAGE + 8, PAGE + 5)
     assert len(everybody.samples) == 5
-    vips = await market.shops.preview_segment(
+    vips = await market.shops.segments.preview(
         DOMAIN, {"rules": {"field": "customer.tags", "op": "contains", "value": "vip"}}
     )
     assert (vips.matching, vips.with_number) == (3, 0)
@@ -110,10 +112,10 @@ async def test_a_mistake_in_the_rules_is_told_when_they_are_saved(market: Market
     await market.shop()
     for rules, field, sentence in MISTAKES:
         with pytest.raises(InvalidInput, match=sentence) as told:
-            await market.shops.save_segment(DOMAIN, "wrong", {"name": "Wrong", "rules": rules})
+            await market.shops.segments.save(DOMAIN, "wrong", {"name": "Wrong", "rules": rules})
         assert told.value.field == field
     with pytest.raises(NotFound):
-        await market.shops.get_segment(DOMAIN, "wrong")
+        await market.shops.segments.get(DOMAIN, "wrong")
 
 
 async def test_a_scheduled_campaign_keeps_the_rules_that_its_segment_had(market: Market) -> None:
@@ -121,14 +123,14 @@ async def test_a_scheduled_campaign_keeps_the_rules_that_its_segment_had(market:
     await market.customers(shop, tags=["vip"])
     await market.customers(shop, 2)
     vips = {"name": "VIPs", "rules": {"field": "customer.tags", "op": "contains", "value": "vip"}}
-    await market.shops.save_segment(DOMAIN, "vips", vips)
+    await market.shops.segments.save(DOMAIN, "vips", vips)
     campaign = await market.campaign(shop, segment="vips")
     with pytest.raises(Conflict, match=r"that of a campaign's draft \(sale\)"):
-        await market.shops.delete_segment(DOMAIN, "vips")
-    await market.shops.schedule_campaign(DOMAIN, "sale")
-    changed = await market.shops.save_segment(DOMAIN, "vips", {"name": "Everybody"})
+        await market.shops.segments.delete(DOMAIN, "vips")
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    changed = await market.shops.segments.save(DOMAIN, "vips", {"name": "Everybody"})
     assert (changed.version, changed.rules) == (2, None)
-    await market.shops.delete_segment(DOMAIN, "vips")
+    await market.shops.segments.delete(DOMAIN, "vips")
     await market.expand(campaign)
     assert await market.counts(campaign) == {"waiting": 1}
 
@@ -156,14 +158,15 @@ async def test_a_number_that_two_customers_share_gets_a_campaign_once(market: Ma
     assert campaign.audience == 1
 
 
+@pytest.mark.both_databases
 async def test_an_audience_is_written_down_batch_by_batch_whoever_does_it(market: Market) -> None:
     shop = await market.shop()
     ids = await market.customers(shop, 25)
     campaign = await market.campaign(shop)
-    await market.shops.schedule_campaign(DOMAIN, "sale")
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
     said = await market.expand(campaign, 10)
     assert said == f"skipped: the audience of campaign {campaign.id} is complete"
     assert [row.customer_id for row in await market.rows(campaign)] == ids
-    stored = await market.shops.get_campaign(DOMAIN, "sale")
+    stored = await market.shops.campaigns.get(DOMAIN, "sale")
     assert (stored.audience, stored.cursor, stored.status) == (25, ids[-1], "running")
     assert isinstance(stored.expanded_at, datetime)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from shops.rules.payloads import NAMES, SHOP, context_of, payload, topic_of_file
+from support.cases import every_case
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules.contexts import TOPICS, EventContext, normalize_event_context
 from tidings.features.shops.rules.field_types import READERS
@@ -28,7 +29,7 @@ def test_there_is_a_payload_of_every_topic() -> None:
     assert {topic_of_file(name) for name in NAMES} == set(TOPICS)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("name", "object_id", "occurred_at"),
     [
         ("orders_create", "5523456789012", at(20, 19, 31, 7)),
@@ -293,14 +294,14 @@ def test_a_payload_that_is_no_object_is_refused(raw: Any) -> None:
     assert caught.value.field == "raw"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case("name", NAMES)
 def test_the_facts_survive_a_job_as_json(name: str) -> None:
     kept = TypeAdapter(EventContext)
     context = context_of(name)
     assert kept.validate_json(kept.dump_json(context)) == context
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case("name", NAMES)
 def test_every_field_of_a_topic_is_among_its_variables_and_of_its_type(name: str) -> None:
     context = context_of(name)
     found = variables(context)
@@ -310,7 +311,7 @@ def test_every_field_of_a_topic_is_among_its_variables_and_of_its_type(name: str
         assert value is None or value == [] or READERS[kind](value) is not None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_case("name", NAMES)
 def test_the_variables_are_those_that_a_template_may_use(name: str) -> None:
     context = context_of(name)
     given = set()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shops.rules.payloads import context_of
+from support.cases import every_case
 from tidings.errors import TemplateError
 from tidings.features.shops.rules.money import MONEY_FILTERS, shop_templates
 from tidings.features.shops.rules.variables import Shop, variables
@@ -22,7 +23,7 @@ def written(source: str, amount: Any, currency: str | None = "USD", locale: str 
     return TEMPLATES.render(source, {"amount": amount, "currency": currency, "shop": {"locale": locale}})
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("amount", "currency", "locale", "text"),
     [
         ("1234.5", "USD", "en", "$1,234.50"),

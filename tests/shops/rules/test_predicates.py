@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support.cases import every_case
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules.field_types import FieldType
 from tidings.features.shops.rules.operators import OPERATORS
@@ -47,7 +48,7 @@ def held(field: str, op: str, *value: Any, context: Any = CONTEXT) -> bool:
     return compile_predicate(ask(field, op, *value), FIELDS).matches(context)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("field", "op", "value", "holds"),
     [
         ("order.name", "equals", "GROSSE CAFÉ-BESTELLUNG", True),
@@ -154,15 +155,15 @@ def usual_value(kind: FieldType, op: str) -> list[Any]:
     return [[value, value]] if op in {"between", "in", "not_in", "contains_any", "contains_all"} else [value]
 
 
-@pytest.mark.parametrize("nothing", [{}, {"order": None}, {"order": {}}, {"order": "text"}, {"order": []}, "null"])
-@pytest.mark.parametrize(("field", "op"), EVERY_QUESTION)
+@every_case("nothing", [{}, {"order": None}, {"order": {}}, {"order": "text"}, {"order": []}, "null"])
+@every_case(("field", "op"), EVERY_QUESTION)
 def test_of_a_missing_value_only_the_negative_holds(field: str, op: str, nothing: Any) -> None:
     context = {"order": dict.fromkeys(ORDER)} if nothing == "null" else nothing
     negative = op in {"is_missing", "not_equals", "not_in", "not_contains"}
     assert held(field, op, *usual_value(FIELDS[field], op), context=context) is negative
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("field", "value"),
     [
         ("order.name", "  "), ("order.name", 1.5), ("order.name", True), ("order.count", "three"),
@@ -229,7 +230,7 @@ def test_what_lies_in_the_future_is_not_within_the_last_days() -> None:
     assert not held("order.at", "within_last_days", 5, context=context)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("document", "sentences"),
     [
         (ask("order.total", "at_least", 50), ["order.total is 19.90, not at least 50"]),
@@ -284,7 +285,7 @@ def nested(levels: int) -> dict[str, Any]:
     return document
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("document", "path", "said"),
     [
         ("city", "", "must be an object"),

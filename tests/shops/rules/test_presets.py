@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shops.rules.payloads import NAMES, context_of, topic_of_file
+from support.cases import every_case
 from tidings.features.shops.rules.contexts import TOPICS
 from tidings.features.shops.rules.money import shop_templates
 from tidings.features.shops.rules.predicates import compile_predicate
@@ -27,7 +28,7 @@ def test_a_preset_could_be_saved_as_it_is(preset: Preset) -> None:
     assert ("STOP" in preset.template) is (preset.purpose == Purpose.PROMOTIONAL)
 
 
-@pytest.mark.parametrize(("preset", "name"), STARTS, ids=lambda each: getattr(each, "key", each))
+@every_case(("preset", "name"), STARTS, ids=lambda each: getattr(each, "key", each))
 def test_a_preset_makes_one_plain_segment_of_every_payload_that_it_answers(preset: Preset, name: str) -> None:
     found = variables(context_of(name), SHOP)
     if not compile_predicate(preset.rules, FIELDS[preset.trigger]).matches(found):

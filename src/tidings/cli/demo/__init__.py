@@ -6,13 +6,6 @@ from typing import Annotated
 
 import typer
 
-from tidings.cli.demo.chat import chat_demo
-from tidings.cli.demo.conference import ConferenceDay
-from tidings.cli.demo.followups import FollowUpDay
-from tidings.cli.demo.proactive import ProactiveDay
-from tidings.cli.demo.rehearsal import rehearse
-from tidings.cli.demo.shops import ShopDay
-
 app = typer.Typer(help="Watch a day's messages leave at their exact times; nothing leaves this machine.")
 
 Seconds = Annotated[float, typer.Option(min=5, max=3600, help="How long the day takes.")]
@@ -24,19 +17,28 @@ Stay = Annotated[bool, typer.Option("--stay", help="Keep running afterwards, unt
 def demo(context: typer.Context, seconds: Seconds = 55.0, people: People = 40, stay: Stay = False) -> None:
     """Watch the messages of a conference day leave at their exact times. Nothing leaves this machine."""
     if context.invoked_subcommand is None:
-        rehearse(ConferenceDay(seconds, people), stay=stay)
+        from tidings.cli.demo.conference import ConferenceDay
+        from tidings.cli.demo.rehearsal import rehearse
+
+        rehearse(lambda: ConferenceDay(seconds, people), stay=stay)
 
 
 @app.command("followups")
 def demo_followups(seconds: Seconds = 55.0, people: People = 24, stay: Stay = False) -> None:
     """A day of CRM follow-ups in four timezones: quiet hours, a slow carrier, an A/B test, replies and a STOP."""
-    rehearse(FollowUpDay(seconds, people), stay=stay)
+    from tidings.cli.demo.followups import FollowUpDay
+    from tidings.cli.demo.rehearsal import rehearse
+
+    rehearse(lambda: FollowUpDay(seconds, people), stay=stay)
 
 
 @app.command("proactive")
 def demo_proactive(seconds: Seconds = 55.0, people: People = 24, stay: Stay = False) -> None:
     """A day of proactive messages: hourly triggers, approvals, delivery cycles, trust that rises and falls."""
-    rehearse(ProactiveDay(seconds, people), stay=stay)
+    from tidings.cli.demo.proactive import ProactiveDay
+    from tidings.cli.demo.rehearsal import rehearse
+
+    rehearse(lambda: ProactiveDay(seconds, people), stay=stay)
 
 
 @app.command("shop")
@@ -46,7 +48,10 @@ def demo_shop(
     stay: Stay = False,
 ) -> None:
     """A day of two shops: orders, abandoned carts, and a campaign whose totals add up."""
-    rehearse(ShopDay(seconds, recipients), stay=stay)
+    from tidings.cli.demo.rehearsal import rehearse
+    from tidings.cli.demo.shops import ShopDay
+
+    rehearse(lambda: ShopDay(seconds, recipients), stay=stay)
 
 
 @app.command("chat")
@@ -56,4 +61,6 @@ def demo_chat(
     scripted: Annotated[bool, typer.Option("--scripted", help="Play a chat instead of having one.")] = False,
 ) -> None:
     """A chat in the terminal and in the widget page, answered from a sample knowledge base without any key."""
+    from tidings.cli.demo.chat import chat_demo
+
     chat_demo(seconds=seconds, port=port, scripted=scripted)

@@ -21,7 +21,7 @@ from tidings.cli.running import run, settle, stop_signal
 from tidings.features.chat.models import ChatChannel, Role
 from tidings.messages.ledger import DeliveryStatus
 from tidings.providers.simulator import Simulator
-from tidings.settings import load
+from tidings.registry import load
 
 VISITOR = "terminal-visitor-1"
 
@@ -48,7 +48,7 @@ async def _demo(folder: Path, *, seconds: float, port: int, scripted: bool) -> b
     whatsapp = {channel.value: simulator for channel in ChatChannel if channel.is_whatsapp}
     settings = load(**{**SETTINGS, "data_dir": folder})
     async with (
-        App(settings, simulator=simulator, chat_channels=whatsapp, migrate=True, queue_settings={}) as app,
+        App(settings, simulator=simulator, providers=whatsapp, migrate=True, queue_settings={}) as app,
         serving(receiver.app) as customer,
         serving(app.http(), port) as tidings,
     ):
@@ -101,13 +101,14 @@ async def _talk(app: App, shop: Shop, console: Console, address: str) -> None:
 
 async def _listen(app: App, shop: Shop, console: Console) -> None:
     """Prints answers as they come, as a page of the widget does."""
-    with app.chat.listen_to_widget(shop.chatbot_id, VISITOR) as news:
+    widget = app.chat.widget
+    with widget.listen(shop.chatbot_id, VISITOR) as news:
         while True:
             text = await news.next()
             if text is None:
                 continue
-            found = await app.chat.read_widget_message(shop.chatbot_id, VISITOR, int(text))
+            found = await widget.read_message(shop.chatbot_id, VISITOR, int(text))
             for message in found.messages:
                 if message.role != Role.USER:
                     console.print(f"[green]{message.text}[/]")
-                    await app.chat.mark_shown(shop.chatbot_id, VISITOR, [message.id], DeliveryStatus.READ)
+                    await widget.mark_shown(shop.chatbot_id, VISITOR, [message.id], DeliveryStatus.READ)

@@ -75,7 +75,7 @@ class ConferenceDay:
     async def tell(self, app: App, view: LedgerView) -> None:
         """Most register before the day, a talk moves, one person leaves and some come late."""
         event, people = self._event, self._people
-        agenda = await app.events.get_agenda(event.id)
+        agenda = await app.events.program.get_agenda(event.id)
         talks = [slot for slot in agenda if slot.kind == SessionKind.SESSION]
         late = max(len(people) // 10, 1)
         registered = [await _register(app, event, person, talks) for person in people[:-late]]
@@ -86,14 +86,14 @@ class ConferenceDay:
             SessionIn(**{**SessionOut.model_validate(slot).model_dump(), **_postponed(slot, moved.key)})
             for slot in agenda
         ]
-        await app.events.replace_agenda(event.id, AgendaIn(sessions=changed))
+        await app.events.program.replace_agenda(event.id, AgendaIn(sessions=changed))
 
         await sleep_until(app, talks[0].start_time + timedelta(hours=2))
         for person in people[-late:]:
             await _register(app, event, person, talks)
 
         await sleep_until(app, talks[0].start_time + timedelta(hours=4))
-        await app.events.cancel_registration(event.id, registered[0])
+        await app.events.registrations.cancel(event.id, registered[0])
 
     async def summarise(self, app: App, console: Console) -> bool:
         """What became of every message. Whether all of them are accounted for."""

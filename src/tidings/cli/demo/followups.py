@@ -69,7 +69,7 @@ class FollowUpDay:
 
     async def prepare(self, app: App) -> None:
         """People, their action items, one experiment, and follow-ups for the whole day and night."""
-        await app.followups.create_experiment(
+        await app.followups.experiments.create(
             {
                 "name": "opening",
                 "variants": [
@@ -87,7 +87,7 @@ class FollowUpDay:
             await self._plan(app, contractor.id, number)
 
     async def _plan(self, app: App, contractor_id: int, number: int) -> None:
-        item = await app.followups.create_action_item(
+        item = await app.followups.action_items.create(
             {"contractor_id": contractor_id, "title": ("the quote", "the new website", "the hiring plan")[number % 3]}
         )
         about = {"contractor_id": contractor_id, "action_item_id": item.id}
@@ -115,7 +115,7 @@ class FollowUpDay:
             }
         )
         if number % 4 == 1:
-            await app.followups.complete_action_item(item.id)
+            await app.followups.action_items.complete(item.id)
 
     async def tell(self, app: App, view: LedgerView) -> None:
         """Some of them reply, and some of those say STOP."""
@@ -148,7 +148,7 @@ class FollowUpDay:
             for row in await app.followups.get_contractor_follow_ups(number, limit=1000)
         ]
         self._print_account(console, rows, app.simulator)
-        result = await app.followups.get_experiment_result("opening")
+        result = await app.followups.experiments.get_result("opening")
         for variant in result.variants:
             rate = f"{variant.reply_rate:.0%}"
             console.print(f"Variant {variant.key}: {variant.sent} sent, {variant.replied} replied ({rate}).")

@@ -65,7 +65,7 @@ class ProactiveDay:
                     continue
                 steps = list(STEPS[: number % 3])
                 goal = {"title": GOALS[number % len(GOALS)], "progress": 10 * (number % 5), "checklist": steps}
-                await app.proactive.create_goal(contractor.id, goal)
+                await app.proactive.goals.create(contractor.id, goal)
                 if number % 7 == 3:
                     await self._lose_trust(app, str(contractor.phone))
         finally:
@@ -98,12 +98,12 @@ class ProactiveDay:
         await asyncio.gather(*self._answering, return_exceptions=True)
 
     async def _decide(self, app: App, view: LedgerView) -> None:
-        for number, waiting in enumerate(await app.proactive.list_approvals()):
+        for number, waiting in enumerate(await app.proactive.approvals.waiting()):
             if number % 3 == 2:
-                await app.proactive.reject(waiting["id"], by="Dana", why="call instead")
+                await app.proactive.approvals.reject(waiting["id"], by="Dana", why="call instead")
                 self._decided["rejected"] += 1
             else:
-                await app.proactive.approve(waiting["id"], by="Dana")
+                await app.proactive.approvals.approve(waiting["id"], by="Dana")
                 self._decided["approved"] += 1
             view.reply("Dana", waiting["ai_reasoning"], "rejected" if number % 3 == 2 else "approved")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from tidings import log
-from tidings.app import App
+from tidings.app import App, load_everything
 from tidings.cli.demo.view import LedgerView
 from tidings.cli.running import run, settle, stop_signal
 from tidings.clock import AcceleratedClock
 from tidings.providers.simulator import Simulator
-from tidings.settings import load
+from tidings.registry import load
 
 SETTLE_SECONDS = 30.0
 """How long the last messages may take after the day is over."""
@@ -60,9 +60,11 @@ class Day(Protocol):
         ...
 
 
-def rehearse(day: Day, *, stay: bool) -> None:
+def rehearse(make_day: Callable[[], Day], *, stay: bool) -> None:
     """Runs a demo. Ends the command with status 1 when its account does not add up."""
     log.configure(level="CRITICAL")
+    load_everything()  # a day begins when it is made, and its fast clock does not wait for modules
+    day = make_day()
     with tempfile.TemporaryDirectory(prefix="tidings-demo-") as folder:
         complete = run(_rehearse(Path(folder), day, stay=stay))
     if not complete:

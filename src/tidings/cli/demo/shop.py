@@ -11,6 +11,8 @@ from typing import Any
 from tidings.app import App
 
 SAMPLE = "samples/cornershop.json"
+WHATSAPP = {"phone_number_id": "100000000000001", "access_token": "sample-token", "app_secret": "sample-secret"}
+"""A number that there is not at Meta; what is sent from it goes to the simulator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ def sample_questions() -> list[Question]:
 
 async def open_shop(app: App, webhook_url: str | None = None) -> Shop:
     """Stores the sample shop; its events go to `webhook_url`."""
-    sample, chat = _sample(), app.chat
-    plan = await chat.create_plan({"name": "Pro", "monthly_price": "59"})
-    customer = await chat.create_customer({"name": sample["name"], "plan_id": plan.id})
-    base = await chat.create_knowledge_base({"customer_id": customer.id, "name": "Questions and answers"})
+    sample, accounts, knowledge = _sample(), app.chat.accounts, app.chat.knowledge
+    plan = await accounts.create_plan({"name": "Pro", "monthly_price": "59"})
+    customer = await accounts.create_customer({"name": sample["name"], "plan_id": plan.id})
+    base = await knowledge.create_base({"customer_id": customer.id, "name": "Questions and answers"})
     for item in sample["items"]:
-        await chat.add_knowledge_item(base.id, item)
-    chatbot = await chat.create_chatbot(
+        await knowledge.add_item(base.id, item)
+    chatbot = await accounts.create_chatbot(
         {
             "customer_id": customer.id,
             "name": sample["name"],
@@ -54,9 +56,11 @@ async def open_shop(app: App, webhook_url: str | None = None) -> Shop:
             "widget": {"greeting": sample["greeting"], "color": "#0b6e4f"},
         }
     )
+    await accounts.connect_whatsapp_cloud(chatbot.id, WHATSAPP)
+    await accounts.connect_whatsapp_qr(chatbot.id, {"session_id": "corner-shop"})
     secret = None
     if webhook_url is not None:
-        _, secret = await chat.create_webhook_endpoint(customer.id, {"url": webhook_url})
+        _, secret = await app.chat.webhooks.create_endpoint(customer.id, {"url": webhook_url})
     return Shop(customer.id, chatbot.id, chatbot.widget_key, secret)
 
 

@@ -16,10 +16,10 @@ from rich.console import Console
 from tidings.app import App
 from tidings.cli.demo.people import demo_people
 from tidings.cli.demo.rehearsal import sleep_until
-from tidings.cli.demo.shop_customers import NewCustomer, add_customers
 from tidings.cli.demo.view import LedgerView, account
 from tidings.clock import AcceleratedClock, Stage
-from tidings.features.shops.models import ShopAutomation
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.customers.samples import NewCustomer, add_customers
 from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.simulator import SimulatedMessage, Simulator
@@ -61,7 +61,7 @@ class ShopDay:
     async def prepare(self, app: App) -> None:
         """Two shops with ready automations and customers; every tenth customer has not consented to campaigns."""
         for domain, name in ((BLOSSOM, "Blossom"), (CINDER, "Cinder")):
-            shop, _ = await app.shops.create_shop(
+            shop, _ = await app.shops.accounts.create(
                 {
                     "domain": domain,
                     "name": name,
@@ -74,18 +74,18 @@ class ShopDay:
             count = self._recipients if domain == BLOSSOM else 200
             await add_customers(app.work, shop, _customers(domain, count))
         buyers = {"field": "customer.orders_count", "op": "at_least", "value": 1}
-        await app.shops.save_segment(BLOSSOM, "buyers", {"name": "Buyers", "rules": buyers})
-        await app.shops.save_campaign(
+        await app.shops.segments.save(BLOSSOM, "buyers", {"name": "Buyers", "rules": buyers})
+        await app.shops.campaigns.save(
             BLOSSOM,
             "peonies",
             {"name": "Peonies", "segment": "buyers", "template": SALE, "not_after": "2026-10-16T22:00"},
         )
-        tried = await app.shops.dry_run(BLOSSOM, "peonies", {"at": self._campaign_at})
+        tried = await app.shops.campaigns.dry_run(BLOSSOM, "peonies", {"at": self._campaign_at})
         self._dry_run = (
             f"Dry run before: {tried.now:,} at once + {tried.deferred:,} later + {tried.skipped:,} skipped + "
             f"{tried.failed:,} failed = {tried.audience:,}, for {tried.cost.total} {tried.cost.currency}"
         )
-        await app.shops.schedule_campaign(BLOSSOM, "peonies", {"send_at": self._campaign_at})
+        await app.shops.campaigns.schedule(BLOSSOM, "peonies", {"send_at": self._campaign_at})
 
     async def tell(self, app: App, view: LedgerView) -> None:
         """Customers buy, leave carts and come back; one of them says STOP."""
@@ -138,7 +138,7 @@ class ShopDay:
         else:
             raw |= {"checkout_token": f"cart-{key}", "processed_at": at, "financial_status": "paid"}
         event = f"demo-{next(self._numbers)}"
-        await app.shops.receive_webhook(domain, topic, event, json.dumps(raw).encode())
+        await app.shops.events.receive(domain, topic, event, json.dumps(raw).encode())
 
     async def _stop(self, app: App, view: LedgerView, message: SimulatedMessage) -> None:
         received = await app.inbound.receive_reply(IncomingReply("simulator", "reply-1", message.to, "STOP"))
@@ -156,12 +156,12 @@ class ShopDay:
         reasons: Counter[str] = Counter()
         for domain in (BLOSSOM, CINDER):
             table = account(f"{domain}: sent + skipped + called off + failed + waiting = written")
-            for automation in await app.shops.list_automations(domain):
+            for automation in await app.shops.automations.list(domain):
                 sent, equation = await self._automation(app, domain, automation, reasons)
                 table.add_row(automation.key.replace("_", " "), equation)
                 complete = complete and kept[domain, str(automation.id)] == sent
             console.print(table)
-        skipped = (await app.shops.get_progress(BLOSSOM, "peonies")).reasons
+        skipped = (await app.shops.campaigns.progress(BLOSSOM, "peonies")).reasons
         told = {
             "an order came before the cart's reminder": reasons[Reason.GOAL_REACHED],
             "somebody had said STOP before a message's turn": reasons[Reason.OPTED_OUT],
@@ -178,7 +178,7 @@ class ShopDay:
         return complete
 
     async def _campaign(self, app: App, console: Console, kept: int) -> bool:
-        progress = await app.shops.get_progress(BLOSSOM, "peonies")
+        progress = await app.shops.campaigns.progress(BLOSSOM, "peonies")
         later = await self._put_off(app)
         table = account(f"{BLOSSOM}, campaign peonies: sent + skipped + failed + waiting = audience")
         table.add_row(
@@ -201,7 +201,7 @@ class ShopDay:
     async def _automation(
         self, app: App, domain: str, automation: ShopAutomation, reasons: Counter[str]
     ) -> tuple[int, str]:
-        rows = await app.shops.list_messages(domain, automation_id=automation.id, limit=1000)
+        rows = await app.shops.messages.list(domain, automation_id=automation.id, limit=1000)
         reasons.update(row.status_reason for row in rows if row.status_reason and row.status != Status.SENT)
         counts = Counter(row.status for row in rows)
         ended = [counts[status] for status in (Status.SENT, Status.SKIPPED, Status.CANCELLED, Status.FAILED)]

@@ -88,7 +88,7 @@ class LedgerView:
         for line in await self._app.why.lines_after(self._last_line):
             self._last_line = line["id"]
             self._outcomes[line["outcome"]] += 1
-            if line["attempt"]:  # it went the road; other lines are plans that changed
+            if line["attempt"]:  # a worker had it; other lines are plans that changed
                 self._recent.append(self._row(line))
 
     def _row(self, line: dict[str, Any]) -> Row:

@@ -6,17 +6,19 @@ makes its row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WEBHOOK_DELIVERY
+from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.chat.models import ChatChannel
+from tidings.messages.kind import MessageJob, message_job
 from tidings.providers.reports import DeliveryReport, ReportedStatus
 
 KEEP_COMPLETED, KEEP_FAILED = 3600, 24 * 3600
@@ -53,7 +55,7 @@ PREMIUM_PRICE, PRO_PRICE = Decimal(100), Decimal(50)
 PREMIUM_PRIORITY, PRO_PRIORITY, BASIC_PRIORITY = 1, 3, 5
 """BullMQ priorities of answers: 1 goes first."""
 
-MESSAGE_KIND = "chat-message"
+CHAT_MESSAGE = "chat-message"
 """With an id the name of a message, as in `chat-message-123`."""
 
 
@@ -139,33 +141,10 @@ class EmbeddingJob(JobData):
     id: int
 
 
-class OutgoingMessageJob(JobData):
-    """A message to route to its channel."""
-
-    id: int
-
-
-class WhatsAppCloudSendJob(JobData):
-    """A message to send through the Cloud API."""
-
-    id: int
-
-
-class WhatsAppQRSendJob(JobData):
-    """A message to send through the QR service."""
-
-    id: int
-
-
 def _incoming_id(data: IncomingMessageJob) -> str:
     if data.id is None:
         raise TypeError("a message without a row has no job id")
     return f"incoming-message-{data.id}"
-
-
-def message_name(data: OutgoingMessageJob | WhatsAppCloudSendJob | WhatsAppQRSendJob) -> str:
-    """`chat-message-123`, in whatever queue."""
-    return f"{MESSAGE_KIND}-{data.id}"
 
 
 INCOMING_MESSAGE = JobType(INCOMING_MESSAGES, "incoming-message", IncomingMessageJob, _incoming_id)
@@ -175,18 +154,11 @@ AI_ANSWER = JobType(
     AI_PROCESSING, "ai-answer", AIProcessingJob, lambda data: f"chat-answer-{data.conversation_id}-{data.turn}"
 )
 EMBED_ITEM = JobType(AI_PROCESSING, "embed-knowledge", EmbeddingJob, lambda data: f"knowledge-item-{data.id}")
-OUTGOING_MESSAGE = JobType(OUTGOING_MESSAGES, "outgoing-message", OutgoingMessageJob, message_name)
-CLOUD_SEND = JobType(WHATSAPP_CLOUD_SEND, "whatsapp-cloud-send", WhatsAppCloudSendJob, message_name)
-QR_SEND = JobType(WHATSAPP_QR_SEND, "whatsapp-qr-send", WhatsAppQRSendJob, message_name)
-JOB_TYPES: tuple[JobType[Any], ...] = (
-    INCOMING_MESSAGE,
-    DELIVERY_REPORT,
-    UPKEEP,
-    AI_ANSWER,
-    EMBED_ITEM,
-    OUTGOING_MESSAGE,
-    CLOUD_SEND,
-    QR_SEND,
-    DELIVER_WEBHOOK,
-)
-"""Every kind of job of the chats."""
+OUTGOING_MESSAGE = message_job(OUTGOING_MESSAGES, "outgoing-message", CHAT_MESSAGE)
+CLOUD_SEND = message_job(WHATSAPP_CLOUD_SEND, "whatsapp-cloud-send", CHAT_MESSAGE)
+QR_SEND = message_job(WHATSAPP_QR_SEND, "whatsapp-qr-send", CHAT_MESSAGE)
+
+SENDS: Mapping[str, JobType[MessageJob]] = {
+    job_type.queue.name: job_type for job_type in (OUTGOING_MESSAGE, CLOUD_SEND, QR_SEND)
+}
+"""The job that wakes a message, by the queue that it is to take next."""

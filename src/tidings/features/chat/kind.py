@@ -1,27 +1,39 @@
-"""How the messages of chats leave: what is loaded for a claimed row, and what follows from its end."""
+"""The kind of chats' messages: what is loaded for a claimed row, and what follows from its end and from reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
-from tidings.customer_webhooks import events
-from tidings.engine.jobs import Job
-from tidings.engine.policy import QueuePolicy
-from tidings.features.chat.conversations.order import alarm, release_next
-from tidings.features.chat.jobs import MESSAGE_KIND
-from tidings.features.chat.models import Chatbot, ChatChannel, Conversation, Message, Role, UsageKind, UsageLog
-from tidings.messages.contacts.contractors import Contractor
+from tidings.customer_webhooks.kind import WebhookEvents
+from tidings.engine.jobs import Job, JobType
+from tidings.errors import ConfigurationError, SendError
+from tidings.features.chat.conversations.order import release_next
+from tidings.features.chat.conversations.reports import move_status
+from tidings.features.chat.endings import find_provider_ids, note_end
+from tidings.features.chat.jobs import CHAT_MESSAGE, OUTGOING_MESSAGE, SENDS
+from tidings.features.chat.loaded import LOADED
+from tidings.features.chat.models import (
+    ChatChannel,
+    ChatMessage,
+    QrState,
+    Role,
+    WhatsAppQrSession,
+)
+from tidings.features.chat.secrets import account_context
 from tidings.messages.gate.terms import TRANSACTIONAL, Terms
-from tidings.messages.kind import Conclusion, Content, Letter, Outbox
-from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome
+from tidings.messages.kind import Content, Ended, Message, MessageKind, Report
 from tidings.messages.statuses import Reason, Status
+from tidings.providers.base import Account
+from tidings.providers.whatsapp_cloud.send import CloudAccount
+from tidings.providers.whatsapp_qr import QrError, QrSession
+from tidings.vault import Vault
+from tidings.work import Unit
 
 WINDOW = timedelta(hours=24)
 """How long after a user's message WhatsApp takes free text (Cloud API, customer service window)."""
@@ -29,75 +41,82 @@ WINDOW = timedelta(hours=24)
 NOTICE = Terms(despite_opt_out=True)
 """The terms of answers to STOP, START and HELP."""
 
-_ROW, _CONVERSATION = Message.__table__.c, Conversation.__table__.c
-_CHATBOT, _CONTRACTOR = Chatbot.__table__.c, Contractor.__table__.c
 
-LOADED = (
-    select(
-        *(
-            _ROW[name]
-            for name in (
-                *("id", "conversation_id", "role", "content", "author", "turn", "scheduled_time", "attempts"),
-                *("metadata", "delivery_status", "created_at"),
-            )
-        ),
-        *(
-            _CONVERSATION[name]
-            for name in ("chatbot_id", "channel", "external_user_id", "via", "taken_over_at", "last_user_message_at")
-        ),
-        *(_CHATBOT[name] for name in ("customer_id", "whatsapp_template")),
-        _CONTRACTOR.id.label("contractor_id"),
-        _CONTRACTOR.timezone.label("timezone"),
-    )
-    .join(_CONVERSATION.id.table, _CONVERSATION.id == _ROW.conversation_id)
-    .join(_CHATBOT.id.table, _CHATBOT.id == _CONVERSATION.chatbot_id)
-    .outerjoin(
-        _CONTRACTOR.id.table,
-        and_(_CONTRACTOR.phone == _CONVERSATION.external_user_id, _CONVERSATION.channel != ChatChannel.WIDGET),
-    )
-)
-"""Messages with their conversation, chatbot and, where the number is known, contractor."""
+class ChatMessages(MessageKind):
+    """What chatbots and people of customers write to users. `vault` opens the tokens of their WhatsApp accounts."""
 
+    name = CHAT_MESSAGE
+    model = ChatMessage
+    job_type = OUTGOING_MESSAGE
 
-def idempotency_key(message_id: int, created_at: datetime) -> str:
-    """The same for every attempt, and different in a database that counts from 1 again."""
-    return f"{MESSAGE_KIND}-{message_id}-{int(created_at.timestamp() * 1_000_000)}"
+    def __init__(self, clock: Clock, vault: Vault) -> None:
+        self.clock = clock
+        self._vault = vault
 
+    @classmethod
+    def job_type_of(cls, row: Any) -> JobType[Any]:
+        """That of the queue which the message is to take next."""
+        return SENDS[row.queue]
 
-@dataclass(frozen=True)
-class ChatMail:
-    """The parts of the outbox that need the clock."""
+    @classmethod
+    def job_types(cls) -> tuple[JobType[Any], ...]:
+        """Every job that sends a message; of the widget's, the one that routes the others."""
+        return tuple(SENDS.values())
 
-    clock: Clock
+    @classmethod
+    def contact_of(cls, row: Any) -> int | None:
+        """Rows do not know their contact; it is found by the conversation's number."""
+        return None
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-        """The letters of claimed rows."""
-        rows = (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()
-        return [self._letter(dict(row)) for row in rows]
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+        """The messages of claimed rows."""
+        rows = (await connection.execute(LOADED.where(ChatMessage.id.in_(ids)))).mappings()
+        return [self._message(dict(row)) for row in rows]
 
-    def _letter(self, row: Mapping[str, Any]) -> Letter:
+    def _message(self, row: Mapping[str, Any]) -> Message:
         notice = "notice" in row["metadata"]
         silenced = row["role"] == Role.ASSISTANT and row["taken_over_at"] is not None and not notice
-        channel = ChatChannel(row["channel"])
-        return Letter(
+        account = self._account(row)
+        return Message(
             id=row["id"],
             contact_id=row["contractor_id"],
             scheduled_time=row["scheduled_time"],
             attempt=row["attempts"],
-            channel=channel,
+            channel=row["channel"],
             address=row["external_user_id"],
-            idempotency_key=idempotency_key(row["id"], row["created_at"]),
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
             terms=NOTICE if notice else TRANSACTIONAL,
             timezone=row["timezone"],
             obsolete=Reason.TAKEN_OVER if silenced else None,
-            # Each number and session has a pace of its own: one customer's limit slows nobody else.
-            sender=f"{channel}:{row['via']}" if channel.is_whatsapp and row["via"] else None,
+            account=account if not isinstance(account, str) else None,
+            undeliverable=account if isinstance(account, str) else None,
         )
 
-    async def compose(self, letter: Letter) -> Content:
+    def _account(self, row: Mapping[str, Any]) -> Account | str | None:
+        """The number or session that the user wrote to; a sentence when it cannot be written from."""
+        match row["channel"]:
+            case ChatChannel.WHATSAPP_CLOUD:
+                if row["access_token"] is None:
+                    return (
+                        f"phone number ID {row['via']} is not connected to chatbot {row['chatbot_id']}; "
+                        "connect it again"
+                    )
+                try:
+                    token = self._vault.open(row["access_token"], account_context("access_token", row["via"]))
+                except ConfigurationError as error:
+                    return str(error)
+                return CloudAccount(row["via"], token)
+            case ChatChannel.WHATSAPP_QR:
+                if row["session_id"] is None:
+                    return f"session {row['via']!r} is not connected to chatbot {row['chatbot_id']}; connect it again"
+                return QrSession(row["session_id"])
+            case _:
+                return None
+
+    async def compose(self, message: Message) -> Content:
         """The text as it was stored, and what its channel needs to know."""
-        row = letter.row
+        row = message.row
         last = row["last_user_message_at"]
         return Content(
             text=row["content"],
@@ -114,110 +133,30 @@ class ChatMail:
             },
         )
 
-    async def conclude(self, connection: AsyncConnection, conclusions: Sequence[Conclusion]) -> list[Job]:
+    async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> list[Job]:
         """Notes what became of messages, tells the customers, and lets the next of each conversation go."""
         now = self.clock.now()
-        sent_ids = [one.letter.id for one in conclusions if one.status is Status.SENT]
-        provider_ids = await _provider_ids(connection, sent_ids)
+        sent_ids = [one.message.id for one in ended if one.status is Status.SENT]
+        provider_ids = await find_provider_ids(connection, sent_ids)
         jobs: list[Job] = []
-        for one in sorted(conclusions, key=lambda one: one.letter.id):
-            jobs += await self._note(connection, one, provider_ids.get(one.letter.id), now)
-        conversations = {one.letter.row["conversation_id"] for one in conclusions}
+        for one in sorted(ended, key=lambda one: one.message.id):
+            jobs += await note_end(connection, one, provider_ids.get(one.message.id), now)
+        conversations = {one.message.row["conversation_id"] for one in ended}
         return [*jobs, *await release_next(connection, conversations, now)]
 
-    async def _note(
-        self, connection: AsyncConnection, one: Conclusion, provider_id: str | None, now: datetime
-    ) -> list[Job]:
-        row, letter = one.letter.row, one.letter
-        sent = one.status is Status.SENT
-        present = (
+    async def on_refused(self, connection: AsyncConnection, message: Message, error: SendError) -> list[Job]:
+        """Notes a session that is lost: it takes no message until its QR code is scanned again."""
+        if isinstance(error, QrError) and error.session_lost:
             await connection.execute(
-                select(_ROW.delivery_status, _ROW.metadata, _ROW.error_message).where(_ROW.id == letter.id)
+                update(WhatsAppQrSession)
+                .where(WhatsAppQrSession.session_id == message.row["session_id"])
+                .values(state=QrState.LOST, updated_at=self.clock.now())
             )
-        ).one()
-        status = DeliveryStatus.SENT if sent else DeliveryStatus.FAILED
-        # A quick provider's report may have come before this.
-        reported = sent and (
-            present.delivery_status in (DeliveryStatus.DELIVERED, DeliveryStatus.READ)
-            or (present.delivery_status == DeliveryStatus.FAILED != row["delivery_status"])
-        )
-        details = dict(present.metadata)
-        if provider_id and ChatChannel(row["channel"]).is_whatsapp:
-            details["whatsapp_message_id"] = provider_id
-        await connection.execute(
-            update(Message)
-            .where(Message.id == letter.id)
-            .values(
-                {Message.delivery_status: present.delivery_status if reported else status, Message.details: details}
-            )
-        )
-        if reported:
-            await _raise_line(connection, letter.id, present.delivery_status, now)
-        if sent and ChatChannel(row["channel"]).is_whatsapp:
-            await self._log_use(connection, row, now)
-        reason = one.reason.sentence if one.reason else present.error_message
-        facts = {
-            "message_id": letter.id,
-            **{
-                name: row[name]
-                for name in ("conversation_id", "chatbot_id", "channel", "external_user_id", "role", "content")
-            },
-            **({"whatsapp_message_id": provider_id} if "whatsapp_message_id" in details else {}),
-            **({} if sent else {"reason": reason}),
-        }
-        event = events.MESSAGE_SENT if sent else events.MESSAGE_FAILED
-        return await events.record(connection, row["customer_id"], event, facts, now)
+        return []
 
-    async def _log_use(self, connection: AsyncConnection, row: Mapping[str, Any], now: datetime) -> None:
-        logged = select(UsageLog.id).where(UsageLog.message_id == row["id"], UsageLog.kind == UsageKind.WHATSAPP)
-        if (await connection.execute(logged)).first() is None:
-            await connection.execute(
-                insert(UsageLog).values(
-                    customer_id=row["customer_id"],
-                    chatbot_id=row["chatbot_id"],
-                    message_id=row["id"],
-                    kind=UsageKind.WHATSAPP,
-                    quantity=1,
-                    at=now,
-                )
-            )
+    async def on_report(self, unit: Unit, message_id: int, report: Report) -> bool:
+        """Moves the row's delivery status upward and tells the customer."""
+        return await move_status(unit, message_id, report, self.clock.now())
 
 
-def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
-    """When it left."""
-    return {"sent_at": moment}
-
-
-def chat_outbox(queue: QueuePolicy, clock: Clock) -> Outbox:
-    """The outbox of chats; `queue` is outgoing-messages as it is configured, the first that a message takes."""
-    mail = ChatMail(clock)
-    return Outbox(
-        kind=MESSAGE_KIND,
-        queue=queue,
-        model=Message,
-        alarm=alarm,
-        load=mail.load,
-        compose=mail.compose,
-        when_sent=when_sent,
-        conclude=mail.conclude,
-    )
-
-
-async def _provider_ids(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, str]:
-    """The provider's ids of messages that left just now, from their lines in the ledger."""
-    if not ids:
-        return {}
-    rows = await connection.execute(
-        select(Delivery.message_id, Delivery.provider_message_id)
-        .where(Delivery.kind == MESSAGE_KIND, Delivery.message_id.in_(ids), Delivery.outcome == Outcome.SENT)
-        .order_by(Delivery.id)
-    )
-    return {message_id: provider_id for message_id, provider_id in rows if provider_id}
-
-
-async def _raise_line(connection: AsyncConnection, message_id: int, status: str, now: datetime) -> None:
-    await connection.execute(
-        update(Delivery)
-        .where(Delivery.kind == MESSAGE_KIND, Delivery.message_id == message_id, Delivery.outcome == Outcome.SENT)
-        .values(delivery_status=status, delivery_status_at=now)
-    )
+KINDS = (ChatMessages, WebhookEvents)

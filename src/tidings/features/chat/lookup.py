@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.rows import find
 from tidings.errors import NotFound
-from tidings.features.chat.models import Chatbot, Conversation, KnowledgeBase, KnowledgeItem, Message
+from tidings.features.chat.models import Chatbot, ChatMessage, Conversation, KnowledgeBase, KnowledgeItem
 
 
 async def find_chatbot(session: AsyncSession, chatbot_id: int, *, lock: bool = False) -> Chatbot:
@@ -46,7 +46,12 @@ async def find_item(
     return row
 
 
-async def last_messages(session: AsyncSession, conversation_id: int, most: int) -> list[Message]:
+async def last_messages(session: AsyncSession, conversation_id: int, most: int) -> list[ChatMessage]:
     """The latest messages of a conversation, the oldest of them first."""
-    query = select(Message).where(Message.conversation_id == conversation_id).order_by(Message.id.desc()).limit(most)
+    query = (
+        select(ChatMessage)
+        .where(ChatMessage.conversation_id == conversation_id)
+        .order_by(ChatMessage.id.desc())
+        .limit(most)
+    )
     return list(reversed((await session.scalars(query)).all()))

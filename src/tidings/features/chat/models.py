@@ -14,15 +14,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
 from tidings.messages.ledger import DeliveryStatus
 
 RECEIVED, PROCESSED = "received", "processed"
 """Statuses of a user's message, which never goes out: stored, and taken in by the queue incoming-messages."""
-
-WAITING = "waiting"
-"""Status of an answer behind an earlier one of its conversation that is still under way. It is not open: no job
-wakes it; the end of the earlier one does."""
 
 _OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -146,8 +142,8 @@ class Conversation(Base):
     updated_at: Mapped[datetime]
 
 
-class Message(OutboxColumns, Base):
-    """One message of a conversation. Those of the assistant and of people take the road out; a user's never does.
+class ChatMessage(MessageColumns, Base):
+    """One message of a conversation. Those of the assistant and of people are delivered; a user's never is.
 
     `external_id` is the id by which a user's message is told from its repetition: WhatsApp's, or the widget's.
     `turn` is the user's message that this one is, or answers. `queue` is the queue that the message is to take next.
@@ -221,6 +217,13 @@ class WhatsAppCloudAccount(Base):
     updated_at: Mapped[datetime]
 
 
+class QrState(StrEnum):
+    """Whether a session takes messages; a lost one wants its QR code scanned again."""
+
+    CONNECTED = "connected"
+    LOST = "lost"
+
+
 class WhatsAppQrSession(Base):
     """A session of the QR service and the chatbot that answers there.
 
@@ -234,7 +237,7 @@ class WhatsAppQrSession(Base):
     customer_id: Mapped[int] = mapped_column(ForeignKey("customers.id"), index=True)
     chatbot_id: Mapped[int] = mapped_column(ForeignKey("chatbots.id"), index=True)
     session_id: Mapped[str] = mapped_column(String(100))
-    state: Mapped[str] = mapped_column(String(16), default="connected")
+    state: Mapped[str] = mapped_column(String(16), default=QrState.CONNECTED)
     webhook_secret: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

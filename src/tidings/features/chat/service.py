@@ -1,30 +1,34 @@
-"""The verbs of the chats. Each changes rows and queues together, in one unit of work."""
+"""Chats for other programs: `t.chat` of the facade, and what the HTTP routes call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tidings.customer_webhooks.service import CustomerWebhooks
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.queues import QueueStats
 from tidings.features.chat.accounts.service import Accounts
-from tidings.features.chat.answering.knowledge import Knowledge
-from tidings.features.chat.answering.retrieval import Retrieval
-from tidings.features.chat.conversations.incoming import Incoming, ReceiveReply
+from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.conversations.service import Conversations
+from tidings.features.chat.conversations.store import Stored, store_message
 from tidings.features.chat.jobs import QUEUES
+from tidings.features.chat.knowledge.retrieval import Retrieval
+from tidings.features.chat.knowledge.service import Knowledge
 from tidings.features.chat.whatsapp.callbacks import WhatsApp
-from tidings.features.chat.widget.service import Widgets
-from tidings.messages.inbound.notices import NoticeTexts
+from tidings.features.chat.widget.service import Widget
+from tidings.messages.inbound.reports import Reports
 from tidings.vault import Vault
 from tidings.work import Work
 
 
-class Chat(Accounts, Knowledge, Conversations, Incoming, WhatsApp, CustomerWebhooks, Widgets):
-    """Chats for other programs: `t.chat` of the facade, and what the HTTP routes call.
+class Chat:
+    """The chats by their subjects, and the three functions that the specification names.
 
-    Input may be given as models or as mappings. `receive_reply` is the house's door in, which carries out STOP, START
-    and HELP; `texts` are the answers to them. `allow_private` lets customers' webhooks go to private addresses.
+    `accounts` are plans, customers, chatbots and their WhatsApp accounts; `knowledge` is what chatbots know;
+    `conversations` are read, taken over and written to by people; `whatsapp` and `widget` are what those two sides
+    tell and ask; `webhooks` are the endpoints of customers and their events. Every verb changes rows and queues
+    together, and takes its input as models or as mappings. `allow_private` lets webhooks go to private addresses.
     """
 
     def __init__(
@@ -33,18 +37,33 @@ class Chat(Accounts, Knowledge, Conversations, Incoming, WhatsApp, CustomerWebho
         vault: Vault,
         retrieval: Retrieval,
         broadcast: Broadcast,
+        reports: Reports,
         *,
-        receive_reply: ReceiveReply,
-        texts: NoticeTexts,
-        allow_private: bool = False,
+        allow_private: bool,
     ) -> None:
         self._work = work
-        self._vault = vault
-        self._retrieval = retrieval
-        self._broadcast = broadcast
-        self._receive_reply = receive_reply
-        self._texts = texts
-        self._allow_private = allow_private
+        self.accounts = Accounts(work, vault)
+        self.knowledge = Knowledge(work, retrieval)
+        self.conversations = Conversations(work)
+        self.whatsapp = WhatsApp(work, vault, reports)
+        self.widget = Widget(work, broadcast, reports)
+        self.webhooks = CustomerWebhooks(work, vault, allow_private=allow_private)
+
+    async def enqueue_incoming_message(self, message: IncomingMessageIn | Mapping[str, Any]) -> Stored:
+        """Stores a user's message and has the queue incoming-messages take it in.
+
+        Raises InvalidInput, and NotFound for a chatbot that there is not.
+        """
+        return await store_message(self._work, message)
+
+    async def enqueue_webhook_delivery(
+        self, customer_id: int, event: str, payload: Mapping[str, Any] | None = None
+    ) -> list[int]:
+        """Tells a customer's endpoints of an event of another program's; returns the ids of what was recorded.
+
+        Raises NotFound and InvalidInput.
+        """
+        return await self.webhooks.enqueue(customer_id, event, payload)
 
     async def get_queue_stats(self) -> Mapping[str, QueueStats]:
         """The counts of each of the six queues: waiting, active, completed, failed, delayed.

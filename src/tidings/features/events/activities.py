@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.feature import Moment
+from tidings.feature import Activity
 from tidings.features.events.models import Event, EventStatus, Registration
 
 ENDED = "event_ended"
 
 
-async def event_moments(session: AsyncSession, contractor_ids: Sequence[int]) -> list[Moment]:
+async def event_activities(session: AsyncSession, contractor_ids: Sequence[int]) -> list[Activity]:
     """For each of the contacts the events that they were registered for and that are over."""
     rows = await session.execute(
         select(Registration.contractor_id, Event.end_time, Event.name, Event.id)
@@ -26,6 +26,6 @@ async def event_moments(session: AsyncSession, contractor_ids: Sequence[int]) ->
         .order_by(Event.end_time, Event.id)
     )
     return [
-        Moment(contractor_id, ENDED, end, {"event_name": name, "event_id": event_id})
+        Activity(contractor_id, ENDED, end, {"event_name": name, "event_id": event_id})
         for contractor_id, end, name, event_id in rows
     ]

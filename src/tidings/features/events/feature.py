@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import TYPE_CHECKING
 
 from tidings.engine.jobs import Handler, Schedule
-from tidings.engine.policy import QueuePolicy
-from tidings.feature import Feature
-from tidings.features.events.jobs import (
-    EVENT_MESSAGES,
-    EVENT_ORCHESTRATION,
-    ORCHESTRATE,
-    SEND_EVENT_MESSAGE,
-    Orchestrate,
-)
-from tidings.features.events.routes import events_router
+from tidings.feature import Feature, Parts
+from tidings.features.events.activities import event_activities
+from tidings.features.events.jobs import ORCHESTRATE, Orchestrate
+from tidings.features.events.kind import EventMessages
+from tidings.features.events.orchestration import Orchestration
 from tidings.features.events.service import Events
-from tidings.features.events.worker import EventsWorker
-from tidings.messages.delivery.pipeline import Road
-from tidings.work import Work
 
-QUEUES: tuple[QueuePolicy, ...] = (EVENT_MESSAGES, EVENT_ORCHESTRATION)
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
-def events_feature(events: Events, work: Work, road: Road) -> Feature:
-    """Puts the feature's parts together."""
-    worker = EventsWorker(work, road)
+def build(parts: Parts) -> Feature:
+    """Puts the feature together."""
+    settings = parts.settings
+    events = Events(parts.work, region=settings.default_region, timezone=settings.default_timezone)
+    parts.activities.append(event_activities)
     return Feature(
         name="events",
-        queues=QUEUES,
-        handlers=(Handler(SEND_EVENT_MESSAGE, worker.send), Handler(ORCHESTRATE, worker.orchestrate)),
-        outboxes=(road.outbox,),
+        service=events,
+        handlers=(
+            *parts.pipeline(EventMessages()).handlers(),
+            Handler(ORCHESTRATE, Orchestration(parts.work).orchestrate),
+        ),
         schedules=(Schedule("event-orchestration-every-minute", ORCHESTRATE, Orchestrate(), seconds=60.0),),
-        router=partial(events_router, events),
+        router=_router,
     )
+
+
+def _router() -> APIRouter:
+    from tidings.features.events.routes import router  # here, because workers do without
+
+    return router

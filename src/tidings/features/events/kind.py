@@ -1,4 +1,4 @@
-"""How event messages leave: their alarm clock, what is loaded for a claimed row, and how its text is made."""
+"""The kind of event messages: what is loaded for a claimed row, how its text is made, what answers mean."""
 
 from __future__ import annotations
 
@@ -9,27 +9,22 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from tidings.engine.jobs import Job
-from tidings.engine.policy import QueuePolicy
-from tidings.features.events.jobs import SEND_EVENT_MESSAGE
+from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
 from tidings.features.events.rules.texts import compose_text, variables_for
 from tidings.features.events.rules.timing import useful_until
-from tidings.features.events.schemas import SendEventMessage
 from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.kind import Content, Letter, Outbox, Reply, alarm_time
+from tidings.messages.kind import Content, Message, MessageKind, Reply
 from tidings.messages.statuses import Reason
-
-KIND = "event-message"
 
 _MESSAGE = EventMessage.__table__.c
 _EVENT = Event.__table__.c
 _CONTRACTOR = Contractor.__table__.c
 _SESSION = AgendaSession.__table__.c
 
-_LETTERS = (
+_LOADED = (
     select(
         *(
             _MESSAGE[name]
@@ -61,44 +56,6 @@ _LETTERS = (
 )
 
 
-def alarm_id(message_id: int) -> str:
-    """`event-message-123`, the specification's job id."""
-    return SEND_EVENT_MESSAGE.id_of(SendEventMessage(id=message_id))
-
-
-def alarm(row: EventMessage) -> Job:
-    """The job that wakes one row at its time, with the priority of its type."""
-    return SEND_EVENT_MESSAGE.job(
-        SendEventMessage(id=row.id),
-        due=alarm_time(row),
-        priority=priority_of(row.message_type),
-    )
-
-
-async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-    """The letters of claimed rows, joined with their people and events in one query."""
-    rows = (await connection.execute(_LETTERS.where(_MESSAGE.id.in_(ids)))).mappings()
-    return [_letter(dict(row)) for row in rows]
-
-
-def _letter(row: Mapping[str, Any]) -> Letter:
-    address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]
-    event, session = _event_of(row), _session_of(row)
-    return Letter(
-        id=row["id"],
-        contact_id=row["contractor_id"],
-        scheduled_time=row["scheduled_time"],
-        attempt=row["attempts"],
-        channel=row["channel"],
-        address=address,
-        # Stable over every attempt, and different in a database that counts from 1 again.
-        idempotency_key=f"{alarm_id(row['id'])}-{int(row['created_at'].timestamp() * 1_000_000)}",
-        row={**row, "event": event},
-        not_after=useful_until(MessageType(row["message_type"]), row["scheduled_time"], event, session),
-        obsolete=Reason.EVENT_CANCELLED if row["event_status"] == EventStatus.CANCELLED else None,
-    )
-
-
 def _event_of(row: Mapping[str, Any]) -> EventFacts:
     return EventFacts(**{name: row[f"event_{name}"] for name in EVENT_FACTS})
 
@@ -110,80 +67,98 @@ def _session_of(row: Mapping[str, Any]) -> SessionFacts | None:
     return SessionFacts(**{**facts, "kind": SessionKind(facts["kind"])})
 
 
-async def compose(letter: Letter) -> Content:
-    """The text of one message, and the payload fields that the specification puts beside it.
+class EventMessages(MessageKind):
+    """Event messages."""
 
-    Raises TemplateError when its template cannot be rendered.
-    """
-    row = letter.row
-    event: EventFacts = row["event"]
-    message_type = MessageType(row["message_type"])
-    return Content(
-        text=compose_text(
-            message_type, row["message_content"], variables_for(row, event, row["personalization_data"])
-        ),
-        subject=f"{FACTS[message_type].subject}: {event.name}",
-        metadata={
-            "message_id": row["id"],
-            "message_type": message_type,
-            "contractor_id": row["contractor_id"],
-            "contractor_name": row["name"],
-            "event_id": event.id,
-            "event_name": event.name,
-            "ghl_contact_id": row["ghl_contact_id"] or row["contractor_ghl_contact_id"],
-            "ghl_location_id": row["ghl_location_id"] or row["contractor_ghl_location_id"],
-        },
-    )
+    name = EVENT_MESSAGE
+    model = EventMessage
+    job_type = SEND_EVENT_MESSAGE
 
+    @classmethod
+    def priority(cls, row: Any) -> int:
+        """The priority of its type."""
+        return priority_of(row.message_type)
 
-def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
-    """The specification's columns of a sent message; `delay_minutes` may be a fraction."""
-    delay = (moment - letter.scheduled_time).total_seconds() / 60
-    return {"actual_send_time": moment, "delay_minutes": round(max(delay, 0.0), 4)}
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+        """The messages of claimed rows, joined with their people and events in one query."""
+        rows = (await connection.execute(_LOADED.where(_MESSAGE.id.in_(ids)))).mappings()
+        return [self._message(dict(row)) for row in rows]
 
-
-async def on_reply(session: AsyncSession, message_id: int, reply: Reply) -> str | None:
-    """Keeps what somebody answered with the message; a rating that it asked for becomes its `pcr_score`.
-
-    A later reply is added to the text of the earlier ones and brings the newer score.
-    """
-    row = await session.get(EventMessage, message_id, with_for_update=True)
-    if row is None:
-        return None
-    row.response_received = f"{row.response_received}\n{reply.text}" if row.response_received else reply.text
-    row.response_time = row.response_time or reply.received_at
-    action = None
-    if reply.command is None:
-        row.sentiment_score = reply.sentiment_score
-        if reply.rating is not None and row.message_type == MessageType.PCR_REQUEST:
-            row.pcr_score = reply.rating
-            action = "rating_recorded"
-    row.action_taken = action or reply.action_taken
-    return action
-
-
-async def expects_rating(session: AsyncSession, ids: Sequence[int]) -> set[int]:
-    """Those of the messages that asked for a rating and have none."""
-    rows = await session.scalars(
-        select(EventMessage.id).where(
-            EventMessage.id.in_(ids),
-            EventMessage.message_type == MessageType.PCR_REQUEST,
-            EventMessage.pcr_score.is_(None),
+    def _message(self, row: Mapping[str, Any]) -> Message:
+        address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]
+        event, session = _event_of(row), _session_of(row)
+        return Message(
+            id=row["id"],
+            contact_id=row["contractor_id"],
+            scheduled_time=row["scheduled_time"],
+            attempt=row["attempts"],
+            channel=row["channel"],
+            address=address,
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
+            row={**row, "event": event},
+            not_after=useful_until(MessageType(row["message_type"]), row["scheduled_time"], event, session),
+            obsolete=Reason.EVENT_CANCELLED if row["event_status"] == EventStatus.CANCELLED else None,
         )
-    )
-    return set(rows)
+
+    async def compose(self, message: Message) -> Content:
+        """The text of one message, and the payload fields that the specification puts beside it.
+
+        Raises TemplateError when its template cannot be rendered.
+        """
+        row = message.row
+        event: EventFacts = row["event"]
+        message_type = MessageType(row["message_type"])
+        return Content(
+            text=compose_text(
+                message_type, row["message_content"], variables_for(row, event, row["personalization_data"])
+            ),
+            subject=f"{FACTS[message_type].subject}: {event.name}",
+            metadata={
+                "message_id": row["id"],
+                "message_type": message_type,
+                "contractor_id": row["contractor_id"],
+                "contractor_name": row["name"],
+                "event_id": event.id,
+                "event_name": event.name,
+                "ghl_contact_id": row["ghl_contact_id"] or row["contractor_ghl_contact_id"],
+                "ghl_location_id": row["ghl_location_id"] or row["contractor_ghl_location_id"],
+            },
+        )
+
+    def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> dict[str, Any]:
+        """The specification's columns of a sent message; `delay_minutes` may be a fraction."""
+        delay = (moment - message.scheduled_time).total_seconds() / 60
+        return {"actual_send_time": moment, "delay_minutes": round(max(delay, 0.0), 4)}
+
+    async def on_reply(self, session: AsyncSession, message_id: int, reply: Reply) -> str | None:
+        """Keeps what somebody answered with the message; a rating that it asked for becomes its `pcr_score`.
+
+        A later reply is added to the text of the earlier ones and brings the newer score.
+        """
+        row = await session.get(EventMessage, message_id, with_for_update=True)
+        if row is None:
+            return None
+        row.response_received = f"{row.response_received}\n{reply.text}" if row.response_received else reply.text
+        row.response_time = row.response_time or reply.received_at
+        action = None
+        if reply.command is None:
+            row.sentiment_score = reply.sentiment_score
+            if reply.rating is not None and row.message_type == MessageType.PCR_REQUEST:
+                row.pcr_score = reply.rating
+                action = "rating_recorded"
+        row.action_taken = action or reply.action_taken
+        return action
+
+    async def expects_rating(self, session: AsyncSession, ids: Sequence[int]) -> set[int]:
+        """Those of the messages that asked for a rating and have none."""
+        rows = await session.scalars(
+            select(EventMessage.id).where(
+                EventMessage.id.in_(ids),
+                EventMessage.message_type == MessageType.PCR_REQUEST,
+                EventMessage.pcr_score.is_(None),
+            )
+        )
+        return set(rows)
 
 
-def event_outbox(queue: QueuePolicy) -> Outbox:
-    """The outbox of event messages on their (configured) queue."""
-    return Outbox(
-        kind=KIND,
-        queue=queue,
-        model=EventMessage,
-        alarm=alarm,
-        load=load,
-        compose=compose,
-        when_sent=when_sent,
-        on_reply=on_reply,
-        expects_rating=expects_rating,
-    )
+KINDS = (EventMessages,)

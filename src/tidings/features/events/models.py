@@ -10,7 +10,7 @@ from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
 
 
 class EventStatus(StrEnum):
@@ -53,6 +53,11 @@ class Event(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
+    def mark_changed(self, now: datetime) -> None:
+        """Has the next orchestration look at the whole plan again."""
+        self.agenda_version += 1
+        self.updated_at = now
+
 
 class AgendaSession(Base):
     """One slot of an agenda. `key` is stable across imports (a schedule.json's guid)."""
@@ -87,7 +92,7 @@ class Registration(Base):
     cancelled_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-class EventMessage(OutboxColumns, Base):
+class EventMessage(MessageColumns, Base):
     """One message to one person about one event: the 28 columns of the specification.
 
     `session_key` tells two sessions' alerts apart and is empty for messages about the whole event; with

@@ -10,11 +10,14 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.rows import locked_ids
 from tidings.errors import BadRow, Conflict, InvalidRows
+from tidings.features.events.lookup import find_event
 from tidings.features.events.models import Event, EventStatus, Registration
 from tidings.features.events.plan_changes import ScheduleResult
-from tidings.features.events.program import add_registration, find_event
+from tidings.features.events.registrations import add_registration
 from tidings.features.events.schedule import make_schedule
+from tidings.fields import MAX_ID
 from tidings.messages.contacts.contractors import Contractor, save_contractor
 from tidings.messages.contacts.people_file import Person
 from tidings.work import Unit, Work
@@ -22,6 +25,7 @@ from tidings.work import Unit, Work
 AT_ONCE = 1000
 Item = TypeVar("Item")
 
+_WITHOUT_AGENDA = (Registration.cancelled_at.is_(None), Registration.profile_completed_at.is_(None))
 _COLUMNS = tuple(column.name for column in fields(Person) if hasattr(Contractor, column.name))
 
 Progress = Callable[[str, int, int], None]
@@ -54,9 +58,10 @@ async def import_people(
     """
     try:
         async with work.begin() as unit:
-            event = None if event_id is None else await _living_event(unit.session, event_id)
             run = _Import(unit, work, on_progress)
-            contractors = await run.save(people, source)
+            in_order = await run.prepare(people, event_id)
+            event = None if event_id is None else await _living_event(unit.session, event_id)
+            contractors = await run.save(in_order, source)
             if event is not None:
                 await run.register(event, contractors)
             await run.complete_profiles(contractors)
@@ -86,6 +91,22 @@ class _Import:
         self._now = work.clock.now()
         self._progress = on_progress
 
+    async def prepare(self, people: Sequence[Person], event_id: int | None) -> list[Person]:
+        """Locks the events that may be planned again; the people, those who are known first, in order of id.
+
+        Everybody locks events before people, and both in order of id.
+        """
+        ids: dict[str, int] = {}
+        events = set() if event_id is None else {event_id}
+        for chunk in _chunks(people):
+            ids |= await self._known(chunk)
+        for known in _chunks(sorted(set(ids.values()))):
+            theirs = select(Registration.event_id).where(Registration.contractor_id.in_(known), *_WITHOUT_AGENDA)
+            events.update(await self._session.scalars(theirs))
+        for some in _chunks(sorted(events)):
+            await self._session.execute(locked_ids(Event, Event.id.in_(some)))
+        return sorted(people, key=lambda one: min(ids.get(value or "", MAX_ID) for value in (one.phone, one.email)))
+
     async def save(self, people: Sequence[Person], source: str) -> list[Contractor]:
         """The contractors that the people are now, each once."""
         saved: dict[int, Contractor] = {}
@@ -96,7 +117,7 @@ class _Import:
             added: list[Contractor] = []
             for person in chunk:
                 values = {name: getattr(person, name) for name in _COLUMNS}
-                if known.isdisjoint({person.phone, person.email}):
+                if known.keys().isdisjoint({person.phone, person.email}):
                     added.append(Contractor(**values, created_at=self._now, updated_at=self._now))
                     continue
                 try:
@@ -113,7 +134,7 @@ class _Import:
             done += len(chunk)
             self._progress("people", done, len(people))
         if bad:
-            raise InvalidRows(source, bad)
+            raise InvalidRows(source, sorted(bad, key=lambda row: row.line))
         return list(saved.values())
 
     async def register(self, event: Event, contractors: Sequence[Contractor]) -> None:
@@ -144,8 +165,7 @@ class _Import:
         self.result.registered = len(new)
         await self._schedule(event.id, new, "messages", revive_cleared=True)
         if new:
-            event.agenda_version += 1  # the others' peers may change: the next orchestration looks at everybody
-            event.updated_at = self._now
+            event.mark_changed(self._now)  # the others' peers may change
 
     async def complete_profiles(self, contractors: Iterable[Contractor]) -> None:
         """Whoever's profile is complete by now gets the personal agenda of every event to come."""
@@ -170,12 +190,13 @@ class _Import:
             done += len(chunk)
             self._progress(what, done, len(ids))
 
-    async def _known(self, people: Sequence[Person]) -> set[str | None]:
-        """The phones and mails among those of the people that somebody has already."""
+    async def _known(self, people: Sequence[Person]) -> dict[str, int]:
+        """The phones and mails among those of the people that somebody has already, and whose they are."""
         by_phone = Contractor.phone.in_([person.phone for person in people if person.phone])
         by_email = Contractor.email.in_([person.email for person in people if person.email])
-        rows = await self._session.execute(select(Contractor.phone, Contractor.email).where(or_(by_phone, by_email)))
-        return {value for row in rows for value in row if value}
+        query = select(Contractor.id, Contractor.phone, Contractor.email).where(or_(by_phone, by_email))
+        rows = await self._session.execute(query)
+        return {value: contractor_id for contractor_id, *values in rows for value in values if value}
 
     async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
         rows = await self._session.scalars(
@@ -183,8 +204,7 @@ class _Import:
             .join(Event, Event.id == Registration.event_id)
             .where(
                 Registration.contractor_id.in_(contractor_ids),
-                Registration.cancelled_at.is_(None),
-                Registration.profile_completed_at.is_(None),
+                *_WITHOUT_AGENDA,
                 Event.status.in_((EventStatus.UPCOMING, EventStatus.LIVE)),
             )
         )

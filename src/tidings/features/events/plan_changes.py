@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
-from tidings.features.events.jobs import EVENT_MESSAGES
-from tidings.features.events.kind import KIND, alarm, alarm_id
+from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import EventMessage
 from tidings.features.events.rules.plan import Planned
 from tidings.features.events.rules.timing import is_past
 from tidings.features.events.types import FACTS
+from tidings.messages.changes import cancel_where, decision, end, release, revive
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
@@ -39,14 +40,14 @@ class ScheduleResult:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """One change of a stored row, to be made unless a worker or a person took the row meanwhile."""
+class _Step(StrEnum):
+    """What is done to a stored row, and as which of a ScheduleResult it counts."""
 
-    row: EventMessage
-    values: Mapping[str, Any]
-    counted_as: str
-    outcome: Outcome | None = None
+    UPDATE = "updated"
+    MOVE = "moved"
+    REVIVE = "scheduled"
+    SKIP = "skipped"
+    CANCEL = "cancelled"
 
 
 class Change:
@@ -59,8 +60,7 @@ class Change:
         self._event_id = event_id
         self._revivable = revivable
         self._new: list[dict[str, Any]] = []
-        self._edits: list[_Edit] = []
-        self._lines: list[dict[str, Any]] = []
+        self._steps: list[tuple[_Step, EventMessage, Planned | None]] = []
 
     def add(self, wanted: Planned) -> None:
         """A message that no row stands for yet."""
@@ -85,74 +85,59 @@ class Change:
         """A message that a row stands for already."""
         planned = row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED
         revivable = row.status in (Status.SKIPPED, Status.CANCELLED) and row.status_reason in self._revivable
-        moved = row.scheduled_time != wanted.scheduled_time
-        text = {"personalization_data": dict(wanted.personalization_data)}
-        time = {"scheduled_time": wanted.scheduled_time}
-        fresh = _settled(Status.SCHEDULED, Reason.PLANNED)
-        if planned and not moved:
-            if row.personalization_data == text["personalization_data"]:
-                self.result.unchanged += 1
-            else:
-                self._edits.append(_Edit(row, text, "updated"))
-        elif planned and is_past(wanted, self._now):
-            past = _settled(Status.SKIPPED, Reason.PAST)
-            self._edits.append(_Edit(row, {**text, **time, **past}, "skipped", Outcome.SKIPPED))
-        elif planned:
-            self._edits.append(_Edit(row, {**text, **time, **fresh}, "moved"))
-        elif revivable and not is_past(wanted, self._now):
-            untried = {"attempts": 0, "error_message": None}
-            self._edits.append(_Edit(row, {**text, **time, **fresh, **untried}, "scheduled"))
+        past = is_past(wanted, self._now)
+        if planned and row.scheduled_time != wanted.scheduled_time:
+            self._steps.append((_Step.SKIP if past else _Step.MOVE, row, wanted))
+        elif planned and row.personalization_data != dict(wanted.personalization_data):
+            self._steps.append((_Step.UPDATE, row, wanted))
+        elif revivable and not past:
+            self._steps.append((_Step.REVIVE, row, wanted))
         else:
             self.result.unchanged += 1
 
-    def cancel(self, row: EventMessage, reason: Reason) -> None:
+    def cancel(self, row: EventMessage) -> None:
         """A message that the plan does not ask for any more."""
-        self._edits.append(_Edit(row, _settled(Status.CANCELLED, reason), "cancelled", Outcome.CANCELLED))
+        self._steps.append((_Step.CANCEL, row, None))
 
     async def write(self) -> None:
+        """Makes all the changes, but none to a row that a worker or a person took meanwhile."""
         session = self._unit.session
-        await self._write_edits(session)
-        if self._new:
-            rows = await session.scalars(
-                insert(EventMessage).returning(EventMessage, sort_by_parameter_order=True), self._new
-            )
-            for row in rows:
-                if row.status == Status.SCHEDULED:
-                    self.result.scheduled += 1
-                    self._unit.arm(alarm(row))
-                else:
-                    self.result.skipped += 1
-                    self._lines.append(decision_line(self._now, row, Outcome.SKIPPED))
-        await session.flush()
-        await write_lines(session, self._lines)
-
-    async def _write_edits(self, session: AsyncSession) -> None:
-        statuses = await lock_statuses(session, [edit.row.id for edit in self._edits])
-        for edit in self._edits:
-            row = edit.row
+        statuses = await lock_statuses(session, [row.id for _, row, _ in self._steps])
+        ended: dict[_Step, list[EventMessage]] = {_Step.SKIP: [], _Step.CANCEL: []}
+        for step, row, wanted in self._steps:
             if statuses.get(row.id) != (row.status, row.status_reason):
-                self.result.unchanged += 1  # a worker or a person was quicker
+                self.result.unchanged += 1
                 continue
-            change_row(row, edit.values, self._now)
-            setattr(self.result, edit.counted_as, getattr(self.result, edit.counted_as) + 1)
-            if edit.outcome:
-                self._lines.append(decision_line(self._now, row, edit.outcome))
-                self._unit.disarm(EVENT_MESSAGES.name, alarm_id(row.id))
-            elif "scheduled_time" in edit.values:
-                self._unit.arm(alarm(row))
+            setattr(self.result, step, getattr(self.result, step) + 1)
+            if wanted is not None:
+                row.scheduled_time = wanted.scheduled_time
+                row.personalization_data, row.updated_at = dict(wanted.personalization_data), self._now
+            if step is _Step.MOVE:
+                release(self._unit, EventMessages, row, row.scheduled_time, self._now)
+            elif step is _Step.REVIVE:
+                revive(self._unit, EventMessages, row, self._now, reason=Reason.PLANNED)
+            elif step in ended:
+                ended[step].append(row)
+        await end(self._unit, EventMessages, ended[_Step.SKIP], Status.SKIPPED, Reason.PAST, self._now)
+        gone, reason = ended[_Step.CANCEL], Reason.NO_LONGER_PLANNED
+        await end(self._unit, EventMessages, gone, Status.CANCELLED, reason, self._now)
+        await self._write_new()
 
-
-def _settled(status: Status, reason: Reason) -> dict[str, Any]:
-    return {"status": status, "status_reason": reason}
-
-
-def change_row(row: EventMessage, values: Mapping[str, Any], now: datetime) -> None:
-    """Sets columns of a locked row; a new status ends whatever wait the row was in."""
-    for name, value in values.items():
-        setattr(row, name, value)
-    if "status" in values:
-        row.held_until = None
-    row.updated_at = now
+    async def _write_new(self) -> None:
+        if not self._new:
+            return
+        session, lines = self._unit.session, list[dict[str, Any]]()
+        rows = await session.scalars(
+            insert(EventMessage).returning(EventMessage, sort_by_parameter_order=True), self._new
+        )
+        for row in rows:
+            if row.status == Status.SCHEDULED:
+                self.result.scheduled += 1
+                self._unit.arm(EventMessages.job(row))
+            else:
+                self.result.skipped += 1
+                lines.append(decision(EventMessages, row, Outcome.SKIPPED, row.status_reason, self._now))
+        await write_lines(session, lines)
 
 
 async def lock_statuses(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
@@ -169,32 +154,9 @@ async def lock_statuses(session: AsyncSession, ids: Sequence[int]) -> dict[int, 
     return statuses
 
 
-def decision_line(at: datetime, row: EventMessage, outcome: Outcome) -> dict[str, Any]:
-    """The ledger line of a decision that was made before the message's turn."""
-    return {
-        "at": at,
-        "kind": KIND,
-        "message_id": row.id,
-        "contact_id": row.contractor_id,
-        "outcome": outcome,
-        "reason": row.status_reason,
-    }
-
-
 async def clear(unit: Unit, reason: Reason, now: datetime, event_id: int, contractor_id: int | None = None) -> int:
     """Cancels the waiting messages of an event, or of one person there; returns how many."""
-    query = select(EventMessage).where(EventMessage.event_id == event_id, EventMessage.status == Status.SCHEDULED)
+    which = EventMessage.event_id == event_id
     if contractor_id is not None:
-        query = query.where(EventMessage.contractor_id == contractor_id)
-    rows = (await unit.session.scalars(query.order_by(EventMessage.id).with_for_update())).all()
-    await cancel_rows(unit, rows, reason, now)
-    return len(rows)
-
-
-async def cancel_rows(unit: Unit, rows: Sequence[EventMessage], reason: Reason, now: datetime) -> None:
-    """Cancels locked rows, writes the decision down and stops their alarm clocks."""
-    for row in rows:
-        change_row(row, {"status": Status.CANCELLED, "status_reason": reason}, now)
-        unit.disarm(EVENT_MESSAGES.name, alarm_id(row.id))
-    await unit.session.flush()
-    await write_lines(unit.session, [decision_line(now, row, Outcome.CANCELLED) for row in rows])
+        which &= EventMessage.contractor_id == contractor_id
+    return await cancel_where(unit, EventMessages, which, reason, now)

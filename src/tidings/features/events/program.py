@@ -1,191 +1,110 @@
-"""Events, their agendas and who comes: the facts that messages are planned from."""
+"""What an organiser lays down: events and their agendas."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
-from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.events.models import AgendaSession, Event, EventStatus, Registration
-from tidings.features.events.schemas import EventIn, SessionIn
-from tidings.fields import in_zone
-from tidings.messages.contacts.contractors import Contractor
-
-LONGEST_SESSION = timedelta(hours=36)
-
-
-async def find_event(session: AsyncSession, event_id: int, *, lock: bool = False) -> Event:
-    """The event; with `lock` no other unit of work changes its plan meanwhile. Raises NotFound."""
-    query = select(Event).where(Event.id == event_id)
-    if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
-    found = await session.scalar(query)
-    if found is None:
-        raise NotFound("event", event_id)
-    return found
+from tidings.errors import Conflict, NotFound
+from tidings.feature import parse
+from tidings.features.events.agenda_rows import agenda_rows, event_times, write_agenda
+from tidings.features.events.lookup import find_event, find_sessions, require_alive
+from tidings.features.events.models import AgendaSession, Event, EventStatus
+from tidings.features.events.plan_changes import ScheduleResult, clear
+from tidings.features.events.schedule import make_schedule
+from tidings.features.events.schemas import AgendaIn, EventIn
+from tidings.fields import MAX_ID
+from tidings.messages.statuses import Reason
+from tidings.work import Work
 
 
-async def find_sessions(session: AsyncSession, event_id: int) -> Sequence[AgendaSession]:
-    """The event's agenda, in order of time."""
-    query = select(AgendaSession).where(AgendaSession.event_id == event_id)
-    return (await session.scalars(query.order_by(AgendaSession.start_time, AgendaSession.key))).all()
+class Program:
+    """Events and their agendas. `timezone` is that of events without one; naive times are the event's local time."""
 
+    def __init__(self, work: Work, *, timezone: str) -> None:
+        self._work = work
+        self._timezone = timezone
 
-async def find_registration(session: AsyncSession, event_id: int, contractor_id: int) -> Registration | None:
-    """The registration, cancelled or not."""
-    return await session.scalar(
-        select(Registration).where(Registration.event_id == event_id, Registration.contractor_id == contractor_id)
-    )
-
-
-async def lock_events_of(session: AsyncSession, phone: str | None, email: str | None) -> Sequence[Event]:
-    """The living events that whoever has this phone or mail is registered for, locked in order of id."""
-    theirs = (
-        select(Registration.event_id)
-        .join(Contractor, Contractor.id == Registration.contractor_id)
-        .where(
-            Registration.cancelled_at.is_(None),
-            or_(Contractor.phone.in_([phone] if phone else []), Contractor.email.in_([email] if email else [])),
+    async def create_event(self, event: EventIn | Mapping[str, Any]) -> Event:
+        """Stores an event with its agenda. Raises InvalidInput, and Conflict when the slug is taken."""
+        wanted = parse(EventIn, event)
+        zone = wanted.timezone or self._timezone
+        rows = agenda_rows(wanted.sessions, zone)
+        start, end = event_times(wanted, zone, rows)
+        now = self._work.clock.now()
+        stored = Event(
+            **wanted.model_dump(include={"name", "slug", "location"}),
+            date=start.astimezone(ZoneInfo(zone)).date(),
+            timezone=zone,
+            start_time=start,
+            end_time=end,
+            created_at=now,
+            updated_at=now,
         )
-    )
-    events = await session.scalars(
-        select(Event)
-        .where(Event.id.in_(theirs), Event.status.in_((EventStatus.UPCOMING, EventStatus.LIVE)))
-        .order_by(Event.id)
-        .with_for_update()
-    )
-    return events.all()
+        try:
+            async with self._work.begin() as unit:
+                unit.session.add(stored)
+                await unit.session.flush()
+                unit.session.add_all([AgendaSession(event_id=stored.id, **row) for row in rows])
+        except IntegrityError as error:
+            raise Conflict(f"slug: an event with slug {wanted.slug!r} exists already") from error
+        return stored
 
+    async def get_event(self, event_id: int) -> Event:
+        """Raises NotFound."""
+        async with self._work.read() as session:
+            return await find_event(session, event_id)
 
-def agenda_rows(sessions: Sequence[SessionIn], timezone: str) -> list[dict[str, Any]]:
-    """Sessions as rows with UTC times and a key each.
+    async def find_event_by(self, name: str) -> Event:
+        """The event with this slug, or else with this id. Raises NotFound."""
+        async with self._work.read() as session:
+            event = await session.scalar(select(Event).where(Event.slug == name))
+            if event is None and name.isascii() and name.isdecimal() and int(name) <= MAX_ID:
+                event = await session.get(Event, int(name))
+        if event is None:
+            raise NotFound("event", name)
+        return event
 
-    Raises InvalidInput that names the first session which ends before it starts, lasts impossibly long or
-    repeats another one's key.
-    """
-    rows: list[dict[str, Any]] = []
-    keys: dict[str, int] = {}
-    names = Counter(_name(slot, timezone) for slot in sessions if slot.key is None)
-    for index, slot in enumerate(sessions):
-        start, end = in_zone(slot.start_time, timezone), in_zone(slot.end_time, timezone)
-        if end <= start:
-            raise InvalidInput(f"sessions.{index}.end_time", f"{slot.title!r} ends before it starts")
-        if end - start > LONGEST_SESSION:
-            raise InvalidInput(f"sessions.{index}.end_time", f"{slot.title!r} lasts longer than a day and a half")
-        key = slot.key or _key(_name(slot, timezone), start, names)
-        if key in keys:
-            raise InvalidInput(
-                f"sessions.{index}.key", f"is the same as that of session {keys[key]}; give each its own key"
-            )
-        keys[key] = index
-        values = slot.model_dump(exclude={"key", "start_time", "end_time"})
-        rows.append({**values, "key": key, "start_time": start, "end_time": end})
-    return rows
+    async def list_events(self) -> Sequence[Event]:
+        """Every event, the earliest first."""
+        async with self._work.read() as session:
+            return (await session.scalars(select(Event).order_by(Event.start_time, Event.id))).all()
 
+    async def get_agenda(self, event_id: int) -> Sequence[AgendaSession]:
+        """The event's sessions in order of time. Raises NotFound."""
+        async with self._work.read() as session:
+            await find_event(session, event_id)
+            return await find_sessions(session, event_id)
 
-def _name(slot: SessionIn, timezone: str) -> str:
-    """What people know a slot by: room, title and the day where the event takes place."""
-    day = in_zone(slot.start_time, timezone).astimezone(ZoneInfo(timezone)).date()
-    return "\n".join((slot.room or "", slot.title, day.isoformat()))
+    async def replace_agenda(self, event_id: int, agenda: AgendaIn | Mapping[str, Any]) -> ScheduleResult:
+        """Stores a new agenda and moves, adds and cancels exactly the messages that it changes.
 
+        Raises NotFound, InvalidInput, and Conflict when the event is over or cancelled.
+        """
+        wanted = parse(AgendaIn, agenda)
+        async with self._work.begin() as unit:
+            event = await find_event(unit.session, event_id, lock=True)
+            require_alive(event)
+            if await write_agenda(unit.session, event, agenda_rows(wanted.sessions, event.timezone)):
+                event.mark_changed(self._work.clock.now())
+            await unit.session.flush()
+            return await make_schedule(unit, self._work.clock, event_id, revive_cleared=False)
 
-def _key(name: str, start: datetime, names: Mapping[str, int]) -> str:
-    """A key that survives a changed time of day, unless two coffee breaks need theirs to be told apart."""
-    identity = f"{name}\n{start.isoformat()}" if names[name] > 1 else name
-    return hashlib.sha256(identity.encode()).hexdigest()[:16]
+    async def cancel_event(self, event_id: int) -> int:
+        """Cancels an event and all its waiting messages; returns how many. Cancelling it again is harmless.
 
-
-def event_times(event: EventIn, timezone: str, rows: Sequence[Mapping[str, Any]]) -> tuple[datetime, datetime]:
-    """Start and end in UTC: as given, else the agenda's, else 09:00 to 17:00 on the event's date.
-
-    Raises InvalidInput when the end is not after the start.
-    """
-    start, end = span(rows) or usual_hours(event.date, timezone)
-    start = in_zone(event.start_time, timezone) if event.start_time else start
-    end = in_zone(event.end_time, timezone) if event.end_time else end
-    if end <= start:
-        raise InvalidInput("end_time", "the event ends before it starts")
-    return start, end
-
-
-def usual_hours(day: date, timezone: str) -> tuple[datetime, datetime]:
-    """09:00 to 17:00 on the wall clock of `timezone`, in UTC: the times of an event nobody gave any."""
-    zone = ZoneInfo(timezone)
-    return (
-        datetime.combine(day, time(9), zone).astimezone(UTC),
-        datetime.combine(day, time(17), zone).astimezone(UTC),
-    )
-
-
-def span(rows: Sequence[Mapping[str, Any]]) -> tuple[datetime, datetime] | None:
-    """First start and last end of an agenda."""
-    if not rows:
-        return None
-    return min(row["start_time"] for row in rows), max(row["end_time"] for row in rows)
-
-
-async def write_agenda(session: AsyncSession, event: Event, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Makes the stored agenda equal to `rows`, matched by key. Returns whether anything changed.
-
-    The event's times follow the agenda where they followed the old one; times that somebody set stay.
-    Raises InvalidInput when the event would then end before it starts.
-    """
-    stored = {slot.key: slot for slot in await find_sessions(session, event.id)}
-    old_span = span([{"start_time": slot.start_time, "end_time": slot.end_time} for slot in stored.values()])
-    followed = old_span or usual_hours(event.date, event.timezone)
-    changed = False
-    for row in rows:
-        slot = stored.pop(row["key"], None)
-        if slot is None:
-            session.add(AgendaSession(event_id=event.id, **row))
-            changed = True
-            continue
-        for name, value in row.items():
-            if getattr(slot, name) != value:
-                setattr(slot, name, value)
-                changed = True
-    if stored:
-        changed = True
-        await session.execute(
-            delete(AgendaSession).where(AgendaSession.event_id == event.id, AgendaSession.key.in_(sorted(stored)))
-        )
-    new_span = span(rows) or usual_hours(event.date, event.timezone)
-    start = new_span[0] if event.start_time == followed[0] else event.start_time
-    end = new_span[1] if event.end_time == followed[1] else event.end_time
-    if end <= start:
-        raise InvalidInput("sessions", f"the event would start at {start:%F %R} and end at {end:%F %R} UTC")
-    event.start_time, event.end_time = start, end
-    event.date = event.start_time.astimezone(ZoneInfo(event.timezone)).date()
-    return changed
-
-
-async def add_registration(
-    session: AsyncSession, event: Event, contractor_id: int, session_keys: Sequence[str], now: datetime
-) -> Registration:
-    """Registers a contractor, or brings a cancelled registration back.
-
-    Raises Conflict when they are registered already, InvalidInput for a session the agenda does not have.
-    """
-    known = {slot.key for slot in await find_sessions(session, event.id)}
-    for index, key in enumerate(session_keys):
-        if key not in known:
-            raise InvalidInput(f"sessions.{index}", f"event {event.id} has no session with key {key!r}")
-    registration = await find_registration(session, event.id, contractor_id)
-    if registration is None:
-        registration = Registration(event_id=event.id, contractor_id=contractor_id)
-        session.add(registration)
-    elif registration.cancelled_at is None:
-        raise Conflict(f"contractor {contractor_id} is registered for event {event.id} already")
-    registration.session_keys = sorted(set(session_keys))
-    registration.registered_at = now
-    registration.profile_completed_at = None
-    registration.cancelled_at = None
-    await session.flush()
-    return registration
+        Raises NotFound, and Conflict when it is over.
+        """
+        async with self._work.begin() as unit:
+            event = await find_event(unit.session, event_id, lock=True)
+            if event.status == EventStatus.COMPLETED:
+                raise Conflict(
+                    f"event {event.id} is completed; clear its messages if the last ones are not to go out"
+                )
+            event.status = EventStatus.CANCELLED
+            event.updated_at = self._work.clock.now()
+            return await clear(unit, Reason.EVENT_CANCELLED, self._work.clock.now(), event_id)

@@ -9,22 +9,22 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, NotFound
-from tidings.features.events.kind import alarm
+from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.plan_changes import change_row
 from tidings.features.events.schemas import EventMessageIn
 from tidings.features.events.types import FACTS
 from tidings.fields import in_zone
+from tidings.messages.changes import refuse, revive
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
 
 CHUNK = 1000
+
 _FIELDS = {"event": "event_id", "contractor": "contractor_id", "event message": "id"}
 
 Key = tuple[int, int, str, str]
@@ -38,29 +38,17 @@ async def put_messages(
     Raises InvalidInput, NotFound and Conflict; when `numbered`, these name the wanted message by its number,
     counted from 0, and what was not found is an InvalidInput, too.
     """
-    desk = await _open_desk(unit.session, wanted, now, region)
+    requests = await _look_up(unit, wanted, now, region)
     rows: list[EventMessage] = []
     for number, message in enumerate(wanted):
         with _numbering(number if numbered else None):
-            rows.append(desk.put(message))
-    unit.session.add_all(rows)
+            rows.append(requests.put(message))
+    new = [row for row in dict.fromkeys(rows) if row.id is None]
+    unit.session.add_all(new)
     await unit.session.flush()
-    for row in dict.fromkeys(rows):
-        unit.arm(alarm(row))
+    for row in new:
+        unit.arm(EventMessages.job(row))
     return rows
-
-
-def revive(row: EventMessage, values: Mapping[str, Any], now: datetime) -> None:
-    """Schedules a locked row (again) because somebody asked for it, with fresh attempts. Its job is the caller's."""
-    fresh = {"status": Status.SCHEDULED, "status_reason": Reason.BY_REQUEST, "error_message": None, "attempts": 0}
-    change_row(row, {**values, **fresh}, now)
-
-
-def refuse(row: EventMessage, verb: str, *statuses: Status) -> None:
-    """Raises Conflict when the row has one of the statuses, in which it cannot be what the `verb` says."""
-    if row.status in statuses:
-        state = "is being sent right now" if row.status == Status.SENDING else f"is {row.status} already"
-        raise Conflict(f"message {row.id} {state} and cannot be {verb}")
 
 
 def require_not_cancelled(event: Event) -> None:
@@ -76,9 +64,10 @@ def session_key_of(message: EventMessageIn) -> str:
 
 
 @dataclass(frozen=True)
-class _Desk:
-    """Everything that is known about the wanted messages, looked up and locked beforehand."""
+class _Requests:
+    """Wanted messages, and everything that is known about them, looked up and locked beforehand."""
 
+    unit: Unit
     events: Mapping[int, Event]
     people: frozenset[int]
     by_id: Mapping[int, EventMessage]
@@ -104,9 +93,11 @@ class _Desk:
         if row is None:
             times = {"created_at": self.now, "updated_at": self.now}
             row = EventMessage(**values, **times, status=Status.SCHEDULED, status_reason=Reason.BY_REQUEST)
-            self.by_key[_key(wanted)] = row
+            self.by_key[_key(wanted)] = row  # its job is armed when it has an id
         elif row.status != Status.SCHEDULED or any(getattr(row, name) != value for name, value in values.items()):
             self._change(row, values, named=wanted.id is not None)
+        elif row.id is not None:
+            self.unit.arm(EventMessages.job(row))  # it may have been lost
         return row
 
     def _named(self, wanted: EventMessageIn) -> EventMessage:
@@ -125,8 +116,10 @@ class _Desk:
 
     def _change(self, row: EventMessage, values: Mapping[str, Any], *, named: bool) -> None:
         if named or row.status in (Status.CANCELLED, Status.SKIPPED):
-            refuse(row, "scheduled again", Status.SENT, Status.SENDING)
-            revive(row, values, self.now)
+            refuse(EventMessages, row, "scheduled again", Status.SENT, Status.SENDING)
+            for name, value in values.items():
+                setattr(row, name, value)
+            revive(self.unit, EventMessages, row, self.now)
             return
         which = "another one of these" if row.id is None else f"message {row.id}, {row.status}"
         raise Conflict(
@@ -135,11 +128,14 @@ class _Desk:
         )
 
 
-async def _open_desk(session: AsyncSession, wanted: Sequence[EventMessageIn], now: datetime, region: str) -> _Desk:
+async def _look_up(unit: Unit, wanted: Sequence[EventMessageIn], now: datetime, region: str) -> _Requests:
+    session = unit.session
     # Events before rows, and both in order of id, as everybody locks them: then nobody deadlocks.
     events = await _select(
         {message.event_id for message in wanted},
-        lambda ids: session.scalars(select(Event).where(Event.id.in_(ids)).order_by(Event.id).with_for_update()),
+        lambda ids: session.scalars(
+            select(Event).where(Event.id.in_(ids)).order_by(Event.id).with_for_update(key_share=True)
+        ),
     )
     people = await _select(
         {message.contractor_id for message in wanted},
@@ -155,7 +151,8 @@ async def _open_desk(session: AsyncSession, wanted: Sequence[EventMessageIn], no
             select(EventMessage).where(EventMessage.id.in_(ids)).order_by(EventMessage.id).with_for_update()
         ),
     )
-    return _Desk(
+    return _Requests(
+        unit=unit,
         events={event.id: event for event in events},
         people=frozenset(people),
         by_id={row.id: row for row in rows},

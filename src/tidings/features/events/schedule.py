@@ -12,9 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
+from tidings.features.events.lookup import find_event, find_sessions
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, Registration, SessionKind
 from tidings.features.events.plan_changes import Change, ScheduleResult
-from tidings.features.events.program import find_event, find_sessions
 from tidings.features.events.rules.peers import match_peers
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, Attendee, EventFacts, Planned, SessionFacts
 from tidings.features.events.rules.timing import plan_for
@@ -73,7 +73,7 @@ async def make_schedule(
             change.adapt(row, wanted)
     for row in stored.values():
         if row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED:
-            change.cancel(row, Reason.NO_LONGER_PLANNED)
+            change.cancel(row)
     await change.write()
     if contractor_ids is None:
         event.planned_version = event.agenda_version

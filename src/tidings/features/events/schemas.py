@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from tidings.features.events.models import EventStatus, SessionKind
 from tidings.features.events.types import MessageCategory, MessageType
@@ -220,9 +220,3 @@ class DeliveryOut(Output):
     lateness_ms: float | None
     duration_ms: float | None
     request_id: str | None
-
-
-class SendEventMessage(BaseModel):
-    """Data of the job that sends one message: the row's id."""
-
-    id: int

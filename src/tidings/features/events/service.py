@@ -8,35 +8,77 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.feature import parse
-from tidings.features.events import views as listing
+from tidings.features.events import views
 from tidings.features.events.jobs import EVENT_MESSAGES
-from tidings.features.events.kind import alarm
-from tidings.features.events.models import EventMessage
-from tidings.features.events.organising import Organising
-from tidings.features.events.plan_changes import cancel_rows, clear
-from tidings.features.events.program import find_event
-from tidings.features.events.requested import put_messages, refuse, require_not_cancelled, revive
-from tidings.features.events.schemas import EventMessageIn, RescheduleIn
+from tidings.features.events.kind import EventMessages
+from tidings.features.events.lookup import find_event, find_message, find_registration
+from tidings.features.events.models import Event, EventMessage, Registration
+from tidings.features.events.plan_changes import ScheduleResult, clear
+from tidings.features.events.program import Program
+from tidings.features.events.registrations import Registrations
+from tidings.features.events.requested import put_messages, require_not_cancelled
+from tidings.features.events.rules.plan import Planned
+from tidings.features.events.schedule import make_schedule, wanted_messages
+from tidings.features.events.schemas import ContractorIn, EventIn, EventMessageIn, RegistrationIn, RescheduleIn
 from tidings.fields import in_zone
-from tidings.messages.contacts.contractors import find_contractor
+from tidings.messages.changes import end, refuse, revive
+from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.statuses import Reason, Status
+from tidings.work import Work
 
 UPCOMING_WINDOW = timedelta(hours=24)
 RECOVERY_WINDOW = timedelta(hours=24)
 MAX_BULK = 10_000
 
 
-class Events(Organising):
+class Events:
     """Event messages for other programs: `t.events` of the facade, and what the HTTP routes call.
 
-    Messages may be given as models or as mappings in the specification's field names. A naive time is the
-    event's local time; stored and returned times are UTC.
+    `program` has the events and their agendas, `registrations` who comes to them. Messages may be given as models
+    or as mappings in the specification's field names. A naive time is the event's local time; stored and returned
+    times are UTC. `region` is where phone numbers without + are read, `timezone` that of events without one.
     """
+
+    def __init__(self, work: Work, *, region: str, timezone: str) -> None:
+        self._work = work
+        self._region = region
+        self.program = Program(work, timezone=timezone)
+        self.registrations = Registrations(work, region=region)
+
+    async def create_event(self, event: EventIn | Mapping[str, Any]) -> Event:
+        """Stores an event with its agenda; see `Program.create_event`."""
+        return await self.program.create_event(event)
+
+    async def create_contractor(self, contractor: ContractorIn | Mapping[str, Any]) -> tuple[Contractor, bool]:
+        """Adds or completes a person; see `Registrations.create_contractor`."""
+        return await self.registrations.create_contractor(contractor)
+
+    async def register(self, event_id: int, registration: RegistrationIn | Mapping[str, Any]) -> Registration:
+        """Registers a person for an event; see `Registrations.register`."""
+        return await self.registrations.register(event_id, registration)
+
+    async def schedule_all_event_messages(self, event_id: int) -> ScheduleResult:
+        """Makes the schedule of everybody registered; running it again changes only what differs. Raises NotFound."""
+        async with self._work.begin() as unit:
+            return await make_schedule(unit, self._work.clock, event_id)
+
+    async def schedule_messages_for_contractor(self, event_id: int, contractor_id: int) -> ScheduleResult:
+        """Makes one person's schedule. Raises NotFound, also when they are not registered."""
+        async with self._work.begin() as unit:
+            await find_event(unit.session, event_id, lock=True)
+            registration = await find_registration(unit.session, event_id, contractor_id)
+            if registration is None or registration.cancelled_at is not None:
+                raise NotFound("registration of contractor", contractor_id)
+            return await make_schedule(unit, self._work.clock, event_id, contractor_ids=[contractor_id])
+
+    async def plan(self, event_id: int) -> list[Planned]:
+        """What the rules ask for, for everybody registered, without storing anything. Raises NotFound."""
+        async with self._work.read() as session:
+            return await wanted_messages(session, await find_event(session, event_id))
 
     async def schedule_event_message(self, message: EventMessageIn | Mapping[str, Any]) -> EventMessage:
         """Schedules one message, or puts the stored message `id` back into the queue.
@@ -68,8 +110,8 @@ class Events(Organising):
             row = await find_message(unit.session, message_id, lock=True)
             if row.status == Status.CANCELLED:
                 return row
-            refuse(row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
-            await cancel_rows(unit, [row], Reason.BY_REQUEST, self._work.clock.now())
+            refuse(EventMessages, row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
+            await end(unit, EventMessages, [row], Status.CANCELLED, Reason.BY_REQUEST, self._work.clock.now())
             return row
 
     async def reschedule_event_message(
@@ -84,13 +126,14 @@ class Events(Organising):
         change = parse(RescheduleIn, {"scheduled_time": new_time, **text})
         async with self._work.begin() as unit:
             row = await find_message(unit.session, message_id, lock=True)
-            refuse(row, "rescheduled", Status.SENT, Status.SENDING)
+            refuse(EventMessages, row, "rescheduled", Status.SENT, Status.SENDING)
             event = await find_event(unit.session, row.event_id)
             require_not_cancelled(event)
             values: dict[str, Any] = change.model_dump(exclude={"scheduled_time"}, exclude_none=True)
             values["scheduled_time"] = to_milliseconds(in_zone(change.scheduled_time, event.timezone))
-            revive(row, values, self._work.clock.now())
-            unit.arm(alarm(row))
+            for name, value in values.items():
+                setattr(row, name, value)
+            revive(unit, EventMessages, row, self._work.clock.now())
             return row
 
     async def clear_event_messages(self, event_id: int) -> int:
@@ -122,8 +165,7 @@ class Events(Organising):
                 await find_event(unit.session, event_id)
             rows = (await unit.session.scalars(query.order_by(EventMessage.id).with_for_update())).all()
             for row in rows:
-                revive(row, {}, now)
-                unit.arm(alarm(row))
+                revive(unit, EventMessages, row, now)
             return list(rows)
 
     async def get_queue_stats(self) -> dict[str, int]:
@@ -134,7 +176,7 @@ class Events(Organising):
         """The messages of the next 24 hours in order of time, with the names of person and event."""
         until = self._work.clock.now() + UPCOMING_WINDOW
         async with self._work.read() as session:
-            return await listing.upcoming(session, until, limit)
+            return await views.upcoming(session, until, limit)
 
     async def list_messages(
         self,
@@ -148,7 +190,7 @@ class Events(Organising):
         """Messages in order of id, from the one after `after_id`, with the names of person and event."""
         wanted = {"event_id": event_id, "contractor_id": contractor_id, "status": status}
         async with self._work.read() as session:
-            return await listing.page(session, wanted, after_id, limit)
+            return await views.page(session, wanted, after_id, limit)
 
     async def get_deliveries(self, event_id: int, *, after_id: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
         """Every attempt and decision about an event's messages, in the order in which they happened.
@@ -157,12 +199,12 @@ class Events(Organising):
         """
         async with self._work.read() as session:
             await find_event(session, event_id)
-            return await listing.deliveries(session, event_id, after_id, limit)
+            return await views.deliveries(session, event_id, after_id, limit)
 
     async def count_messages(self, event_id: int) -> list[tuple[Status, Reason | None, int]]:
         """How many of an event's messages have which status, for which reason."""
         async with self._work.read() as session:
-            return await listing.counts(session, event_id)
+            return await views.counts(session, event_id)
 
     async def get_message(self, message_id: int) -> EventMessage:
         """One stored message. Raises NotFound."""
@@ -177,12 +219,3 @@ class Events(Organising):
             raise Conflict(
                 "the same message is being scheduled by somebody else; look at it and try again"
             ) from error
-
-
-async def find_message(session: AsyncSession, message_id: int, *, lock: bool = False) -> EventMessage:
-    """The message; with `lock` no worker takes it until the unit of work ends. Raises NotFound."""
-    query = select(EventMessage).where(EventMessage.id == message_id)
-    row = await session.scalar(query.with_for_update() if lock else query)
-    if row is None:
-        raise NotFound("event message", message_id)
-    return row

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.events.kind import KIND
+from tidings.features.events.jobs import EVENT_MESSAGE
 from tidings.features.events.models import Event, EventMessage
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.ledger import Delivery
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import OPEN, Reason, Status
 
 
@@ -42,16 +42,16 @@ async def counts(session: AsyncSession, event_id: int) -> list[tuple[Status, Rea
 async def deliveries(session: AsyncSession, event_id: int, after_id: int, limit: int) -> list[dict[str, Any]]:
     """The ledger's lines about an event's messages, from the one after `after_id`, with what they are about."""
     rows = await session.execute(
-        select(Delivery, EventMessage, Contractor.name)
-        .join(EventMessage, EventMessage.id == Delivery.message_id)
+        select(LedgerEntry, EventMessage, Contractor.name)
+        .join(EventMessage, EventMessage.id == LedgerEntry.message_id)
         .join(Contractor, Contractor.id == EventMessage.contractor_id)
-        .where(Delivery.kind == KIND, EventMessage.event_id == event_id, Delivery.id > after_id)
-        .order_by(Delivery.id)
+        .where(LedgerEntry.kind == EVENT_MESSAGE, EventMessage.event_id == event_id, LedgerEntry.id > after_id)
+        .order_by(LedgerEntry.id)
         .limit(limit)
     )
     return [
         {
-            **{column.key: getattr(line, column.key) for column in Delivery.__table__.columns},
+            **{column.key: getattr(line, column.key) for column in LedgerEntry.__table__.columns},
             "message_type": message.message_type,
             "scheduled_time": message.scheduled_time,
             "personalization_data": message.personalization_data,

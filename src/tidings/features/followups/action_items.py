@@ -1,4 +1,4 @@
-"""The verbs of action items: what contractors have to do."""
+"""Action items: what contractors have to do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from tidings.work import Work
 
 
 class ActionItems:
-    """What a contractor has to do. `timezone` is that of contractors without one."""
+    """The verbs of action items."""
 
-    def __init__(self, work: Work, *, timezone: str) -> None:
+    def __init__(self, work: Work) -> None:
         self._work = work
-        self._timezone = timezone
 
-    async def create_action_item(self, item: ActionItemIn | Mapping[str, Any]) -> ActionItem:
+    async def create(self, item: ActionItemIn | Mapping[str, Any]) -> ActionItem:
         """Stores an action item. Raises InvalidInput and NotFound."""
         wanted = parse(ActionItemIn, item)
         now = self._work.clock.now()
@@ -34,23 +33,23 @@ class ActionItems:
             await unit.session.flush()
             return row
 
-    async def complete_action_item(self, action_item_id: int) -> ActionItem:
+    async def complete(self, action_item_id: int) -> ActionItem:
         """Notes that it is done. Follow-ups about it with skip_if_completed are skipped, and their series end.
 
         Doing it again is harmless. Raises NotFound.
         """
         return await self._set_completed(action_item_id, done=True)
 
-    async def reopen_action_item(self, action_item_id: int) -> ActionItem:
+    async def reopen(self, action_item_id: int) -> ActionItem:
         """Notes that it is not done after all; what was skipped stays so. Raises NotFound."""
         return await self._set_completed(action_item_id, done=False)
 
-    async def get_action_item(self, action_item_id: int) -> ActionItem:
+    async def get(self, action_item_id: int) -> ActionItem:
         """One action item. Raises NotFound."""
         async with self._work.read() as session:
             return await find_action_item(session, action_item_id)
 
-    async def list_action_items(
+    async def list(
         self, *, contractor_id: int | None = None, completed: bool | None = None, after_id: int = 0, limit: int = 100
     ) -> Sequence[ActionItem]:
         """Action items in order of id, from the one after `after_id`: all, or only the (un)completed ones."""

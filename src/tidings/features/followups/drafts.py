@@ -13,7 +13,7 @@ from tidings.messages.text.segments import too_long_for_sms
 NOT_ASKED = "this follow-up does not ask to be personalised"
 
 
-class Wording:
+class DraftWriter:
     """Writes drafts. `timezone` is that of contractors without one, `max_segments` the most SMS of one text."""
 
     def __init__(self, writer: Writer, *, timezone: str, max_segments: int) -> None:
@@ -21,7 +21,7 @@ class Wording:
         self._timezone = timezone
         self._too_long = partial(too_long_for_sms, max_segments=max_segments)
 
-    async def draft(self, row: Mapping[str, Any]) -> Draft:
+    async def write(self, row: Mapping[str, Any]) -> Draft:
         """The text for a loaded row. Raises TemplateError when its template cannot be rendered."""
         template = text_of(row["message_template"], row)
         if not row["ai_should_personalize"]:

@@ -1,4 +1,4 @@
-"""The verbs of A/B tests of follow-ups' texts."""
+"""A/B tests of follow-ups' texts: which of several gets more replies."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from tidings.work import Work
 
 
 class Experiments:
-    """A/B tests: which of several texts gets more replies."""
+    """The verbs of A/B tests."""
 
-    _work: Work
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
-    async def create_experiment(self, experiment: ExperimentIn | Mapping[str, Any]) -> Experiment:
+    async def create(self, experiment: ExperimentIn | Mapping[str, Any]) -> Experiment:
         """Stores an A/B test; follow-ups take part in it by naming it.
 
         Raises InvalidInput, TemplateError for a variant that cannot be rendered, and Conflict when the name is
@@ -54,7 +55,7 @@ class Experiments:
             raise Conflict(f"there is an experiment {wanted.name} already; choose another name") from error
         return row
 
-    async def end_experiment(self, name: str) -> Experiment:
+    async def end(self, name: str) -> Experiment:
         """Takes no more follow-ups into an experiment; those scheduled already keep their texts.
 
         Ending it again is harmless. Raises NotFound.
@@ -65,12 +66,12 @@ class Experiments:
                 row.ended_at = row.updated_at = self._work.clock.now()
             return row
 
-    async def list_experiments(self) -> Sequence[Experiment]:
+    async def list(self) -> Sequence[Experiment]:
         """Every experiment, in the order in which they were made."""
         async with self._work.read() as session:
             return (await session.scalars(select(Experiment).order_by(Experiment.id))).all()
 
-    async def get_experiment_result(self, name: str) -> ExperimentResult:
+    async def get_result(self, name: str) -> ExperimentResult:
         """What became of each variant so far, and whether a difference can be told. Raises NotFound."""
         async with self._work.read() as session:
             experiment = await find_experiment(session, name)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import TYPE_CHECKING
 
-from tidings.engine.jobs import Handler
-from tidings.engine.policy import QueuePolicy
-from tidings.feature import Feature
-from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS, SEND_FOLLOW_UP
-from tidings.features.followups.routes import followups_router
+from tidings.feature import Feature, Parts
+from tidings.features.followups.drafts import DraftWriter
+from tidings.features.followups.kind import FollowUpMessages
 from tidings.features.followups.service import FollowUps
-from tidings.features.followups.worker import FollowUpsWorker
-from tidings.messages.delivery.pipeline import Road
 
-QUEUES: tuple[QueuePolicy, ...] = (CONTRACTOR_FOLLOWUPS,)
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 
-def followups_feature(followups: FollowUps, road: Road) -> Feature:
-    """Puts the feature's parts together. Nothing comes round by itself: every follow-up has its own job."""
+def build(parts: Parts) -> Feature:
+    """Puts the feature together. Nothing comes round by itself: every follow-up has its own job."""
+    settings, zone = parts.settings, parts.settings.default_timezone
+    drafts = DraftWriter(parts.writer, timezone=zone, max_segments=settings.sms_max_segments)
+    kind = FollowUpMessages(drafts, parts.work.clock, timezone=zone, compose_seconds=settings.ai_timeout)
+    followups = FollowUps(parts.work, drafts, timezone=zone)
     return Feature(
         name="followups",
-        queues=QUEUES,
-        handlers=(Handler(SEND_FOLLOW_UP, FollowUpsWorker(road).send),),
-        outboxes=(road.outbox,),
-        schedules=(),
-        router=partial(followups_router, followups),
+        service=followups,
+        handlers=parts.pipeline(kind).handlers(),
+        router=_router,
     )
+
+
+def _router() -> APIRouter:
+    from tidings.features.followups.routes import router  # here, because workers do without
+
+    return router

@@ -4,34 +4,66 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.followups.kind import KIND, SENT_BY_WORKER
+from tidings.errors import InvalidInput
+from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS, FOLLOW_UP
+from tidings.features.followups.kind import SENT_BY_WORKER
 from tidings.features.followups.models import Experiment, FollowUp
+from tidings.features.followups.queries import due_by
 from tidings.features.followups.replies import OPTED_OUT, POSITIVE
 from tidings.features.followups.rules.rates import wilson
-from tidings.features.followups.schemas import Effectiveness, VariantResult
-from tidings.messages.ledger import Delivery, Outcome
+from tidings.features.followups.schemas import Effectiveness, SchedulerStats, VariantResult
+from tidings.messages.ledger import LedgerEntry, Outcome
 from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.work import Work
+
+MAX_DAYS = 3650
 
 _SENT = FollowUp.status == Status.SENT
 _REPLIED = FollowUp.sentiment_score.is_not(None)
 _POSITIVE = FollowUp.sentiment_score >= POSITIVE
 _OPTED_OUT = FollowUp.action_taken == OPTED_OUT
 _BY_WORKER = FollowUp.sent_by == SENT_BY_WORKER
-_AUTHOR = Delivery.inputs["written_by"]["author"].as_string()
+_AUTHOR = LedgerEntry.inputs["written_by"]["author"].as_string()
 
 _BY_AI = (
     select(FollowUp.id)
-    .join(Delivery, and_(Delivery.kind == KIND, Delivery.message_id == FollowUp.id))
-    .where(_SENT, _BY_WORKER, Delivery.outcome == Outcome.SENT, _AUTHOR != "template")
+    .join(LedgerEntry, and_(LedgerEntry.kind == FOLLOW_UP, LedgerEntry.message_id == FollowUp.id))
+    .where(_SENT, _BY_WORKER, LedgerEntry.outcome == Outcome.SENT, _AUTHOR != "template")
 )
 """The follow-ups that the worker sent in an AI's words."""
+
+
+class Figures:
+    """What the figures are asked by. `timezone` is the default one, whose midnight begins a day."""
+
+    def __init__(self, work: Work, *, timezone: str) -> None:
+        self._work = work
+        self._timezone = timezone
+
+    async def get_effectiveness(self, days: int = 30) -> list[Effectiveness]:
+        """How well each type of follow-up did in the last `days`. Raises InvalidInput."""
+        if not 1 <= days <= MAX_DAYS:
+            raise InvalidInput("days", f"is {days}; give a number from 1 to {MAX_DAYS}")
+        async with self._work.read() as session:
+            return await effectiveness(session, self._work.clock.now() - timedelta(days=days))
+
+    async def get_scheduler_stats(self) -> SchedulerStats:
+        """Counts by status, what is due, what was sent today, and the queue's jobs."""
+        now = self._work.clock.now()
+        today = now.astimezone(ZoneInfo(self._timezone)).date()
+        midnight = datetime.combine(today, time(), ZoneInfo(self._timezone)).astimezone(UTC)
+        async with self._work.read() as session:
+            counts = await scheduler_figures(session, now, midnight)
+        queue = (await self._work.queues.stats(CONTRACTOR_FOLLOWUPS.name)).as_dict()
+        return SchedulerStats(**counts, queue=queue)
 
 
 async def effectiveness(session: AsyncSession, since: datetime) -> list[Effectiveness]:
@@ -119,12 +151,6 @@ async def scheduler_figures(session: AsyncSession, now: datetime, midnight: date
         "ai_written_today": by_ai,
         "from_template_today": by_worker - by_ai,
     }
-
-
-def due_by(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """Waiting rows whose time has come and that nobody holds or has put off."""
-    free = or_(FollowUp.held_until.is_(None), FollowUp.held_until <= now)
-    return FollowUp.status.in_(OPEN), FollowUp.scheduled_time <= now, free
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:

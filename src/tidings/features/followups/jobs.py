@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy, RateLimit
-from tidings.features.followups.schemas import SendFollowUp
+from tidings.messages.kind import message_job
+
+FOLLOW_UP = "follow-up"
 
 CONTRACTOR_FOLLOWUPS = QueuePolicy(
     "contractor-followups", concurrency=5, rate_limit=RateLimit(10, 60.0), attempts=3, backoff=5.0
 )
+QUEUES = (CONTRACTOR_FOLLOWUPS,)
 
-SEND_FOLLOW_UP = JobType(CONTRACTOR_FOLLOWUPS, "send-follow-up", SendFollowUp, lambda data: f"follow-up-{data.id}")
+SEND_FOLLOW_UP = message_job(CONTRACTOR_FOLLOWUPS, "send-follow-up", FOLLOW_UP)

@@ -1,9 +1,8 @@
-"""How follow-ups leave: their alarm clock, what is loaded for a claimed row, its text, and what follows from it."""
+"""The kind of follow-ups: what is loaded for a claimed row, its text, and what follows from it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,21 +11,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
 from tidings.engine.jobs import Job
-from tidings.engine.policy import QueuePolicy
-from tidings.features.followups.drafts import Wording
-from tidings.features.followups.jobs import SEND_FOLLOW_UP
+from tidings.features.followups.drafts import DraftWriter
+from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
 from tidings.features.followups.models import ActionItem, FollowUp
 from tidings.features.followups.replies import add_reply
 from tidings.features.followups.rules.recurrence import next_occurrence
 from tidings.features.followups.rules.texts import subject_of
-from tidings.features.followups.schemas import SendFollowUp
 from tidings.features.followups.series import ENDINGS, schedule_next
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.terms import Clash, ConsentNeed, promotional
-from tidings.messages.kind import Conclusion, Content, Letter, Outbox, Reply, alarm_time
+from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
+from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
 from tidings.messages.statuses import Reason
 
-KIND = "follow-up"
 SENT_BY_WORKER = "bull_worker"
 
 USEFUL = timedelta(days=3)
@@ -84,16 +80,6 @@ LOADED = (
 """Follow-ups with their people and action items, in one query."""
 
 
-def alarm_id(follow_up_id: int) -> str:
-    """`follow-up-123`."""
-    return SEND_FOLLOW_UP.id_of(SendFollowUp(id=follow_up_id))
-
-
-def alarm(row: FollowUp) -> Job:
-    """The job that wakes one row at its time."""
-    return SEND_FOLLOW_UP.job(SendFollowUp(id=row.id), due=alarm_time(row), priority=row.priority)
-
-
 def useful_until(row: Mapping[str, Any], timezone: str) -> datetime:
     """The moment (UTC) after which a follow-up is skipped instead of sent late.
 
@@ -112,41 +98,52 @@ def useful_until(row: Mapping[str, Any], timezone: str) -> datetime:
     return min(end, following)
 
 
-@dataclass(frozen=True)
-class FollowUpMail:
-    """The parts of the outbox that need the clock, the writer or the timezone of contractors without one."""
+class FollowUpMessages(MessageKind):
+    """Follow-ups. `timezone` is that of contractors without one; the writer has `compose_seconds` for one text."""
 
-    clock: Clock
-    wording: Wording
-    timezone: str
+    name = FOLLOW_UP
+    noun = "follow-up"
+    model = FollowUp
+    job_type = SEND_FOLLOW_UP
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-        """The letters of claimed rows."""
+    def __init__(self, drafts: DraftWriter, clock: Clock, *, timezone: str, compose_seconds: float) -> None:
+        self.clock = clock
+        self.drafts = drafts
+        self.timezone = timezone
+        self.compose_seconds = compose_seconds
+
+    @classmethod
+    def priority(cls, row: Any) -> int:
+        """The row's own: VIPs go first."""
+        found: int = row.priority
+        return found
+
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+        """The messages of claimed rows."""
         rows = (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()
-        return [self._letter(dict(row)) for row in rows]
+        return [self._message(dict(row)) for row in rows]
 
-    def _letter(self, row: Mapping[str, Any]) -> Letter:
+    def _message(self, row: Mapping[str, Any]) -> Message:
         done = row["skip_if_completed"] and row["action_item_completed_at"] is not None
-        return Letter(
+        return Message(
             id=row["id"],
             contact_id=row["contractor_id"],
             scheduled_time=row["scheduled_time"],
             attempt=row["attempts"],
             channel=row["channel"],
             address=row["email"] if row["channel"] == "email" else row["phone"],
-            # Stable over every attempt, and different in a database that counts from 1 again.
-            idempotency_key=f"{alarm_id(row['id'])}-{int(row['created_at'].timestamp() * 1_000_000)}",
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
-            terms=promotional(Clash(row["if_blocked"]), ConsentNeed.NOT_REVOKED),
+            terms=promotional(IfBlocked(row["if_blocked"]), ConsentNeed.NOT_REVOKED),
             timezone=row["contractor_timezone"],
             not_after=useful_until(row, row["contractor_timezone"] or self.timezone),
             obsolete=Reason.ACTION_ITEM_COMPLETED if done else None,
         )
 
-    async def compose(self, letter: Letter) -> Content:
+    async def compose(self, message: Message) -> Content:
         """The text of one follow-up and the payload beside it. Raises TemplateError."""
-        row = letter.row
-        draft = await self.wording.draft(row)
+        row = message.row
+        draft = await self.drafts.write(row)
         return Content(
             text=draft.text,
             subject=subject_of(row),
@@ -162,13 +159,9 @@ class FollowUpMail:
             draft=draft if row["ai_should_personalize"] else None,
         )
 
-    async def conclude(self, connection: AsyncConnection, conclusions: Sequence[Conclusion]) -> list[Job]:
+    async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> list[Job]:
         """The jobs of the next occurrences."""
-        ids = [
-            conclusion.letter.id
-            for conclusion in conclusions
-            if conclusion.letter.row["is_recurring"] and conclusion.reason not in ENDINGS
-        ]
+        ids = [one.message.id for one in ended if one.message.row["is_recurring"] and one.reason not in ENDINGS]
         return list((await schedule_next(connection, ids, self.clock.now(), self.timezone)).values()) if ids else []
 
     async def on_reply(self, session: AsyncSession, follow_up_id: int, reply: Reply) -> str | None:
@@ -180,26 +173,9 @@ class FollowUpMail:
             await session.flush()
         return None
 
+    def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> dict[str, Any]:
+        """The specification's columns of a follow-up that the worker sent."""
+        return {"sent_at": moment, "sent_by": SENT_BY_WORKER}
 
-def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
-    """The specification's columns of a follow-up that the worker sent."""
-    return {"sent_at": moment, "sent_by": SENT_BY_WORKER}
 
-
-def followup_outbox(
-    queue: QueuePolicy, wording: Wording, clock: Clock, *, timezone: str, compose_seconds: float
-) -> Outbox:
-    """The outbox of follow-ups on their (configured) queue; the writer has `compose_seconds` for one text."""
-    mail = FollowUpMail(clock, wording, timezone)
-    return Outbox(
-        kind=KIND,
-        queue=queue,
-        model=FollowUp,
-        alarm=alarm,
-        load=mail.load,
-        compose=mail.compose,
-        when_sent=when_sent,
-        compose_seconds=compose_seconds,
-        conclude=mail.conclude,
-        on_reply=mail.on_reply,
-    )
+KINDS = (FollowUpMessages,)

@@ -9,7 +9,7 @@ from sqlalchemy import Date, DateTime, ForeignKey, Index, String, Text, UniqueCo
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
 
 PRIORITY, VIP_PRIORITY = 10, 1
 """BullMQ priorities of the jobs: 1 goes first."""
@@ -43,8 +43,8 @@ class Experiment(Base):
     updated_at: Mapped[datetime]
 
 
-class FollowUp(OutboxColumns, Base):
-    """One follow-up: the 21 columns of the specification, the road's, and a few more.
+class FollowUp(MessageColumns, Base):
+    """One follow-up: the 21 columns of the specification, those of every message, and a few more.
 
     `is_recurring` says that an occurrence comes after this one; `series_id` is the id of the series' first
     occurrence, `occurrence` counts from 1 and may leave numbers out, and `first_local_time` is the wall-clock

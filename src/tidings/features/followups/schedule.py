@@ -14,7 +14,7 @@ from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.followups.action_items import find_action_item
 from tidings.features.followups.experiments import find_experiment
-from tidings.features.followups.kind import alarm
+from tidings.features.followups.kind import FollowUpMessages
 from tidings.features.followups.models import FollowUp, priority_for
 from tidings.features.followups.rules.texts import VARIABLES, text_of
 from tidings.features.followups.rules.variants import pick
@@ -61,7 +61,7 @@ async def add_follow_up(unit: Unit, wanted: FollowUpIn, now: datetime, timezone:
     if row.is_recurring:
         row.series_id = row.id
         await session.flush()
-    unit.arm(alarm(row))
+    unit.arm(FollowUpMessages.job(row))
     return row
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from tidings.fields import (
     Day,
@@ -230,9 +230,3 @@ class SchedulerStats(Output):
     ai_written_today: int
     from_template_today: int
     queue: dict[str, int]
-
-
-class SendFollowUp(BaseModel):
-    """Data of the job that sends one follow-up: the row's id."""
-
-    id: int

@@ -18,8 +18,8 @@ from tidings.engine.jobs import Job
 from tidings.features.followups.jobs import SEND_FOLLOW_UP
 from tidings.features.followups.models import FollowUp, priority_for
 from tidings.features.followups.rules.recurrence import next_occurrence
-from tidings.features.followups.schemas import SendFollowUp
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.kind import MessageJob
 from tidings.messages.statuses import Reason, Status
 
 ENDINGS = frozenset({Reason.ACTION_ITEM_COMPLETED, Reason.OPTED_OUT, Reason.NO_CONSENT, Reason.CONSENT_REVOKED})
@@ -84,7 +84,7 @@ async def schedule_next(
     )
     return {
         row_id: SEND_FOLLOW_UP.job(
-            SendFollowUp(id=next_id),
+            MessageJob(id=next_id),
             due=occurrences[row_id]["scheduled_time"],
             priority=occurrences[row_id]["priority"],
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,17 +14,20 @@ from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
 from tidings.features.followups.action_items import ActionItems
-from tidings.features.followups.drafts import Wording
+from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.experiments import Experiments
+from tidings.features.followups.figures import Figures
 from tidings.features.followups.jobs import CONTRACTOR_FOLLOWUPS
-from tidings.features.followups.kind import KIND, LOADED, alarm, alarm_id
-from tidings.features.followups.models import FollowUp, priority_for
-from tidings.features.followups.queries import Reading, find_follow_up
+from tidings.features.followups.kind import LOADED, FollowUpMessages
+from tidings.features.followups.models import FollowUp
+from tidings.features.followups.queries import due_by, find_follow_up, follow_ups_of, next_to_go
 from tidings.features.followups.replies import OPTED_OUT, add_reply
 from tidings.features.followups.schedule import add_follow_up
-from tidings.features.followups.schemas import FollowUpIn, ResponseIn, SentIn
+from tidings.features.followups.schemas import FollowUpIn, ResponseIn, SchedulerStats, SentIn
 from tidings.features.followups.series import schedule_next
+from tidings.features.followups.vips import set_vip
 from tidings.fields import in_zone
+from tidings.messages.changes import decision, end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.gate import trust
 from tidings.messages.gate.opt_outs import add_opt_out
@@ -38,16 +40,22 @@ from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 
 
-class FollowUps(ActionItems, Experiments, Reading):
+class FollowUps:
     """Follow-ups for other programs: `t.followups` of the facade, and what the HTTP routes call.
 
-    Follow-ups may be given as models or as mappings in the specification's field names. A naive time is the
-    contractor's local time (`timezone` is that of contractors without one); stored and returned times are UTC.
+    `action_items` are what contractors have to do, `experiments` A/B tests of texts, and `figures` say how well
+    follow-ups work. Follow-ups may be given as models or as mappings in the specification's field names. A naive
+    time is the contractor's local time (`timezone` is that of contractors without one); stored and returned times
+    are UTC.
     """
 
-    def __init__(self, work: Work, wording: Wording, *, timezone: str) -> None:
-        super().__init__(work, timezone=timezone)
-        self._wording = wording
+    def __init__(self, work: Work, drafts: DraftWriter, *, timezone: str) -> None:
+        self._work = work
+        self._drafts = drafts
+        self._timezone = timezone
+        self.action_items = ActionItems(work)
+        self.experiments = Experiments(work)
+        self.figures = Figures(work, timezone=timezone)
 
     async def schedule_follow_up(self, follow_up: FollowUpIn | Mapping[str, Any]) -> FollowUp:
         """Schedules one follow-up, the first of a series when `is_recurring`.
@@ -71,13 +79,22 @@ class FollowUps(ActionItems, Experiments, Reading):
             row = await find_follow_up(unit.session, follow_up_id, lock=True)
             if row.status == Status.SENT:
                 return row
-            _refuse(row, "marked as sent", Status.CANCELLED, Status.SENDING)
-            _settle(row, Status.SENT, Reason.BY_REQUEST, now)
+            refuse(FollowUpMessages, row, "marked as sent", Status.CANCELLED, Status.SENDING)
+            row.status, row.status_reason, row.held_until, row.updated_at = Status.SENT, Reason.BY_REQUEST, None, now
             row.sent_at, row.sent_by, row.error_message = to_milliseconds(now), who, None
-            unit.disarm(CONTRACTOR_FOLLOWUPS.name, alarm_id(row.id))
+            unit.disarm(CONTRACTOR_FOLLOWUPS.name, FollowUpMessages.job_id(row.id))
             await unit.session.flush()
-            sent = {"channel": row.channel, "delivery_status": DeliveryStatus.SENT, "inputs": {"sent_by": who}}
-            await write_lines(unit.session, [{**_line(row, Outcome.SENT, now), **sent}])
+            line = decision(
+                FollowUpMessages,
+                row,
+                Outcome.SENT,
+                row.status_reason,
+                now,
+                inputs={"sent_by": who},
+                channel=row.channel,
+                delivery_status=DeliveryStatus.SENT,
+            )
+            await write_lines(unit.session, [line])
             return await self._go_on(unit, row, now)
 
     async def cancel_follow_up(self, follow_up_id: int, *, only_this: bool = False) -> FollowUp:
@@ -91,12 +108,9 @@ class FollowUps(ActionItems, Experiments, Reading):
             row = await find_follow_up(unit.session, follow_up_id, lock=True)
             if row.status == Status.CANCELLED:
                 return row
-            _refuse(row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
-            _settle(row, Status.CANCELLED, Reason.BY_REQUEST, now)
+            refuse(FollowUpMessages, row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
             row.is_recurring = row.is_recurring and only_this
-            unit.disarm(CONTRACTOR_FOLLOWUPS.name, alarm_id(row.id))
-            await unit.session.flush()
-            await write_lines(unit.session, [_line(row, Outcome.CANCELLED, now)])
+            await end(unit, FollowUpMessages, [row], Status.CANCELLED, Reason.BY_REQUEST, now)
             return await self._go_on(unit, row, now)
 
     async def send_follow_up_message(self, follow_up_id: int) -> FollowUp:
@@ -108,12 +122,11 @@ class FollowUps(ActionItems, Experiments, Reading):
         now = to_milliseconds(self._work.clock.now())
         async with self._work.begin() as unit:
             row = await find_follow_up(unit.session, follow_up_id, lock=True)
-            _refuse(row, "sent", Status.SENT, Status.CANCELLED, Status.SENDING)
-            _settle(row, Status.SCHEDULED, Reason.BY_REQUEST, now)
-            row.scheduled_time, row.attempts, row.error_message = now, 0, None
+            refuse(FollowUpMessages, row, "sent", Status.SENT, Status.CANCELLED, Status.SENDING)
+            row.scheduled_time = now
             if row.not_after is not None and row.not_after <= now:
                 row.not_after = None
-            unit.arm(alarm(row))
+            revive(unit, FollowUpMessages, row, now)
             return row
 
     async def personalize_message(self, follow_up_id: int) -> Draft:
@@ -125,8 +138,8 @@ class FollowUps(ActionItems, Experiments, Reading):
             row = (await session.execute(LOADED.where(FollowUp.id == follow_up_id))).mappings().one_or_none()
         if row is None:
             raise NotFound("follow-up", follow_up_id)
-        draft = await self._wording.draft(dict(row))
-        if usage := usage_row(self._work.clock.now(), KIND, follow_up_id, draft):
+        draft = await self._drafts.write(dict(row))
+        if usage := usage_row(self._work.clock.now(), FollowUpMessages.name, follow_up_id, draft):
             async with self._work.begin() as unit:
                 await write_usage(unit.session, [usage])
         return draft
@@ -163,31 +176,33 @@ class FollowUps(ActionItems, Experiments, Reading):
 
         Raises NotFound.
         """
-        now, priority = self._work.clock.now(), priority_for(vip)
-        theirs = (FollowUp.contractor_id == contractor_id, FollowUp.status.in_(OPEN))
-        async with self._work.begin() as unit:
-            session = unit.session
-            # Rows before the contractor, as everybody locks them.
-            await session.execute(select(FollowUp.id).where(*theirs).order_by(FollowUp.id).with_for_update())
-            found = await session.execute(
-                update(Contractor)
-                .where(Contractor.id == contractor_id)
-                .values(vip=vip, updated_at=now)
-                .returning(Contractor.id)
-            )
-            if found.one_or_none() is None:
-                raise NotFound("contractor", contractor_id)
-            # Also those that were written while this waited for its locks.
-            rows = await session.scalars(
-                update(FollowUp)
-                .where(*theirs, FollowUp.priority != priority)
-                .values(priority=priority, updated_at=now)
-                .returning(FollowUp)
-            )
-            moved = rows.all()
-            for row in moved:
-                unit.arm(alarm(row))
-            return len(moved)
+        return await set_vip(self._work, contractor_id, vip)
+
+    async def get_follow_up(self, follow_up_id: int) -> FollowUp:
+        """One follow-up. Raises NotFound."""
+        async with self._work.read() as session:
+            return await find_follow_up(session, follow_up_id)
+
+    async def get_pending_follow_ups(self, limit: int = 100) -> Sequence[FollowUp]:
+        """Follow-ups that are still to go out, the next one first."""
+        async with self._work.read() as session:
+            return await next_to_go(session, FollowUp.status.in_(OPEN), limit=limit)
+
+    async def get_due_follow_ups(self, limit: int = 100) -> Sequence[FollowUp]:
+        """Follow-ups whose time has come and that wait for a worker, the oldest first."""
+        async with self._work.read() as session:
+            return await next_to_go(session, *due_by(self._work.clock.now()), limit=limit)
+
+    async def get_contractor_follow_ups(
+        self, contractor_id: int, *, status: Status | None = None, after_id: int = 0, limit: int = 100
+    ) -> Sequence[FollowUp]:
+        """A contractor's follow-ups in order of id, from the one after `after_id`. Raises NotFound."""
+        async with self._work.read() as session:
+            return await follow_ups_of(session, contractor_id, status, after_id, limit)
+
+    async def get_scheduler_stats(self) -> SchedulerStats:
+        """Counts by status, what is due, what was sent today, and the queue's jobs."""
+        return await self.figures.get_scheduler_stats()
 
     async def _go_on(self, unit: Unit, row: FollowUp, now: datetime) -> FollowUp:
         """Schedules the next occurrence of a row that came to its end, if it is one of a series."""
@@ -197,28 +212,6 @@ class FollowUps(ActionItems, Experiments, Reading):
                 unit.arm(job)
             await unit.session.refresh(row)
         return row
-
-
-def _refuse(row: FollowUp, verb: str, *statuses: Status) -> None:
-    if row.status in statuses:
-        state = "is being sent right now" if row.status == Status.SENDING else f"is {row.status} already"
-        raise Conflict(f"follow-up {row.id} {state} and cannot be {verb}")
-
-
-def _settle(row: FollowUp, status: Status, reason: Reason, now: datetime) -> None:
-    row.status, row.status_reason, row.held_until, row.updated_at = status, reason, None, now
-
-
-def _line(row: FollowUp, outcome: Outcome, now: datetime) -> dict[str, Any]:
-    """The ledger line of a decision that somebody made by hand."""
-    return {
-        "at": now,
-        "kind": KIND,
-        "message_id": row.id,
-        "contact_id": row.contractor_id,
-        "outcome": outcome,
-        "reason": row.status_reason,
-    }
 
 
 async def _opt_out(session: AsyncSession, person: Contractor, now: datetime, words: str) -> None:

@@ -10,14 +10,14 @@ from sqlalchemy import ColumnElement, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from tidings.feature import Moment, Moments
+from tidings.feature import Activities, Activity
 from tidings.features.proactive.models import UNDER_WAY, Goal, ProactiveMessage
 from tidings.features.proactive.states import ContactState, GoalState, ItemState
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import opted_out_among
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.inbound.stored import last_replies
-from tidings.messages.ledger import Delivery, Outcome
+from tidings.messages.ledger import LedgerEntry, Outcome
 
 PAGE = 100
 """Contacts at a time; so few that other tasks of the process need not wait long for their turn."""
@@ -39,7 +39,7 @@ def is_held_back(
 
 
 async def pages(
-    session: AsyncSession, now: datetime, pause: timedelta, moments: Sequence[Moments], timezone: str
+    session: AsyncSession, now: datetime, pause: timedelta, activities: Sequence[Activities], timezone: str
 ) -> AsyncIterator[list[ContactState]]:
     """Every contact who may be written to now: with an address, not opted out and not held back.
 
@@ -60,12 +60,14 @@ async def pages(
     ).all():
         after_id = contacts[-1].id
         gone = await opted_out_among(session, {contact.id: contact.phone or contact.email for contact in contacts})
-        yield await _states(session, [contact for contact in contacts if contact.id not in gone], moments, timezone)
+        yield await _states(
+            session, [contact for contact in contacts if contact.id not in gone], activities, timezone
+        )
         session.expunge_all()
 
 
 async def _states(
-    session: AsyncSession, contacts: Sequence[Contractor], moments: Sequence[Moments], timezone: str
+    session: AsyncSession, contacts: Sequence[Contractor], activities: Sequence[Activities], timezone: str
 ) -> list[ContactState]:
     ids = [contact.id for contact in contacts]
     if not ids:
@@ -74,7 +76,7 @@ async def _states(
     replied, trust, told = (
         await last_replies(session, ids),
         await trust_of(session, ids),
-        await _told(session, ids, moments),
+        await _told(session, ids, activities),
     )
     return [
         ContactState(
@@ -89,7 +91,7 @@ async def _states(
             last_sent=sent.get(contact.id),
             last_reply=replied.get(contact.id),
             goals=tuple(goals[contact.id]),
-            moments=tuple(told[contact.id]),
+            activities=tuple(told[contact.id]),
         )
         for contact in contacts
     ]
@@ -108,15 +110,17 @@ async def _goals(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, list
 
 async def _last_sent(session: AsyncSession, ids: Sequence[int]) -> dict[int, datetime]:
     rows = await session.execute(
-        select(Delivery.contact_id, func.max(Delivery.at).label("last"))
-        .where(Delivery.contact_id.in_(ids), Delivery.outcome == Outcome.SENT)
-        .group_by(Delivery.contact_id)
+        select(LedgerEntry.contact_id, func.max(LedgerEntry.at).label("last"))
+        .where(LedgerEntry.contact_id.in_(ids), LedgerEntry.outcome == Outcome.SENT)
+        .group_by(LedgerEntry.contact_id)
     )
     return {row.contact_id: row.last for row in rows}
 
 
-async def _told(session: AsyncSession, ids: Sequence[int], sources: Sequence[Moments]) -> Mapping[int, list[Moment]]:
-    told: dict[int, list[Moment]] = defaultdict(list)
+async def _told(
+    session: AsyncSession, ids: Sequence[int], sources: Sequence[Activities]
+) -> Mapping[int, list[Activity]]:
+    told: dict[int, list[Activity]] = defaultdict(list)
     for source in sources:
         for moment in await source(session, ids):
             told[moment.contact_id].append(moment)

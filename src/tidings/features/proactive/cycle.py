@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, select
 
 from tidings.features.proactive.changes import end, release
-from tidings.features.proactive.models import WAITING, Approval, ProactiveMessage
+from tidings.features.proactive.models import Approval, ProactiveMessage
 from tidings.log import get_logger
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Work
@@ -25,7 +25,7 @@ async def schedule_waiting(work: Work) -> list[ProactiveMessage]:
         rows = await unit.session.scalars(
             select(ProactiveMessage)
             .where(
-                ProactiveMessage.status == WAITING,
+                ProactiveMessage.status == Status.WAITING,
                 ~_AWAITS_APPROVAL,
                 ProactiveMessage.scheduled_time <= now,
             )
@@ -54,7 +54,7 @@ async def _skip(work: Work, reason: Reason, *overdue: ColumnElement[bool]) -> in
         async with work.begin() as unit:
             rows = await unit.session.scalars(
                 select(ProactiveMessage)
-                .where(ProactiveMessage.status == WAITING, *overdue)
+                .where(ProactiveMessage.status == Status.WAITING, *overdue)
                 .order_by(ProactiveMessage.id)
                 .limit(PAGE)
                 .with_for_update(skip_locked=True)

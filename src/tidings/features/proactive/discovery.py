@@ -11,7 +11,7 @@ from types import ModuleType
 
 from tidings.errors import ConfigurationError
 from tidings.features.proactive import triggers
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 
 MAX_TYPE = 64
 
@@ -22,7 +22,7 @@ class Trigger:
 
     message_type: str
     description: str
-    evaluate: Callable[[ContactState, datetime], Iterable[Impulse]]
+    evaluate: Callable[[ContactState, datetime], Iterable[Suggestion]]
 
 
 def find_triggers(package: ModuleType = triggers) -> tuple[Trigger, ...]:

@@ -1,4 +1,4 @@
-"""The verbs of goals and their checklists: what contacts want to reach, and how far they are."""
+"""Goals and their checklists: what contacts want to reach, and how far they are."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tidings.work import Work
 
 
 class Goals:
-    """Goals of contacts. Input may be models or mappings; times are UTC."""
+    """The verbs of goals. Input may be models or mappings; times are UTC."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    async def create_goal(self, contractor_id: int, goal: GoalIn | Mapping[str, Any]) -> Goal:
+    async def create(self, contractor_id: int, goal: GoalIn | Mapping[str, Any]) -> Goal:
         """Stores a goal with its checklist. Raises InvalidInput, and NotFound for an unknown contact."""
         wanted, now = parse(GoalIn, goal), self._work.clock.now()
         async with self._work.begin() as unit:
@@ -52,7 +52,7 @@ class Goals:
             goal.last_progress_at = goal.updated_at = now
             return goal
 
-    async def complete_goal(self, goal_id: int) -> Goal:
+    async def complete(self, goal_id: int) -> Goal:
         """The goal is reached; saying so again is harmless. Raises NotFound."""
         async with self._work.begin() as unit:
             goal = await find_goal(unit.session, goal_id, lock=True)
@@ -86,12 +86,12 @@ class Goals:
                 item.completed_at = goal.last_progress_at = goal.updated_at = now
             return goal
 
-    async def get_goal(self, goal_id: int) -> Goal:
+    async def get(self, goal_id: int) -> Goal:
         """One goal with its checklist. Raises NotFound."""
         async with self._work.read() as session:
             return await find_goal(session, goal_id)
 
-    async def list_goals(
+    async def list(
         self,
         *,
         contractor_id: int | None = None,

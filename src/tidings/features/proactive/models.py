@@ -10,12 +10,10 @@ from sqlalchemy import Date, ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tidings.db.base import Base, BigId
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
+from tidings.messages.statuses import Status
 
-WAITING = "waiting"
-"""The status of a written message until a delivery cycle schedules it; the sweep lets such rows be."""
-
-UNDER_WAY = (WAITING, "scheduled", "sending")
+UNDER_WAY = (Status.WAITING, "scheduled", "sending")
 """The statuses of messages that may still go out."""
 
 _IS_UNDER_WAY = text("status IN ('waiting', 'scheduled', 'sending')")
@@ -60,10 +58,10 @@ class ChecklistItem(Base):
     created_at: Mapped[datetime]
 
 
-class ProactiveMessage(OutboxColumns, Base):
+class ProactiveMessage(MessageColumns, Base):
     """One message to one contact, the reasoning behind it and what came of it: the specification's columns.
 
-    `sent_at` NULL means that it has not gone out. With the contact, `deduplication_key` makes an impulse become
+    `sent_at` NULL means that it has not gone out. With the contact, `deduplication_key` makes a suggestion become
     one message ever; and a contact has one message under way at a time. `scheduled_time` of a waiting row is
     from when on it may go, `useful_until` is until when. `goal_id` is the goal that it is about.
     `response_minutes` is how long the answer took; `silence_due` is when having no answer costs trust.

@@ -130,12 +130,6 @@ class ProactiveStats(TypeStats):
     queue: dict[str, int]
 
 
-class SendProactiveMessage(BaseModel):
-    """Data of the job that sends one message: the row's id."""
-
-    id: int
-
-
 class DeliverWaiting(BaseModel):
     """Data of the job that comes round every five minutes: nothing."""
 

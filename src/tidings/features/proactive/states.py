@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tidings.feature import Moment
+from tidings.feature import Activity
 
 MAX_KEY = 100
 
@@ -47,7 +47,7 @@ class ContactState:
     """Everything that triggers may go by. Times are UTC; `timezone` (IANA) is the contact's, else the default.
 
     `channel` is sms or email, by which the contact is written to; `known_since` is when the contact was added.
-    `last_sent` and `last_reply` are about messages of every feature; `trust` is 0 to 100; `moments` are what
+    `last_sent` and `last_reply` are about messages of every feature; `trust` is 0 to 100; `activities` are what
     other features tell.
     """
 
@@ -62,7 +62,7 @@ class ContactState:
     last_sent: datetime | None = None
     last_reply: datetime | None = None
     goals: tuple[GoalState, ...] = ()
-    moments: tuple[Moment, ...] = ()
+    activities: tuple[Activity, ...] = ()
 
     def local(self, moment: datetime) -> datetime:
         """`moment` on the contact's wall clock."""
@@ -70,15 +70,15 @@ class ContactState:
 
 
 @dataclass(frozen=True, slots=True)
-class Impulse:
-    """A reason to write to a contact, once.
+class Suggestion:
+    """What a trigger suggests to write to a contact, once.
 
     - `key` tells this reason from every other one of its trigger and contact; it becomes one message ever.
     - `reasoning` says to people why, in a sentence's words without the period.
     - `template` is the text in Liquid over the facts, `first_name`, `name` and `company_name`; it is what a
       writer says in its own words, and what is sent when no writer can.
     - `facts` are JSON-like values, and all that a writer may state.
-    - `urgency` 1 goes first when a contact, or an evaluation, has more impulses than it may have messages.
+    - `urgency` 1 goes first when a contact, or an evaluation, has more of them than it may have messages.
     - `useful_until` (UTC) replaces the three days after which a message is stale.
     - `goal_id` is the goal that it is about; progress there makes the message pointless.
 
@@ -96,4 +96,4 @@ class Impulse:
 
     def __post_init__(self) -> None:
         if not 0 < len(self.key) <= MAX_KEY:
-            raise ValueError(f"an impulse's key has 1 to {MAX_KEY} characters, not {len(self.key)}")
+            raise ValueError(f"a suggestion's key has 1 to {MAX_KEY} characters, not {len(self.key)}")

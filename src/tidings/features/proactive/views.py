@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.proactive.models import WAITING, Approval, ProactiveMessage
+from tidings.features.proactive.models import Approval, ProactiveMessage
 from tidings.features.proactive.schemas import TypeStats
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.statuses import Status
 
-AWAITS_APPROVAL = (ProactiveMessage.status == WAITING, ProactiveMessage.approval == Approval.PENDING)
+AWAITS_APPROVAL = (ProactiveMessage.status == Status.WAITING, ProactiveMessage.approval == Approval.PENDING)
 
 
 async def page(
@@ -52,7 +53,7 @@ async def count_by_type(session: AsyncSession) -> dict[str, TypeStats]:
     for message_type, status, approval, messages, replied in rows:
         stats = counts.setdefault(message_type, TypeStats())
         setattr(stats, status, getattr(stats, status) + messages)
-        if status == WAITING and approval == Approval.PENDING:
+        if status == Status.WAITING and approval == Approval.PENDING:
             stats.awaiting_approval += messages
         stats.replied += replied
     return counts

@@ -1,19 +1,17 @@
-"""What the jobs of the proactive messages do: evaluate, schedule a cycle, send one message."""
+"""What the jobs of the proactive messages do that come round: evaluate, and schedule a cycle."""
 
 from __future__ import annotations
 
 from tidings.engine.jobs import Run
-from tidings.features.proactive.schemas import DeliverWaiting, EvaluateTriggers, SendProactiveMessage
+from tidings.features.proactive.schemas import DeliverWaiting, EvaluateTriggers
 from tidings.features.proactive.service import Proactive
-from tidings.messages.delivery.pipeline import Road
 
 
 class ProactiveWorker:
-    """Handlers of both queues."""
+    """Handlers of the jobs that come round."""
 
-    def __init__(self, proactive: Proactive, road: Road) -> None:
+    def __init__(self, proactive: Proactive) -> None:
         self._proactive = proactive
-        self._road = road
 
     async def evaluate(self, data: EvaluateTriggers, run: Run) -> dict[str, int]:
         """Makes the messages that contacts' states call for. Returns what was done."""
@@ -22,7 +20,3 @@ class ProactiveWorker:
     async def deliver_waiting(self, data: DeliverWaiting, run: Run) -> dict[str, int]:
         """Schedules the next messages. Returns how many."""
         return {"scheduled": len(await self._proactive.deliver_waiting())}
-
-    async def send(self, data: SendProactiveMessage, run: Run) -> str:
-        """Brings one message out."""
-        return await self._road.deliver(data.id, run)

@@ -3,51 +3,54 @@
 from __future__ import annotations
 
 from datetime import timedelta
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING
 
 from tidings.engine.jobs import Schedule
-from tidings.feature import Feature
+from tidings.feature import Feature, Parts
+from tidings.features.shops.accounts.mitto import MittoAccess
 from tidings.features.shops.campaigns.jobs import SCHEDULES
-from tidings.features.shops.campaigns.release import PACE, Lanes
-from tidings.features.shops.campaigns.routes import campaign_router
-from tidings.features.shops.campaigns.worker import campaign_handlers
+from tidings.features.shops.campaigns.release import Releases
 from tidings.features.shops.housekeeping import Housekeeping
-from tidings.features.shops.jobs import CATCH_UP, QUEUES, CatchUpData
-from tidings.features.shops.routes import shops_router
+from tidings.features.shops.jobs import CATCH_UP, DELIVERY, CatchUpData
+from tidings.features.shops.kind import ShopMessages
+from tidings.features.shops.rules.money import shop_templates
 from tidings.features.shops.service import Shops
-from tidings.features.shops.webhooks.routes import shopify_router
-from tidings.features.shops.worker import shop_handlers
-from tidings.messages.delivery.pipeline import Road
-from tidings.messages.gate.policy import Rules
-from tidings.work import Work
+from tidings.features.shops.settings import ShopSettings
+from tidings.features.shops.worker import ShopsWorker
+from tidings.providers.mitto import MittoSettings
+from tidings.settings import secret
 
-__all__ = ["QUEUES", "shops_feature"]
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 EVERY_HALF_MINUTE = Schedule("shop-events-catch-up", CATCH_UP, CatchUpData(), seconds=30.0)
 """Finds stored events whose job was lost."""
 
 
-def shops_feature(
-    shops: Shops, work: Work, road: Road, rules: Rules, *, retention: timedelta, pace: float = PACE
-) -> Feature:
-    """Puts the feature's parts together.
-
-    Texts and payloads are kept for `retention`, figures for ever. `pace` is how many recipients a second all
-    campaigns together may have.
-    """
-    lanes = Lanes(work, rules, road.outbox.alarm, pace=pace)
-    housekeeping = Housekeeping(work, road.outbox.queue, retention)
-
-    def router() -> APIRouter:
-        parts = (shops_router(shops), campaign_router(shops, shops), shopify_router(shops))
-        return APIRouter(routes=[route for part in parts for route in part.routes])
-
+def build(parts: Parts) -> Feature:
+    """Puts the feature together."""
+    settings, work, templates = parts.settings_of(ShopSettings), parts.work, shop_templates()
+    key = secret(parts.settings_of(MittoSettings).mitto_api_key)
+    mitto = MittoAccess(parts.vault, key, parts.settings.public_url)
+    worker = ShopsWorker(
+        work,
+        parts.pipeline(ShopMessages(work.clock, mitto, templates)),
+        Releases(work, parts.rules, pace=settings.campaign_pace),
+        Housekeeping(work, parts.policies[DELIVERY.name], timedelta(days=settings.retention_days)),
+    )
+    shops = Shops(work, vault=parts.vault, templates=templates, rules=parts.rules)
     return Feature(
         name="shops",
-        queues=QUEUES,
-        handlers=(*shop_handlers(shops, road), *campaign_handlers(work, lanes, housekeeping)),
-        outboxes=(road.outbox,),
+        service=shops,
+        handlers=worker.handlers(),
         schedules=(EVERY_HALF_MINUTE, *SCHEDULES),
-        router=router,
+        router=_router,
+        holder_of_key=shops.accounts.holder_of_key,
+        knows_callback=shops.accounts.knows_callback,
     )
+
+
+def _router() -> APIRouter:
+    from tidings.features.shops.routes import router  # here, because workers do without
+
+    return router

@@ -9,15 +9,17 @@ from datetime import timedelta
 from sqlalchemy import and_, null, or_, select, update
 
 from tidings.clock import to_milliseconds
-from tidings.engine.jobs import GiveUpJob, Run
+from tidings.db.rows import locked_ids
+from tidings.engine.jobs import GiveUpJob
 from tidings.engine.policy import QueuePolicy
 from tidings.errors import NotFound
-from tidings.features.shops.campaigns.jobs import feed_job
+from tidings.features.shops.campaigns.jobs import release_job
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.status import CampaignStatus
 from tidings.features.shops.jobs import TaskData
-from tidings.features.shops.kind import alarm
+from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import WAITING, Shop, ShopCampaign, ShopMessage, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopMessage, ShopWebhookEvent
 from tidings.features.shops.reports.rollup import roll_up
 from tidings.log import get_logger
 from tidings.messages.statuses import Status
@@ -42,7 +44,7 @@ class Housekeeping:
     delivery: QueuePolicy
     retention: timedelta
 
-    async def run(self, data: TaskData, run: Run) -> dict[str, int]:
+    async def run(self, data: TaskData) -> dict[str, int]:
         """Does one task for the shop that is named, else for every one. Returns how many rows it came to."""
         shop_ids = await self._shops(data.shop_id)
         tasks: Mapping[str, Callable[[int], Awaitable[int]]] = {
@@ -95,20 +97,19 @@ class Housekeeping:
                 for row in rows:
                     row.retried_at = row.updated_at = now
                     row.scheduled_time, row.held_until = to_milliseconds(now), None
-                    row.status = Status.SCHEDULED if row.campaign_id is None else WAITING
+                    row.status = Status.SCHEDULED if row.campaign_id is None else Status.WAITING
                     if row.campaign_id is None:
-                        unit.arm(alarm(row))
+                        unit.arm(ShopMessages.job(row))
                 await unit.session.flush()
+                theirs = ShopCampaign.id.in_({row.campaign_id for row in rows})
+                over = (theirs, ShopCampaign.status == CampaignStatus.FINISHED)
                 await unit.session.execute(
                     update(ShopCampaign)
-                    .where(
-                        ShopCampaign.id.in_({row.campaign_id for row in rows}),
-                        ShopCampaign.status == CampaignStatus.FINISHED,
-                    )
+                    .where(ShopCampaign.id.in_(locked_ids(ShopCampaign, *over)))
                     .values(status=CampaignStatus.RUNNING, finished_at=None, updated_at=now)
                 )
                 if any(row.campaign_id is not None for row in rows):
-                    unit.arm(feed_job(shop_id, f"retried-{rows[-1].id}"))
+                    unit.arm(release_job(shop_id, f"retried-{rows[-1].id}"))
             retried += len(rows)
             if len(rows) < PAGE:
                 return retried

@@ -22,6 +22,8 @@ def _queue(name: str, concurrency: int) -> QueuePolicy:
     )  # fmt: skip
 
 
+SHOP_MESSAGE = "shop-message"
+
 EVENTS = _queue("events", 10)
 AUTOMATIONS = _queue("automations", 10)
 CAMPAIGNS = _queue("campaigns", 2)
@@ -130,7 +132,7 @@ def event_id(data: EventData | EvaluateData) -> str:
 def _message_id(data: SendData) -> str:
     if data.id is None:
         raise TypeError("a message without a row has no job id")
-    return f"shop-message-{data.id}"
+    return f"{SHOP_MESSAGE}-{data.id}"
 
 
 EVENT_TYPES: Mapping[str, JobType[EventData]] = {

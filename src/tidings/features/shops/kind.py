@@ -1,9 +1,8 @@
-"""How the messages of shops leave: their alarm clock, what is loaded for a claimed row, their text and its price."""
+"""The kind of shops' messages: what is loaded for a claimed row, their text and its price."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,31 +10,36 @@ from typing import Any
 from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tidings.clock import Clock
 from tidings.engine.jobs import Job
-from tidings.engine.policy import QueuePolicy
-from tidings.errors import TemplateError
+from tidings.errors import ConfigurationError, TemplateError
+from tidings.features.shops.accounts.mitto import MittoAccess
 from tidings.features.shops.automations.goals import reached_among
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.campaigns.demand import releases_after
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.recipients import return_paused
 from tidings.features.shops.campaigns.status import CampaignStatus
 from tidings.features.shops.jobs import (
     CAMPAIGN_PRIORITY,
     PROMOTIONAL_PRIORITY,
     SEND,
+    SHOP_MESSAGE,
     TRANSACTIONAL_PRIORITY,
     SendData,
 )
-from tidings.features.shops.mitto_accounts import ShopChannels
-from tidings.features.shops.models import Shop, ShopAutomation, ShopCampaign, ShopCustomer, ShopMessage
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
+from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import PriceTable, country_of
 from tidings.features.shops.rules.stored import from_json
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.terms import TRANSACTIONAL, Clash, ConsentNeed, Purpose, promotional
-from tidings.messages.kind import Conclusion, Content, Letter, Outbox, alarm_time
+from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Purpose, Terms, promotional
+from tidings.messages.kind import Content, Ended, Message, MessageKind
 from tidings.messages.statuses import Reason
 from tidings.messages.text.segments import measure
 from tidings.messages.text.templates import Sandbox
+from tidings.providers.mitto import Mitto
 
-KIND = "shop-message"
 CHANNEL = "sms"
 
 _ROW = ShopMessage.__table__.c
@@ -44,9 +48,6 @@ _CUSTOMER = ShopCustomer.__table__.c
 _CAMPAIGN = ShopCampaign.__table__.c
 _AUTOMATION = ShopAutomation.__table__.c
 _CONTRACTOR = Contractor.__table__.c
-
-CampaignVariables = Callable[[Mapping[str, Any]], dict[str, Any]]
-Concluded = Callable[[AsyncConnection, Sequence[Conclusion]], Awaitable[Sequence[Job]]]
 
 _OF_CUSTOMER = (
     *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "customer_key", "orders_count"),
@@ -83,27 +84,14 @@ The shop's name, timezone and locale are `shop_…`, what is the customer's `cus
 """
 
 
-def alarm_id(message_id: int) -> str:
-    """`shop-message-123`."""
-    return SEND.id_of(SendData(id=message_id))
-
-
-def alarm(row: ShopMessage) -> Job:
-    """The job that wakes one row at its time, under the request that caused it."""
-    data = SendData(id=row.id, request_id=row.request_id)
-    return SEND.job(data, due=alarm_time(row), priority=priority_of(row))
-
-
-def priority_of(row: ShopMessage) -> int:
-    """1 for what a buyer waits for, 5 for an automation's promotion, 10 for a campaign's."""
-    if row.campaign_id is not None:
-        return CAMPAIGN_PRIORITY
-    return TRANSACTIONAL_PRIORITY if row.purpose == Purpose.TRANSACTIONAL else PROMOTIONAL_PRIORITY
-
-
 def scope_of(shop_id: int) -> str:
     """To whom consent is given, and within what frequency caps count: `shop:3`."""
     return f"shop:{shop_id}"
+
+
+def campaign_terms(if_blocked: str) -> Terms:
+    """The terms of what buyers have not asked for: campaigns, and automations that promote."""
+    return promotional(IfBlocked(if_blocked), ConsentNeed.GRANTED)
 
 
 def price_table(shop: Mapping[str, Any]) -> PriceTable:
@@ -112,52 +100,75 @@ def price_table(shop: Mapping[str, Any]) -> PriceTable:
     return PriceTable(prices, Decimal(shop["default_price"]), shop["currency"])
 
 
-@dataclass(frozen=True)
-class ShopMail:
-    """The parts of the outbox that need the shops' providers, the compiled templates or the campaigns."""
+class ShopMessages(MessageKind):
+    """What automations and campaigns of shops write. `templates` are `shop_templates()`."""
 
-    channels: ShopChannels
-    templates: Sandbox
-    campaign_variables: CampaignVariables
+    name = SHOP_MESSAGE
+    model = ShopMessage
+    job_type = SEND
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-        """The letters of claimed rows; those of a paused campaign go back to waiting and have none."""
+    def __init__(self, clock: Clock, mitto: MittoAccess, templates: Sandbox) -> None:
+        self.clock = clock
+        self.mitto = mitto
+        self.templates = templates
+
+    @classmethod
+    def job_data(cls, row: Any) -> SendData:
+        """The row's id, under the request that caused it."""
+        return SendData(id=row.id, request_id=row.request_id)
+
+    @classmethod
+    def priority(cls, row: Any) -> int:
+        """1 for what a buyer waits for, 5 for an automation's promotion, 10 for a campaign's."""
+        if row.campaign_id is not None:
+            return CAMPAIGN_PRIORITY
+        return TRANSACTIONAL_PRIORITY if row.purpose == Purpose.TRANSACTIONAL else PROMOTIONAL_PRIORITY
+
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+        """The messages of claimed rows; those of a paused campaign go back to waiting and have none."""
         rows = [dict(row) for row in (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()]
         paused = [row["id"] for row in rows if row["campaign_status"] == CampaignStatus.PAUSED]
         await return_paused(connection, paused)
         rows = [row for row in rows if row["id"] not in paused]
         reached = await reached_among(connection, rows)
-        return [self.letter(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
+        return [self._message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
 
-    def letter(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Letter:
-        """One row of LOADED as a letter."""
-        return Letter(
+    def _message(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Message:
+        """One row of LOADED as a message."""
+        account, trouble = None, None
+        try:
+            account = self.mitto.account_of(row)
+        except ConfigurationError as error:
+            trouble = str(error)
+        return Message(
             id=row["id"],
             contact_id=row["contractor_id"],
             scheduled_time=row["scheduled_time"],
             attempt=row["attempts"],
             channel=CHANNEL,
             address=row["recipient"],
-            idempotency_key=f"{alarm_id(row['id'])}-{int(row['created_at'].timestamp() * 1_000_000)}",
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
             terms=TRANSACTIONAL
             if row["purpose"] == Purpose.TRANSACTIONAL
-            else promotional(Clash(row["campaign_if_blocked"] or Clash.DEFER), ConsentNeed.GRANTED),
+            else campaign_terms(row["campaign_if_blocked"] or IfBlocked.DEFER),
             timezone=row["contractor_timezone"],
             tenant_timezone=row["shop_timezone"],
             scope=scope_of(row["shop_id"]),
             not_after=row["not_after"],
             obsolete=_obsolete(row) or obsolete,
-            sender=self.channels.sender_of(row),
+            provider=Mitto.name if account else None,
+            account=account,
+            undeliverable=trouble,
         )
 
-    async def compose(self, letter: Letter) -> Content:
+    async def compose(self, message: Message) -> Content:
         """The text of one message and the payload beside it. Raises TemplateError."""
-        row = letter.row
+        row = message.row
         if row["template"] is not None:
             source, variables = row["template"], from_json(row["context"] or {})
         else:
-            source, variables = row["campaign_template"], self.campaign_variables(row)
+            source, variables = row["campaign_template"], campaign_variables(row)
         text = self.templates.render(source, variables)
         if not text.strip():
             raise TemplateError("the template gives no text for this recipient")
@@ -172,6 +183,16 @@ class ShopMail:
             },
         )
 
+    def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> dict[str, Any]:
+        """What was sent, and what it cost."""
+        segments = measure(content.text).segments
+        price = price_table(message.row).price(country_of(message.address or "")) * segments
+        return {"sent_at": moment, "text": content.text, "segments": segments, "price": str(price)}
+
+    async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> Sequence[Job]:
+        """The next recipients of campaigns are called for."""
+        return await releases_after(connection, ended, self.clock.now())
+
 
 def _obsolete(row: Mapping[str, Any]) -> Reason | None:
     if row["uninstalled_at"] is not None:
@@ -183,29 +204,4 @@ def _obsolete(row: Mapping[str, Any]) -> Reason | None:
     return Reason.CAMPAIGN_CANCELLED if row["campaign_status"] == CampaignStatus.CANCELLED else None
 
 
-def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
-    """What was sent, and what it cost."""
-    segments = measure(content.text).segments
-    price = price_table(letter.row).price(country_of(letter.address or "")) * segments
-    return {"sent_at": moment, "text": content.text, "segments": segments, "price": str(price)}
-
-
-def shop_outbox(
-    queue: QueuePolicy,
-    channels: ShopChannels,
-    templates: Sandbox,
-    campaign_variables: CampaignVariables,
-    conclude: Concluded,
-) -> Outbox:
-    """The outbox of shops on their (configured) queue. `conclude` is what follows for the campaigns."""
-    mail = ShopMail(channels, templates, campaign_variables)
-    return Outbox(
-        kind=KIND,
-        queue=queue,
-        model=ShopMessage,
-        alarm=alarm,
-        load=mail.load,
-        compose=mail.compose,
-        when_sent=when_sent,
-        conclude=conclude,
-    )
+KINDS = (ShopMessages,)

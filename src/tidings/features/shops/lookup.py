@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
-from tidings.features.shops.models import Shop, ShopAutomation, ShopCustomer
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopWebhookEvent
+from tidings.features.shops.privacy.models import ShopDataExport
+
+OfShop = TypeVar("OfShop", ShopCustomer, ShopDataExport, ShopMessage, ShopWebhookEvent)
 
 
 async def find_shop(session: AsyncSession, domain: str, *, lock: bool = False) -> Shop:
@@ -32,4 +39,27 @@ async def find_customer(session: AsyncSession, shop: Shop, customer_id: int) -> 
     found = await session.get(ShopCustomer, customer_id)
     if found is None or found.shop_id != shop.id:
         raise NotFound("customer", customer_id)
+    return found
+
+
+async def find_page(
+    session: AsyncSession,
+    model: type[OfShop],
+    domain: str,
+    after_id: int,
+    limit: int,
+    *conditions: ColumnElement[bool],
+) -> Sequence[OfShop]:
+    """A shop's rows of one table in order of id, after `after_id`. Raises NotFound for an unknown shop."""
+    shop = await find_shop(session, domain)
+    query = select(model).where(model.shop_id == shop.id, model.id > after_id, *conditions)
+    return (await session.scalars(query.order_by(model.id).limit(limit))).all()
+
+
+async def find_one(session: AsyncSession, model: type[OfShop], noun: str, domain: str, row_id: int) -> OfShop:
+    """A shop's row of one table. Raises NotFound."""
+    shop = await find_shop(session, domain)
+    found = await session.get(model, row_id)
+    if found is None or found.shop_id != shop.id:
+        raise NotFound(noun, row_id)
     return found

@@ -5,20 +5,17 @@ Amounts are decimals written as text, in main units.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import OutboxColumns
+from tidings.messages.kind import MessageColumns
 
-WAITING = "waiting"
-"""Status of a campaign's message that has not been released to the queue yet. It is not open: no job wakes it."""
-
-_OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 class Shop(Base):
@@ -149,7 +146,7 @@ class ShopWebhookEvent(Base):
     topic: Mapped[str] = mapped_column(String(64))
     object_id: Mapped[str | None] = mapped_column(String(255), default=None)
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
-    raw: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    raw: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson, default=None)
     request_id: Mapped[str] = mapped_column(String(100))
     received_at: Mapped[datetime]
     processed_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -159,82 +156,7 @@ class ShopWebhookEvent(Base):
     evaluation: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class ShopAutomation(Base):
-    """What is written to whom when something happens. `version` counts its changes from 1."""
-
-    __tablename__ = "shop_automations"
-    __table_args__ = (UniqueConstraint("shop_id", "key"), Index(None, "shop_id", "trigger"))
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
-    key: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(200))
-    trigger: Mapped[str] = mapped_column(String(64))
-    rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
-    template: Mapped[str] = mapped_column(Text)
-    delay_seconds: Mapped[int] = mapped_column(default=0)
-    purpose: Mapped[str] = mapped_column(String(16))
-    goal_topic: Mapped[str | None] = mapped_column(String(64), default=None)
-    restart: Mapped[bool] = mapped_column(default=False)
-    active: Mapped[bool] = mapped_column(default=True)
-    version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class ShopSegment(Base):
-    """A saved question about customers: `rules` is a document of `rules/predicates`."""
-
-    __tablename__ = "shop_segments"
-    __table_args__ = (UniqueConstraint("shop_id", "key"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
-    key: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(200))
-    rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
-    version: Mapped[int] = mapped_column(default=1)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class ShopCampaign(Base):
-    """One text to a whole segment. Its rules and template are those of the moment when it was scheduled.
-
-    `local_time`: `send_at` is a wall-clock time where each recipient is. `rate_per_minute` None is no limit of its
-    own; the next recipient is released at `next_release_at`. `cursor` is the last customer's id that was
-    looked at; when `expanded_at` is set, `audience` counts all recipients. `if_blocked` is what quiet hours and caps
-    do to its messages (`defer` or `drop`).
-    """
-
-    __tablename__ = "shop_campaigns"
-    __table_args__ = (UniqueConstraint("shop_id", "key"), Index(None, "status", "send_at"))
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
-    key: Mapped[str] = mapped_column(String(64))
-    name: Mapped[str] = mapped_column(String(200))
-    segment_id: Mapped[int | None] = mapped_column(ForeignKey("shop_segments.id", ondelete="SET NULL"), default=None)
-    segment_rules: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
-    template: Mapped[str] = mapped_column(Text)
-    status: Mapped[str] = mapped_column(String(16), default="draft")
-    send_at: Mapped[datetime | None] = mapped_column(default=None)
-    local_time: Mapped[bool] = mapped_column(default=False)
-    not_after: Mapped[datetime | None] = mapped_column(default=None)
-    if_blocked: Mapped[str] = mapped_column(String(8), default="defer")
-    rate_per_minute: Mapped[int | None] = mapped_column(default=None)
-    next_release_at: Mapped[datetime | None] = mapped_column(default=None)
-    cursor: Mapped[int] = mapped_column(BigId, default=0)
-    audience: Mapped[int] = mapped_column(default=0)
-    expanded_at: Mapped[datetime | None] = mapped_column(default=None)
-    started_at: Mapped[datetime | None] = mapped_column(default=None)
-    finished_at: Mapped[datetime | None] = mapped_column(default=None)
-    request_id: Mapped[str | None] = mapped_column(String(100), default=None)
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class ShopMessage(OutboxColumns, Base):
+class ShopMessage(MessageColumns, Base):
     """One message of an automation or a campaign.
 
     `template` and `context` (the event's facts) are an automation's; a campaign's message has neither, its text is
@@ -267,7 +189,7 @@ class ShopMessage(OutboxColumns, Base):
     purpose: Mapped[str] = mapped_column(String(16))
     recipient: Mapped[str | None] = mapped_column(String(20), default=None)
     template: Mapped[str | None] = mapped_column(Text, default=None)
-    context: Mapped[dict[str, Any] | None] = mapped_column(_OptionalJson, default=None)
+    context: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson, default=None)
     triggered_at: Mapped[datetime | None] = mapped_column(default=None)
     goal_topic: Mapped[str | None] = mapped_column(String(64), default=None)
     goal_key: Mapped[str | None] = mapped_column(String(255), default=None)
@@ -278,32 +200,3 @@ class ShopMessage(OutboxColumns, Base):
     not_after: Mapped[datetime | None] = mapped_column(default=None)
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
     retried_at: Mapped[datetime | None] = mapped_column(default=None)
-
-
-class ShopDataExport(Base):
-    """What a shop may hand to a customer who asked what is kept about them (`customers/data_request`)."""
-
-    __tablename__ = "shop_data_exports"
-    __table_args__ = (UniqueConstraint("shop_id", "request_key"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
-    request_key: Mapped[str] = mapped_column(String(255))
-    customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
-    content: Mapped[dict[str, Any]] = mapped_column(Json)
-    created_at: Mapped[datetime]
-
-
-class ShopDailyReport(Base):
-    """A day's figures in the shop's timezone, of one automation, of one campaign, or of neither (both 0)."""
-
-    __tablename__ = "shop_daily_reports"
-    __table_args__ = (UniqueConstraint("shop_id", "day", "automation_id", "campaign_id"),)
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
-    day: Mapped[date] = mapped_column(Date)
-    automation_id: Mapped[int] = mapped_column(BigId, default=0)
-    campaign_id: Mapped[int] = mapped_column(BigId, default=0)
-    figures: Mapped[dict[str, Any]] = mapped_column(Json)
-    updated_at: Mapped[datetime]

@@ -1,34 +1,51 @@
-"""The verbs of the shops. Each changes rows and queues together, in one unit of work."""
+"""Shops as other programs see them, put together from their parts."""
 
 from __future__ import annotations
 
-from tidings.features.shops.automations.evaluate import Evaluation
-from tidings.features.shops.automations.preview import Previewing
+from collections.abc import Mapping
+from typing import Any
+
+from tidings.features.shops.accounts.service import Accounts
 from tidings.features.shops.automations.service import Automations
 from tidings.features.shops.campaigns.service import Campaigns
-from tidings.features.shops.external_jobs import Enqueueing
-from tidings.features.shops.registration import Installing
+from tidings.features.shops.customers.service import Customers
+from tidings.features.shops.events.service import Events
+from tidings.features.shops.external_jobs import enqueue_job
+from tidings.features.shops.messages import Messages
 from tidings.features.shops.reports.service import Reports
-from tidings.features.shops.views import Listing
-from tidings.features.shops.webhooks.process import Processing
+from tidings.features.shops.segments.service import Segments
 from tidings.messages.gate.policy import Rules
 from tidings.messages.text.templates import Sandbox
 from tidings.vault import Vault
 from tidings.work import Work
 
 
-class Shops(
-    Installing, Automations, Previewing, Enqueueing, Processing, Evaluation, Listing, Campaigns, Reports
-):  # fmt: skip
-    """Shops for other programs: `t.shops` of the facade, and what the HTTP routes and workers call.
+class Shops:
+    """Shops for other programs: `t.shops` of the facade, and what the HTTP routes call.
+
+    `accounts` are the shops themselves, `automations` and `campaigns` what writes for them, `segments` whom campaigns
+    go to. `events`, `customers` and `messages` are what shops told and what followed, `reports` figures.
 
     A shop is named by its domain. Inputs may be given as models or as mappings. A naive time is on the shop's wall
-    clock; stored and returned times are UTC. `vault` seals the shops' secrets, `templates` are `shop_templates()`,
-    `rules` the gate's.
+    clock; stored and returned times are UTC. Each verb changes rows and queues together, in one unit of work.
+    `vault` seals the shops' secrets, `templates` are `shop_templates()`, `rules` the gate's.
     """
 
     def __init__(self, work: Work, *, vault: Vault, templates: Sandbox, rules: Rules) -> None:
-        self._work = work
-        self._vault = vault
-        self._templates = templates
-        self._rules = rules
+        self.accounts = Accounts(work, vault, templates)
+        self.automations = Automations(work, templates)
+        self.segments = Segments(work)
+        self.campaigns = Campaigns(work, templates, rules)
+        self.events = Events(work, vault)
+        self.customers = Customers(work)
+        self.messages = Messages(work)
+        self.reports = Reports(work)
+        self._queues = work.queues
+
+    async def enqueue_job(self, queue: str, name: str, data: Mapping[str, Any]) -> None:
+        """Adds a job, as the specification's `enqueueJob` does; `data` has its field names.
+
+        Raises NotFound for a queue or a kind of job that there is not, InvalidInput for unusable data, and
+        QueueUnavailable.
+        """
+        await enqueue_job(self._queues, queue, name, data)

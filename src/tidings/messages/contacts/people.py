@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
@@ -16,13 +15,12 @@ from tidings.messages.gate.consents import Consent, consents_of
 from tidings.messages.gate.opt_outs import OptOut, add_opt_out, end_opt_outs, history_of, parse_address
 from tidings.messages.gate.trust import OPTED_OUT, change_trust, trust_of
 from tidings.messages.inbound.stored import StoredReply
-from tidings.messages.ledger import Delivery
-from tidings.work import Work
+from tidings.messages.ledger import LedgerEntry
+from tidings.work import Unit, Work
 
 CHANNELS = ("sms", "email", "whatsapp")
 LATEST = 50
 
-TRIES = 3
 """How often an opt-out is tried that met another word about the same person at the same moment."""
 
 
@@ -35,7 +33,7 @@ class ContactStanding:
     opt_outs: Sequence[OptOut]
     consents: Sequence[Consent]
     trust: float
-    deliveries: Sequence[Delivery]
+    deliveries: Sequence[LedgerEntry]
     replies: Sequence[StoredReply]
 
 
@@ -52,18 +50,15 @@ class People:
         False when it was opted out already. Raises InvalidInput for what is no address.
         """
         spec, now = parse_address(address, self._region), self._work.clock.now()
-        for attempt in range(1, TRIES + 1):
-            try:
-                async with self._work.begin() as unit:
-                    contact_id = await _owner(unit.session, spec)
-                    new = await add_opt_out(unit.session, spec, contact_id, now, source=source, words=words)
-                    if new and contact_id is not None:
-                        await change_trust(unit.session, contact_id, OPTED_OUT, "opted out", now)
-                    return new
-            except IntegrityError:  # a STOP of the same address, or the first reply of the same person
-                if attempt == TRIES:
-                    raise
-        raise AssertionError("unreachable")
+
+        async def add(unit: Unit) -> bool:
+            contact_id = await _owner(unit.session, spec)
+            new = await add_opt_out(unit.session, spec, contact_id, now, source=source, words=words)
+            if new and contact_id is not None:
+                await change_trust(unit.session, contact_id, OPTED_OUT, "opted out", now)
+            return new
+
+        return await self._work.retry(add)  # a STOP of the same address, or the same person's first reply, may come
 
     async def opt_in(self, address: str) -> bool:
         """Ends the opt-outs of an address and of the person behind it; False when there was none."""
@@ -108,9 +103,9 @@ class People:
             contractor = await find_contractor(session, contractor_id)
             opt_outs = await history_of(session, contractor_id, [contractor.phone, contractor.email])
             lines = await session.scalars(
-                select(Delivery)
-                .where(Delivery.contact_id == contractor_id)
-                .order_by(Delivery.id.desc())
+                select(LedgerEntry)
+                .where(LedgerEntry.contact_id == contractor_id)
+                .order_by(LedgerEntry.id.desc())
                 .limit(LATEST)
             )
             replies = await session.scalars(

@@ -13,7 +13,7 @@ from tidings.clock import Clock
 from tidings.db.database import Database
 from tidings.messages.gate.policy import Decision, Rules
 from tidings.messages.gate.standing import admit
-from tidings.messages.kind import Letter, Outbox
+from tidings.messages.kind import Message, MessageKind
 from tidings.messages.statuses import OPEN, Status
 
 ROUNDING = timedelta(milliseconds=1)
@@ -21,16 +21,16 @@ ROUNDING = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A letter in our hands, and what the gate decided about it; from `until` on others may take its row."""
+class Claimed:
+    """A message in our hands, and what the gate decided about it; from `until` on others may take its row."""
 
-    letter: Letter
+    message: Message
     until: datetime
     decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class AlreadyEnded:
     """Nothing to do: the message is sent, failed, cancelled or skipped already; None: there is no such row."""
 
     status: str | None
@@ -43,11 +43,11 @@ class NotYet:
     until: datetime
 
 
-Claim = Taken | Settled | NotYet
+Claim = Claimed | AlreadyEnded | NotYet
 
 
 async def claim(
-    database: Database, outbox: Outbox, rules: Rules, clock: Clock, lease: float, ids: Sequence[int]
+    database: Database, kind: MessageKind, rules: Rules, clock: Clock, lease: float, ids: Sequence[int]
 ) -> list[Claim]:
     """Takes the rows of `ids` that are due and free, for `lease` seconds, and answers for each id in turn.
 
@@ -56,37 +56,37 @@ async def claim(
     async with database.writer.begin() as connection:
         until = clock.after(lease)  # only now: waiting for the writer's place is no part of the lease
         now = clock.now()
-        taken = await _take(connection, outbox, now, until, ids)
-        letters = {letter.id: letter for letter in await outbox.load(connection, taken)} if taken else {}
-        decisions = await admit(connection, outbox.kind, list(letters.values()), rules, now) if letters else {}
-        others = set(ids) - set(letters)
-        refused = await _explain(connection, outbox, others) if others else {}
+        taken = await _take(connection, kind, now, until, ids)
+        messages = {message.id: message for message in await kind.load(connection, taken)} if taken else {}
+        decisions = await admit(connection, kind.name, list(messages.values()), rules, now) if messages else {}
+        others = set(ids) - set(messages)
+        refused = await _explain(connection, kind, others) if others else {}
     claims: list[Claim] = []
     for message_id in ids:
-        # The same id twice in one batch: only the first asker gets the letter.
-        letter = letters.pop(message_id, None)
-        if letter is not None:
-            claims.append(Taken(letter, until, decisions[letter.id]))
+        # The same id twice in one batch: only the first asker gets the message.
+        message = messages.pop(message_id, None)
+        if message is not None:
+            claims.append(Claimed(message, until, decisions[message.id]))
         elif message_id in refused:
             claims.append(refused[message_id])
         else:
-            claims.append(NotYet(until) if message_id in taken else Settled(None))
+            claims.append(NotYet(until) if message_id in taken else AlreadyEnded(None))
     return claims
 
 
 async def look_again(
-    database: Database, outbox: Outbox, rules: Rules, clock: Clock, letters: Sequence[Letter]
+    database: Database, kind: MessageKind, rules: Rules, clock: Clock, messages: Sequence[Message]
 ) -> list[Decision]:
-    """What the gate says now about letters that were let out a while ago, as composing their texts took long."""
+    """What the gate says now about messages that were let out a while ago, as composing their texts took long."""
     async with database.writer.begin() as connection:
-        decisions = await admit(connection, outbox.kind, letters, rules, clock.now())
-    return [decisions[letter.id] for letter in letters]
+        decisions = await admit(connection, kind.name, messages, rules, clock.now())
+    return [decisions[message.id] for message in messages]
 
 
 async def _take(
-    connection: AsyncConnection, outbox: Outbox, now: datetime, until: datetime, ids: Sequence[int]
+    connection: AsyncConnection, kind: MessageKind, now: datetime, until: datetime, ids: Sequence[int]
 ) -> list[int]:
-    model = outbox.model
+    model = kind.model
     free = (
         select(model.id)
         .where(
@@ -107,14 +107,14 @@ async def _take(
     return list((await connection.execute(statement)).scalars())
 
 
-async def _explain(connection: AsyncConnection, outbox: Outbox, ids: set[int]) -> dict[int, Settled | NotYet]:
-    model = outbox.model
+async def _explain(connection: AsyncConnection, kind: MessageKind, ids: set[int]) -> dict[int, AlreadyEnded | NotYet]:
+    model = kind.model
     rows = await connection.execute(
         select(model.id, model.status, model.scheduled_time, model.held_until).where(model.id.in_(sorted(ids)))
     )
     return {
         row.id: NotYet(max(row.scheduled_time, row.held_until or row.scheduled_time))
         if row.status in OPEN
-        else Settled(row.status)
+        else AlreadyEnded(row.status)
         for row in rows
     }

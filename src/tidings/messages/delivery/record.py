@@ -16,13 +16,15 @@ from tidings.ai.base import Draft
 from tidings.db.database import is_away
 from tidings.engine.coalesce import Coalescer
 from tidings.engine.jobs import Job, Run
+from tidings.errors import SendError
 from tidings.log import get_logger
+from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.standing import settle_places
-from tidings.messages.kind import Conclusion, Letter, Outbox
+from tidings.messages.kind import Ended, Message, MessageKind
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
-from tidings.providers.base import Channel, Receipt
+from tidings.providers.base import Receipt
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -32,11 +34,12 @@ RECORD_PATIENCE = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Result:
     """How one taking of a message ended: its row's new status, and what the ledger says of it.
 
     `held_until` is when the row may be taken again. A taking that ended in a wait which somebody asked for
-    does not count as an attempt. `columns` are the feature's own, `inputs` what the gate went by.
+    does not count as an attempt. `columns` are the kind's own, `inputs` what the gate went by, `refusal` is what the
+    provider said that did not take it.
     """
 
     outcome: Outcome
@@ -48,6 +51,7 @@ class Ending:
     columns: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Any] = field(default_factory=dict)
     draft: Draft | None = None
+    refusal: SendError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +65,33 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """New values of a row, and its line. Both are the outcome of one taking of the letter."""
+    """New values of a row, and its line. Both are the result of one taking of the message."""
 
-    letter: Letter
-    ending: Ending
+    message: Message
+    result: Result
     row: Mapping[str, Any]
     line: Mapping[str, Any]
 
 
 class Recorder:
-    """Records the outcomes of one outbox's messages.
+    """Records the outcomes of one kind's messages.
 
     Whoever lost a row to somebody else in the meantime does not overwrite it, except with the news that the
-    message has left. What follows from an ending (the next of a series) is written in the same transaction.
+    message has left. What follows from a result (the next of a series) is written in the same transaction.
     `patience` is how many seconds a database may refuse an outcome before it is an error.
     """
 
-    def __init__(self, outbox: Outbox, work: Work, channels: Mapping[str, Channel], *, patience: float) -> None:
-        self._outbox = outbox
+    def __init__(self, kind: MessageKind, work: Work, providers: Providers, *, patience: float) -> None:
+        self._kind = kind
         self._work = work
-        self._channels = channels
+        self._providers = providers
         self._clock = work.clock
         self._patience = patience
         self._records: Coalescer[_Record, None] = Coalescer(self._write, in_flight=work.database.batches)
 
-    async def record(self, letter: Letter, run: Run, ending: Ending, attempt: Attempt | None = None) -> None:
+    async def record(self, message: Message, run: Run, result: Result, attempt: Attempt | None = None) -> None:
         """Writes one outcome, trying again and again: an unrecorded hand-over would be repeated."""
-        record = _Record(letter, ending, self._row(letter, ending), self._line(letter, run, ending, attempt))
+        record = _Record(message, result, self._row(message, result), self._line(message, run, result, attempt))
         wait, started = 0.05, time.monotonic()
         while True:
             try:
@@ -95,117 +99,124 @@ class Recorder:
             except Exception as error:
                 if time.monotonic() - started > (RECORD_PATIENCE if is_away(error) else self._patience):
                     raise
-                log.warning("outcome not recorded yet", message_id=letter.id, error=str(error))
+                log.warning("outcome not recorded yet", message_id=message.id, error=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 2.0)
 
-    def _row(self, letter: Letter, ending: Ending) -> dict[str, Any]:
+    def _row(self, message: Message, result: Result) -> dict[str, Any]:
         return {
-            "status": ending.status,
-            **({"status_reason": ending.reason} if ending.status is Status.SKIPPED else {}),
-            **({} if ending.counts else {"attempts": letter.attempt - 1}),
-            "error_message": ending.error,
-            "held_until": ending.held_until,
+            "status": result.status,
+            **({"status_reason": result.reason} if result.status is Status.SKIPPED else {}),
+            **({} if result.counts else {"attempts": message.attempt - 1}),
+            "error_message": result.error,
+            "held_until": result.held_until,
             "updated_at": self._clock.now(),
-            **ending.columns,
+            **result.columns,
         }
 
-    def _line(self, letter: Letter, run: Run, ending: Ending, attempt: Attempt | None) -> dict[str, Any]:
+    def _line(self, message: Message, run: Run, result: Result, attempt: Attempt | None) -> dict[str, Any]:
         receipt = attempt.receipt if attempt else None
-        channel = self._channels.get(letter.way)
+        provider = self._providers.of(message)
         return {
             "at": self._clock.now(),
-            "kind": self._outbox.kind,
-            "message_id": letter.id,
-            "contact_id": letter.contact_id,
-            "outcome": ending.outcome,
-            "reason": ending.reason,
-            "attempt": letter.attempt,
-            "channel": letter.channel,
-            "provider": channel.name if attempt and channel else None,
+            "kind": self._kind.name,
+            "message_id": message.id,
+            "contact_id": message.contact_id,
+            "outcome": result.outcome,
+            "reason": result.reason,
+            "attempt": message.attempt,
+            "channel": message.channel,
+            "provider": provider.name if attempt and provider else None,
             "provider_message_id": receipt.provider_message_id if receipt else None,
-            "error": ending.error,
-            "lateness_ms": self._lateness(letter, attempt.left) if attempt else None,
+            "error": result.error,
+            "lateness_ms": self._lateness(message, attempt.left) if attempt else None,
             "duration_ms": attempt.duration_ms if attempt else None,
             "request_id": run.request_id,
-            "inputs": {**ending.inputs, **_written_by(ending.draft)},
-            "delivery_status": DeliveryStatus.SENT if ending.outcome is Outcome.SENT else None,
+            "inputs": {**result.inputs, **_written_by(result.draft)},
+            "delivery_status": DeliveryStatus.SENT if result.outcome is Outcome.SENT else None,
         }
 
-    def _lateness(self, letter: Letter, left: datetime) -> float:
-        real = self._clock.seconds_until(left) - self._clock.seconds_until(letter.scheduled_time)
+    def _lateness(self, message: Message, left: datetime) -> float:
+        real = self._clock.seconds_until(left) - self._clock.seconds_until(message.scheduled_time)
         return round(real * 1000, 3)
 
     async def _write(self, records: Sequence[_Record]) -> list[None]:
-        jobs: Sequence[Job] = ()
         async with self._work.database.writer.begin() as connection:
-            applied = await self._write_rows(connection, sorted(records, key=lambda record: record.letter.id))
+            applied = await self._write_rows(connection, sorted(records, key=lambda record: record.message.id))
             await write_lines(connection, [record.line for record in records])
             await write_usage(connection, [self._usage(record) for record in records])
             await settle_places(
                 connection,
-                self._outbox.kind,
-                [record.letter for record in applied if record.ending.status is Status.SENT],
-                [record.letter for record in applied if record.ending.status is not Status.SENT],
+                self._kind.name,
+                [record.message for record in applied if record.result.status is Status.SENT],
+                [record.message for record in applied if record.result.status is not Status.SENT],
                 self._clock.now(),
             )
-            ended = [
-                Conclusion(record.letter, record.ending.status, record.ending.reason)
-                for record in applied
-                if record.ending.status not in OPEN
-            ]
-            if ended:
-                jobs = await self._conclude(connection, ended)
+            jobs = await self._follow(connection, applied)
         await self._work.release(jobs)
         return [None] * len(records)
 
-    async def _conclude(self, connection: AsyncConnection, ended: Sequence[Conclusion]) -> Sequence[Job]:
-        """What follows from the endings. A mistake in it does not undo them, or what has left would leave again."""
+    async def _follow(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[Job]:
+        """What follows from results. A mistake in it does not undo them, or what has left would leave again."""
+        ended = [
+            Ended(record.message, record.result.status, record.result.reason, record.result.refusal)
+            for record in records
+            if record.result.status not in OPEN
+        ]
+        refused = [(record.message, error) for record in records if (error := record.result.refusal) is not None]
+        if not ended and not refused:
+            return []
         try:
             async with connection.begin_nested():
-                return await self._outbox.conclude(connection, ended)
+                jobs = [
+                    job
+                    for message, error in refused
+                    for job in await self._kind.on_refused(connection, message, error)
+                ]
+                return [*jobs, *(await self._kind.on_ended(connection, ended) if ended else ())]
         except Exception:
             if connection.invalidated:  # nothing is recorded yet
                 raise
-            log.exception("what follows a message was not written", ids=[one.letter.id for one in ended])
-            return ()
+            log.exception("what follows a message was not written", ids=[record.message.id for record in records])
+            return []
 
     async def _write_rows(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[_Record]:
         """Writes the rows and returns the records that they now are as."""
-        table = self._outbox.model.__table__
+        table = self._kind.model.__table__
         alike: dict[tuple[bool, tuple[str, ...]], list[_Record]] = {}
         for record in records:
-            kind = record.ending.status is Status.SENT, tuple(record.row)
+            kind = record.result.status is Status.SENT, tuple(record.row)
             alike.setdefault(kind, []).append(record)
+        # All of them at once, or one group after another would not be in order of id. What is sent needs no look.
+        takings = {} if all(sent for sent, _ in alike) else await self._takings(connection, records)
         applied: list[_Record] = []
         for (sent, columns), group in alike.items():
-            if not sent:
-                group = await self._still_ours(connection, group)
+            if not sent:  # only those whose row is in the taking that they are the outcome of
+                group = [record for record in group if takings.get(record.message.id) == record.message.attempt]
                 if not group:
                     continue
             await connection.execute(
                 update(table)
                 .where(table.c.id == bindparam("row_id"))
                 .values({column: bindparam(column) for column in columns}),
-                [{**record.row, "row_id": record.letter.id} for record in group],
+                [{**record.row, "row_id": record.message.id} for record in group],
             )
             applied += group
         return applied
 
-    async def _still_ours(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[_Record]:
-        """Those whose row is in the taking that they are the outcome of, locked."""
-        table = self._outbox.model.__table__
+    async def _takings(self, connection: AsyncConnection, records: Sequence[_Record]) -> dict[int, int]:
+        """Locks the rows; which taking those are in that are being sent."""
+        table = self._kind.model.__table__
         rows = await connection.execute(
-            select(table.c.id, table.c.attempts)
-            .where(table.c.id.in_([record.letter.id for record in records]), table.c.status == Status.SENDING)
+            select(table.c.id, table.c.attempts, table.c.status)
+            .where(table.c.id.in_([record.message.id for record in records]))
             .order_by(table.c.id)
             .with_for_update()
         )
-        takings = {row.id: row.attempts for row in rows}
-        return [record for record in records if takings.get(record.letter.id) == record.letter.attempt]
+        return {row.id: row.attempts for row in rows if row.status == Status.SENDING}
 
     def _usage(self, record: _Record) -> dict[str, Any] | None:
-        return usage_row(record.line["at"], self._outbox.kind, record.letter.id, record.ending.draft)
+        return usage_row(record.line["at"], self._kind.name, record.message.id, record.result.draft)
 
 
 def _written_by(draft: Draft | None) -> dict[str, Any]:

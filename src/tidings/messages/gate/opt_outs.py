@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.db.rows import locked_ids
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.phones import parse_phone
 
@@ -121,9 +122,10 @@ async def add_opt_out(
 async def end_opt_outs(session: AsyncSession, address: str, contact_id: int | None, now: datetime) -> int:
     """Ends what holds for the address and the person behind it, in the caller's transaction; returns how many."""
     mine = OptOut.address == address
+    theirs = or_(mine, OptOut.contact_id == contact_id) if contact_id else mine
     ended = await session.execute(
         update(OptOut)
-        .where(OptOut.ended_at.is_(None), or_(mine, OptOut.contact_id == contact_id) if contact_id else mine)
+        .where(OptOut.id.in_(locked_ids(OptOut, OptOut.ended_at.is_(None), theirs)))
         .values(ended_at=now)
         .returning(OptOut.id)
     )

@@ -1,6 +1,6 @@
 """The gate: whether a message goes out now. One place decides for every feature, and its reasons are stored.
 
-The decision is a pure function of the letter, what is known about its recipient, the rules and the moment.
+The decision is a pure function of the message, what is known about its recipient, the rules and the moment.
 Its order: what makes a message pointless, what forbids it, and then what only makes it wait.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from tidings.errors import ConfigurationError
 from tidings.messages.gate.quiet_hours import QuietHours, zones_of
-from tidings.messages.gate.terms import Clash, ConsentNeed, Purpose
-from tidings.messages.kind import Letter
+from tidings.messages.gate.terms import ConsentNeed, IfBlocked, Purpose, Terms
+from tidings.messages.kind import Message
 from tidings.messages.statuses import Reason
 
 
@@ -46,9 +46,9 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known about a letter's recipient when it is decided about.
+    """What is known about a message's recipient when it is decided about.
 
-    `consent` is the latest word about the letter's channel, `admitted` are the moments at which promotional
+    `consent` is the latest word about the message's channel, `admitted` are the moments at which promotional
     messages to this contact were let out within the longest cap, the oldest first; all features count.
     """
 
@@ -114,17 +114,17 @@ def parse_caps(text: str) -> tuple[Cap, ...]:
     return tuple(caps)
 
 
-def decide(letter: Letter, standing: Standing, rules: Rules, now: datetime) -> Decision:
-    """The decision about one letter at the moment `now` (UTC), with what it was made from."""
-    terms = letter.terms
-    zones = _zones(letter, rules)
-    inputs = _inputs(letter, standing, rules, zones)
-    if letter.obsolete is not None:
-        return Skip(letter.obsolete, inputs)
-    if letter.not_after is not None and now > letter.not_after:
+def decide(message: Message, standing: Standing, rules: Rules, now: datetime) -> Decision:
+    """The decision about one message at the moment `now` (UTC), with what it was made from."""
+    terms = message.terms
+    zones = _zones(message, rules)
+    inputs = _inputs(message, standing, rules, zones)
+    if message.obsolete is not None:
+        return Skip(message.obsolete, inputs)
+    if message.not_after is not None and now > message.not_after:
         return Skip(Reason.EXPIRED, inputs)
-    if letter.address is None:
-        what = "mail address" if letter.channel == "email" else "phone number"
+    if message.address is None:
+        what = "mail address" if message.channel == "email" else "phone number"
         return Refuse(f"no {what}: the contractor has none and the message names none", inputs)
     if standing.opted_out_since is not None and not terms.despite_opt_out:
         return Skip(Reason.OPTED_OUT, inputs)
@@ -134,31 +134,62 @@ def decide(letter: Letter, standing: Standing, rules: Rules, now: datetime) -> D
         return Skip(Reason.NO_CONSENT, inputs)
     if terms.min_trust is not None and standing.trust is not None and standing.trust < terms.min_trust:
         return Skip(Reason.LOW_TRUST, inputs)
-    return _timing(letter, standing, rules, zones, now, inputs)
+    decision = _timing(message, standing, rules, zones, now, inputs)
+    if isinstance(decision, Send) and message.undeliverable is not None:
+        return Refuse(message.undeliverable, inputs)
+    return decision
+
+
+def quiet_until(
+    rules: Rules,
+    terms: Terms,
+    now: datetime,
+    *,
+    phone: str | None,
+    timezone: str | None,
+    tenant_timezone: str | None,
+    not_after: datetime | None,
+) -> Defer | None:
+    """When a message may go next that only quiet hours would keep waiting at its turn; None: let it have its turn.
+
+    For those who plan turns for many: a message that has none during quiet hours costs nobody's.
+    """
+    if rules.quiet_hours is None or terms.in_quiet_hours is not IfBlocked.DEFER:
+        return None
+    zones = zones_of(phone, timezone, tenant_timezone or rules.timezone)
+    until = rules.quiet_hours.next_allowed(now, zones)
+    if until is None or until <= now or (not_after is not None and until > not_after):
+        return None
+    return Defer(until, Reason.QUIET_HOURS, {"quiet_hours": {"hours": str(rules.quiet_hours), "zones": list(zones)}})
 
 
 def _timing(
-    letter: Letter, standing: Standing, rules: Rules, zones: tuple[str, ...], now: datetime, inputs: Mapping[str, Any]
+    message: Message,
+    standing: Standing,
+    rules: Rules,
+    zones: tuple[str, ...],
+    now: datetime,
+    inputs: Mapping[str, Any],
 ) -> Decision:
     """Now, later, or never: frequency caps first, then quiet hours, since the end of a cap may fall into them."""
-    terms = letter.terms
+    terms = message.terms
     until, reason = now, None
-    if terms.purpose is Purpose.PROMOTIONAL and terms.at_cap is not Clash.SEND:
+    if terms.purpose is Purpose.PROMOTIONAL and terms.at_cap is not IfBlocked.SEND:
         until = _free_at(standing, rules, now)
         reason = Reason.FREQUENCY_CAP if until > now else None
-        if reason and terms.at_cap is Clash.DROP:
+        if reason and terms.at_cap is IfBlocked.DROP:
             return Skip(reason, inputs)
-    if rules.quiet_hours is not None and terms.in_quiet_hours is not Clash.SEND:
+    if rules.quiet_hours is not None and terms.in_quiet_hours is not IfBlocked.SEND:
         allowed = rules.quiet_hours.next_allowed(until, zones)
         if allowed is None:
             return Skip(Reason.NEVER_ALLOWED, inputs)
         if allowed > until:
             until, reason = allowed, reason or Reason.QUIET_HOURS
-            if terms.in_quiet_hours is Clash.DROP:
+            if terms.in_quiet_hours is IfBlocked.DROP:
                 return Skip(reason, inputs)
     if reason is None:
         return Send(inputs)
-    if letter.not_after is not None and until > letter.not_after:
+    if message.not_after is not None and until > message.not_after:
         return Skip(reason, inputs)  # by then it would be of no use
     return Defer(until, reason, inputs)
 
@@ -173,20 +204,20 @@ def _free_at(standing: Standing, rules: Rules, now: datetime) -> datetime:
     return free
 
 
-def _zones(letter: Letter, rules: Rules) -> tuple[str, ...]:
-    if rules.quiet_hours is None or letter.terms.in_quiet_hours is Clash.SEND:
+def _zones(message: Message, rules: Rules) -> tuple[str, ...]:
+    if rules.quiet_hours is None or message.terms.in_quiet_hours is IfBlocked.SEND:
         return ()
-    phone = None if letter.channel == "email" else letter.address
-    return zones_of(phone, letter.timezone, letter.tenant_timezone or rules.timezone)
+    phone = None if message.channel == "email" else message.address
+    return zones_of(phone, message.timezone, message.tenant_timezone or rules.timezone)
 
 
-def _inputs(letter: Letter, standing: Standing, rules: Rules, zones: tuple[str, ...]) -> dict[str, Any]:
+def _inputs(message: Message, standing: Standing, rules: Rules, zones: tuple[str, ...]) -> dict[str, Any]:
     """What the decision is made from, as the ledger keeps it; what was not looked at is left out."""
-    terms = letter.terms
+    terms = message.terms
     found: dict[str, Any] = {
-        "scheduled_time": letter.scheduled_time.isoformat(),
-        "not_after": letter.not_after.isoformat() if letter.not_after else None,
-        "has_address": letter.address is not None,
+        "scheduled_time": message.scheduled_time.isoformat(),
+        "not_after": message.not_after.isoformat() if message.not_after else None,
+        "has_address": message.address is not None,
         "purpose": terms.purpose,
         "opted_out_since": standing.opted_out_since.isoformat() if standing.opted_out_since else None,
     }
@@ -196,6 +227,6 @@ def _inputs(letter: Letter, standing: Standing, rules: Rules, zones: tuple[str, 
         found["trust"] = {"needed": terms.min_trust, "score": standing.trust}
     if zones:
         found["quiet_hours"] = {"hours": str(rules.quiet_hours), "zones": list(zones)}
-    if terms.purpose is Purpose.PROMOTIONAL and terms.at_cap is not Clash.SEND:
+    if terms.purpose is Purpose.PROMOTIONAL and terms.at_cap is not IfBlocked.SEND:
         found["frequency"] = {"caps": [str(cap) for cap in rules.caps], "had": len(standing.admitted)}
     return found

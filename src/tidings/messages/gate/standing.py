@@ -1,4 +1,4 @@
-"""What the gate knows about the people it decides about, read for many letters in a few statements.
+"""What the gate knows about the people it decides about, read for many messages in a few statements.
 
 Frequency caps hold across all features and processes: a promotional message that is let out takes a place
 (a row of `admissions`) in the transaction that claims it, under a lock on its contact. A message that did not
@@ -21,7 +21,7 @@ from tidings.messages.gate.opt_outs import find_opt_outs
 from tidings.messages.gate.policy import Decision, Rules, Send, Standing, decide
 from tidings.messages.gate.terms import ConsentNeed, Purpose
 from tidings.messages.gate.trust import trust_of
-from tidings.messages.kind import Letter
+from tidings.messages.kind import Message
 
 
 class Admission(Base):
@@ -45,43 +45,43 @@ _Places = dict[tuple[int, str], list[tuple[str, int, datetime]]]
 
 
 async def admit(
-    connection: AsyncConnection, kind: str, letters: Sequence[Letter], rules: Rules, now: datetime
+    connection: AsyncConnection, kind: str, messages: Sequence[Message], rules: Rules, now: datetime
 ) -> dict[int, Decision]:
-    """The decision about each letter (by its id), and the places of those let out, in the caller's transaction."""
-    capped = [letter for letter in letters if _is_capped(letter)] if rules.caps else []
+    """The decision about each message (by its id), and the places of those let out, in the caller's transaction."""
+    capped = [message for message in messages if _is_capped(message)] if rules.caps else []
     if capped:
         await _lock_contacts(connection, capped)
     opt_outs = await find_opt_outs(
         connection,
-        {letter.address for letter in letters if letter.address},
-        {letter.contact_id for letter in letters if letter.contact_id is not None},
+        {message.address for message in messages if message.address},
+        {message.contact_id for message in messages if message.contact_id is not None},
     )
-    asked = _ids(letter for letter in letters if letter.terms.consent is not ConsentNeed.NONE)
+    asked = _ids(message for message in messages if message.terms.consent is not ConsentNeed.NONE)
     consents = await find_consents(connection, asked) if asked else {}
-    judged = _ids(letter for letter in letters if letter.terms.min_trust is not None)
+    judged = _ids(message for message in messages if message.terms.min_trust is not None)
     trust = await trust_of(connection, judged) if judged else {}
     admitted = await _admitted(connection, _ids(capped), now - rules.longest_window) if capped else {}
-    await _give_back(connection, kind, [letter.id for letter in capped])
+    await _give_back(connection, kind, [message.id for message in capped])
 
-    numbers = {letter.id for letter in capped}
+    numbers = {message.id for message in capped}
     decisions: dict[int, Decision] = {}
     places: list[dict[str, object]] = []
-    for letter in letters:
-        who = (letter.contact_id or 0, letter.scope)
+    for message in messages:
+        who = (message.contact_id or 0, message.scope)
         theirs = admitted.setdefault(who, [])
         standing = Standing(
-            opted_out_since=opt_outs.since(letter.address, letter.contact_id),
-            consent=consents.get((who[0], letter.channel, letter.scope)),
+            opted_out_since=opt_outs.since(message.address, message.contact_id),
+            consent=consents.get((who[0], message.channel, message.scope)),
             trust=trust.get(who[0]),
-            admitted=tuple(sorted(at for *message, at in theirs if tuple(message) != (kind, letter.id))),
+            admitted=tuple(sorted(at for name, number, at in theirs if (name, number) != (kind, message.id))),
         )
-        decision = decide(letter, standing, rules, now)
-        decisions[letter.id] = decision
-        if isinstance(decision, Send) and letter.id in numbers:
-            theirs.append((kind, letter.id, now))
+        decision = decide(message, standing, rules, now)
+        decisions[message.id] = decision
+        if isinstance(decision, Send) and message.id in numbers:
+            theirs.append((kind, message.id, now))
             contact_id, scope = who
             places.append(
-                {"kind": kind, "message_id": letter.id, "contact_id": contact_id, "scope": scope, "at": now}
+                {"kind": kind, "message_id": message.id, "contact_id": contact_id, "scope": scope, "at": now}
             )
     if places:
         await connection.execute(insert(Admission), places)
@@ -89,14 +89,14 @@ async def admit(
 
 
 async def settle_places(
-    connection: AsyncConnection, kind: str, left: Sequence[Letter], stayed: Sequence[Letter], now: datetime
+    connection: AsyncConnection, kind: str, left: Sequence[Message], stayed: Sequence[Message], now: datetime
 ) -> None:
-    """Dates the places of letters that have left, and frees those of letters that have not."""
-    if gone := [letter.id for letter in left if _is_capped(letter)]:
+    """Dates the places of messages that have left, and frees those of messages that have not."""
+    if gone := [message.id for message in left if _is_capped(message)]:
         await connection.execute(
             update(Admission).where(Admission.kind == kind, Admission.message_id.in_(sorted(gone))).values(at=now)
         )
-    await _give_back(connection, kind, [letter.id for letter in stayed if _is_capped(letter)])
+    await _give_back(connection, kind, [message.id for message in stayed if _is_capped(message)])
 
 
 async def _give_back(connection: AsyncConnection, kind: str, ids: Sequence[int]) -> None:
@@ -106,20 +106,20 @@ async def _give_back(connection: AsyncConnection, kind: str, ids: Sequence[int])
         )
 
 
-def _is_capped(letter: Letter) -> bool:
-    return letter.terms.purpose is Purpose.PROMOTIONAL and letter.contact_id is not None
+def _is_capped(message: Message) -> bool:
+    return message.terms.purpose is Purpose.PROMOTIONAL and message.contact_id is not None
 
 
-def _ids(letters: Iterable[Letter]) -> set[int]:
-    return {letter.contact_id for letter in letters if letter.contact_id is not None}
+def _ids(messages: Iterable[Message]) -> set[int]:
+    return {message.contact_id for message in messages if message.contact_id is not None}
 
 
-async def _lock_contacts(connection: AsyncConnection, letters: Sequence[Letter]) -> None:
+async def _lock_contacts(connection: AsyncConnection, messages: Sequence[Message]) -> None:
     # Message rows are locked already. Whoever else locks both takes rows before contacts as well. The lock lets
     # others add rows that refer to the contact.
     await connection.execute(
         select(Contractor.id)
-        .where(Contractor.id.in_(sorted(_ids(letters))))
+        .where(Contractor.id.in_(sorted(_ids(messages))))
         .order_by(Contractor.id)
         .with_for_update(key_share=True)
     )

@@ -13,7 +13,7 @@ class Purpose(StrEnum):
     PROMOTIONAL = "promotional"
 
 
-class Clash(StrEnum):
+class IfBlocked(StrEnum):
     """What a message does that meets quiet hours or a frequency cap: go out all the same, wait, or never go."""
 
     SEND = "send"
@@ -40,8 +40,8 @@ class Terms:
 
     purpose: Purpose = Purpose.TRANSACTIONAL
     consent: ConsentNeed = ConsentNeed.NONE
-    in_quiet_hours: Clash = Clash.SEND
-    at_cap: Clash = Clash.SEND
+    in_quiet_hours: IfBlocked = IfBlocked.SEND
+    at_cap: IfBlocked = IfBlocked.SEND
     min_trust: float | None = None
     despite_opt_out: bool = False
 
@@ -49,6 +49,6 @@ class Terms:
 TRANSACTIONAL = Terms()
 
 
-def promotional(if_blocked: Clash, consent: ConsentNeed, *, min_trust: float | None = None) -> Terms:
+def promotional(if_blocked: IfBlocked, consent: ConsentNeed, *, min_trust: float | None = None) -> Terms:
     """Promotional terms that meet quiet hours and caps alike: `if_blocked` is DEFER or DROP."""
     return Terms(Purpose.PROMOTIONAL, consent, in_quiet_hours=if_blocked, at_cap=if_blocked, min_trust=min_trust)

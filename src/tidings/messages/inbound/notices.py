@@ -1,4 +1,4 @@
-"""Answers that the house itself gives: to STOP, START and HELP. They take the same road out as every message."""
+"""Answers that this installation gives by itself: to STOP, START and HELP. They go out as every message does."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import ForeignKey, Index, String, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base
-from tidings.engine.jobs import Job, JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.messages.gate.terms import Terms
 from tidings.messages.inbound.keywords import Command
-from tidings.messages.kind import Content, Letter, Outbox, OutboxColumns, alarm_time
+from tidings.messages.kind import Content, Message, MessageColumns, MessageKind, message_job
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
 
-KIND = "notice"
+NOTICE_KIND = "notice"
 NOTICES = QueuePolicy("notices", concurrency=5, attempts=5, backoff=2.0)
 
 USEFUL = timedelta(days=1)
@@ -52,7 +50,7 @@ ANSWERS = {
 }
 
 
-class Notice(OutboxColumns, Base):
+class Notice(MessageColumns, Base):
     """One answer to one address."""
 
     __tablename__ = "notices"
@@ -66,13 +64,7 @@ class Notice(OutboxColumns, Base):
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
-class SendNotice(BaseModel):
-    """Data of the job that sends one notice: the row's id."""
-
-    id: int
-
-
-SEND_NOTICE = JobType(NOTICES, "send-notice", SendNotice, lambda data: f"{KIND}-{data.id}")
+SEND_NOTICE = message_job(NOTICES, "send-notice", NOTICE_KIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +104,46 @@ async def add_notice(
     )
     unit.session.add(row)
     await unit.session.flush()
-    unit.arm(alarm(row))
+    unit.arm(Notices.job(row))
     return row
 
 
-def alarm(row: Notice) -> Job:
-    """The job that sends one notice."""
-    return SEND_NOTICE.job(SendNotice(id=row.id), due=alarm_time(row))
+class Notices(MessageKind):
+    """The kind of these answers."""
 
+    name = NOTICE_KIND
+    noun = "notice"
+    model = Notice
+    job_type = SEND_NOTICE
 
-async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[Letter]:
-    """The letters of claimed notices."""
-    table = Notice.__table__
-    rows = (await connection.execute(select(table).where(table.c.id.in_(ids)))).mappings()
-    return [
-        Letter(
-            id=row["id"],
-            contact_id=row["contact_id"],
-            scheduled_time=row["scheduled_time"],
-            attempt=row["attempts"],
-            channel=row["channel"],
-            address=row["address"],
-            idempotency_key=f"{KIND}-{row['id']}-{int(row['created_at'].timestamp() * 1_000_000)}",
-            row=dict(row),
-            terms=TERMS,
-            not_after=row["scheduled_time"] + USEFUL,
-        )
-        for row in rows
-    ]
+    @classmethod
+    def contact_of(cls, row: Any) -> int | None:
+        """The contact to whom a notice goes, None for a number that nobody knows."""
+        found: int | None = row.contact_id
+        return found
 
+    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+        """The messages of claimed notices."""
+        table = Notice.__table__
+        rows = (await connection.execute(select(table).where(table.c.id.in_(ids)))).mappings()
+        return [
+            Message(
+                id=row["id"],
+                contact_id=row["contact_id"],
+                scheduled_time=row["scheduled_time"],
+                attempt=row["attempts"],
+                channel=row["channel"],
+                address=row["address"],
+                idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
+                row=dict(row),
+                terms=TERMS,
+                not_after=row["scheduled_time"] + USEFUL,
+            )
+            for row in rows
+        ]
 
-async def compose(letter: Letter) -> Content:
-    """The text as it was stored."""
-    row = letter.row
-    metadata = {"message_id": row["id"], "message_type": row["notice_type"], "contractor_id": row["contact_id"]}
-    return Content(text=row["text"], subject=SUBJECTS[NoticeType(row["notice_type"])], metadata=metadata)
-
-
-def when_sent(letter: Letter, content: Content, moment: datetime) -> dict[str, Any]:
-    """The notice's own columns."""
-    return {"sent_at": moment}
-
-
-def notice_outbox(queue: QueuePolicy) -> Outbox:
-    """The outbox of notices on their (configured) queue."""
-    return Outbox(kind=KIND, queue=queue, model=Notice, alarm=alarm, load=load, compose=compose, when_sent=when_sent)
+    async def compose(self, message: Message) -> Content:
+        """The text as it was stored."""
+        row = message.row
+        metadata = {"message_id": row["id"], "message_type": row["notice_type"], "contractor_id": row["contact_id"]}
+        return Content(text=row["text"], subject=SUBJECTS[NoticeType(row["notice_type"])], metadata=metadata)

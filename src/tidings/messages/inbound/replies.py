@@ -1,4 +1,4 @@
-"""The one door in: replies and delivery reports, from whatever provider.
+"""The one door for replies, from whatever provider.
 
 Reply → the person → the message that it answers → its feature. Everything about one reply happens in one
 transaction, and a provider may deliver the same reply as often as it likes.
@@ -6,28 +6,24 @@ transaction, and a provider may deliver the same reply as often as it likes.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.errors import InvalidInput, NotFound
 from tidings.log import get_logger
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import add_opt_out, end_opt_outs, parse_address
 from tidings.messages.gate.trust import HELPFUL_REPLY, NEUTRAL_REPLY, OPTED_OUT, UNHAPPY_REPLY, change_trust
-from tidings.messages.inbound import notices
 from tidings.messages.inbound.keywords import Command, command_of
-from tidings.messages.inbound.notices import ANSWERS, NoticeTexts, add_notice
+from tidings.messages.inbound.notices import ANSWERS, NOTICE_KIND, NoticeTexts, add_notice
 from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.inbound.stored import StoredReply
-from tidings.messages.kind import Outbox, Reply
-from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome
+from tidings.messages.kind import Kinds, Reply
+from tidings.messages.ledger import LedgerEntry, Outcome
 from tidings.work import Unit, Work
 
 log = get_logger(__name__)
@@ -40,12 +36,6 @@ LATEST = 20
 
 HELPFUL, UNHAPPY = 0.05, -0.4
 """Sentiment scores: from HELPFUL on a reply is welcome (VADER's threshold), up to UNHAPPY a person should look."""
-
-TRIES = 3
-"""How often a reply is taken in again that met another one about the same person at the same moment."""
-
-UNRECORDED = (0.05, 0.2, 0.5, 1.0)
-"""Seconds between the looks for a message whose delivery report has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +57,6 @@ class IncomingReply:
 
 
 @dataclass(frozen=True, slots=True)
-class StatusUpdate:
-    """A delivery report. The message is named by the provider's id, or by ours (`event-message-123`)."""
-
-    status: DeliveryStatus
-    provider_message_id: str | None = None
-    message: str | None = None
-    at: datetime | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Received:
     """What became of a reply. `message` is the one that it answers (`event-message-123`), if there is one."""
 
@@ -91,66 +70,31 @@ class Received:
     sentiment_score: float | None
 
 
-class Inbound:
-    """Takes in what comes back. `region` is where numbers without + are read."""
+class Replies:
+    """Takes in what people answer to messages of `kinds`. `region` is where numbers without + are read."""
 
-    def __init__(self, work: Work, outboxes: Sequence[Outbox], texts: NoticeTexts, *, region: str) -> None:
+    def __init__(self, work: Work, kinds: Kinds, texts: NoticeTexts, *, region: str) -> None:
         self._work = work
-        self._outboxes: Mapping[str, Outbox] = {outbox.kind: outbox for outbox in outboxes}
+        self._kinds = kinds
         self._wording = texts
         self._region = region
 
-    async def receive_reply(self, reply: IncomingReply) -> Received:
-        """Takes in one reply: carries out STOP, START and HELP, and gives every other one to its feature.
+    async def receive(self, reply: IncomingReply) -> Received:
+        """Takes in one reply: carries out STOP, START and HELP, and gives every other one to its kind.
 
         A reply that is known already changes nothing. Raises InvalidInput when the sender is no phone number
         or mail address.
         """
         sender = reply.sender if reply.channel else parse_address(reply.sender, self._region)
-        for attempt in range(1, TRIES + 1):
-            if known := await self._known(reply):
-                return known
-            try:
-                async with self._work.begin() as unit:
-                    return await self._take_in(unit, reply, sender)
-            except IntegrityError:  # the same reply, or the same person's first one, at the same moment
-                if attempt == TRIES:
-                    raise
-        raise AssertionError("unreachable")
 
-    async def receive_status(self, update: StatusUpdate) -> bool:
-        """Moves a sent message's delivery status upward; False when the report brings nothing newer.
+        async def take_in(unit: Unit) -> Received:
+            # The same reply, or the same person's first one, may come at the same moment.
+            return await _known(unit.session, reply) or await self._take_in(unit, reply, sender)
 
-        Raises NotFound when no such message has left, and InvalidInput when the report names none.
-        """
-        for pause in UNRECORDED:
-            try:
-                return await self._move_status(update)
-            except NotFound:
-                await asyncio.sleep(pause)  # a quick provider may report before the sending is recorded
-        return await self._move_status(update)
-
-    async def _move_status(self, update: StatusUpdate) -> bool:
-        now = self._work.clock.now()
-        async with self._work.begin() as unit:
-            line = await self._line_of(unit.session, update)
-            if DeliveryStatus(line.delivery_status or DeliveryStatus.SENT) not in update.status.follows():
-                return False
-            line.delivery_status = update.status
-            line.delivery_status_at = min(update.at or now, now).astimezone(UTC)
-            if update.status is DeliveryStatus.FAILED:
-                line.error = update.error or "the provider reported that it was not delivered"
-            return True
-
-    async def _known(self, reply: IncomingReply) -> Received | None:
         async with self._work.read() as session:
-            row = await session.scalar(
-                select(StoredReply).where(
-                    StoredReply.provider == reply.provider,
-                    StoredReply.provider_message_id == reply.provider_message_id,
-                )
-            )
-        return _received(row, duplicate=True) if row is not None else None
+            if (known := await _known(session, reply)) is not None:
+                return known
+        return await self._work.retry(take_in)
 
     async def _take_in(self, unit: Unit, reply: IncomingReply, sender: str) -> Received:
         session, now = unit.session, self._work.clock.now()
@@ -171,15 +115,18 @@ class Inbound:
         )
         session.add(row)
         await session.flush()
-        if command is not None:
-            row.action_taken = await self._obey(unit, command, reply, sender, contact_id, now)
-        else:
+        answered = await self._answered(session, reply, contact_id, row.rating, now)
+        if command is None:
             row.action_taken = "needs_person" if sentiment <= UNHAPPY else "reply_recorded"
-        if answered := await self._answered(session, reply, contact_id, row.rating, now):
+        else:
+            if answered is not None:  # the message before the opt-out, as everybody locks
+                await session.get(self._kinds[answered.kind].model, answered.message_id, with_for_update=True)
+            row.action_taken = await self._obey(unit, command, reply, sender, contact_id, now)
+        if answered is not None:
             row.kind, row.message_id = answered.kind, answered.message_id
             content = Reply(reply.text, row.received_at, sentiment, row.rating, command, row.action_taken)
-            outbox = self._outboxes[answered.kind]
-            row.action_taken = await outbox.on_reply(session, answered.message_id, content) or row.action_taken
+            done = await self._kinds[answered.kind].on_reply(session, answered.message_id, content)
+            row.action_taken = done or row.action_taken
         judgement = _judgement(row)
         if contact_id is not None and judgement is not None:
             await change_trust(session, contact_id, *judgement, now)  # after the message's row, as everybody locks
@@ -207,57 +154,46 @@ class Inbound:
 
     async def _answered(
         self, session: AsyncSession, reply: IncomingReply, contact_id: int | None, rating: int | None, now: datetime
-    ) -> Delivery | None:
+    ) -> LedgerEntry | None:
         """The message that a reply answers: the one it refers to, else the person's latest one.
 
         A rating answers the latest message that asked for one.
         """
-        sent = select(Delivery).where(Delivery.outcome == Outcome.SENT, Delivery.kind.in_(self._outboxes))
+        sent = select(LedgerEntry).where(LedgerEntry.outcome == Outcome.SENT, LedgerEntry.kind.in_(list(self._kinds)))
         if reply.in_reply_to:
-            named = sent.where(Delivery.provider_message_id == reply.in_reply_to)
-            if found := await session.scalar(named.order_by(Delivery.id.desc()).limit(1)):
+            named = sent.where(LedgerEntry.provider_message_id == reply.in_reply_to)
+            if found := await session.scalar(named.order_by(LedgerEntry.id.desc()).limit(1)):
                 return found
         if contact_id is None:
             return None
         recent = sent.where(
-            Delivery.contact_id == contact_id, Delivery.at > now - ANSWERABLE, Delivery.kind != notices.KIND
+            LedgerEntry.contact_id == contact_id, LedgerEntry.at > now - ANSWERABLE, LedgerEntry.kind != NOTICE_KIND
         )
-        lines = (await session.scalars(recent.order_by(Delivery.at.desc(), Delivery.id.desc()).limit(LATEST))).all()
+        lines = (
+            await session.scalars(recent.order_by(LedgerEntry.at.desc(), LedgerEntry.id.desc()).limit(LATEST))
+        ).all()
         if rating is not None:
             asking = await self._asking(session, lines)
             lines = [line for line in lines if (line.kind, line.message_id) in asking] or lines
         return lines[0] if lines else None
 
-    async def _asking(self, session: AsyncSession, lines: Sequence[Delivery]) -> set[tuple[str, int]]:
+    async def _asking(self, session: AsyncSession, lines: Sequence[LedgerEntry]) -> set[tuple[str, int]]:
         asking: set[tuple[str, int]] = set()
         for kind in {line.kind for line in lines}:
             ids = [line.message_id for line in lines if line.kind == kind]
-            asking |= {(kind, one) for one in await self._outboxes[kind].expects_rating(session, ids)}
+            asking |= {(kind, one) for one in await self._kinds[kind].expects_rating(session, ids)}
         return asking
 
-    async def _line_of(self, session: AsyncSession, update: StatusUpdate) -> Delivery:
-        names: list[ColumnElement[bool]] = []  # one may know the message where the provider gave no id at first
-        if update.provider_message_id:
-            names.append(Delivery.provider_message_id == update.provider_message_id)
-        if update.message:
-            kind, message_id = parse_name(update.message)
-            names.append(and_(Delivery.kind == kind, Delivery.message_id == message_id))
-        if not names:
-            sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
-            raise InvalidInput("provider_message_id", sentence)
-        query = select(Delivery).where(Delivery.outcome == Outcome.SENT, or_(*names))
-        line = await session.scalar(query.order_by(Delivery.id.desc()).limit(1).with_for_update())
-        if line is None:
-            raise NotFound("sent message", update.provider_message_id or update.message)
-        return line
 
-
-def parse_name(name: str) -> tuple[str, int]:
-    """`event-message-123` as kind and id. Raises InvalidInput for anything else."""
-    kind, _, number = name.rpartition("-")
-    if not kind or not (number.isascii() and number.isdecimal()) or len(number) > 18:
-        raise InvalidInput("message", f"{name!r} is not a message's name; write one like event-message-123")
-    return kind, int(number)
+async def _known(session: AsyncSession, reply: IncomingReply) -> Received | None:
+    """What became of the reply when it came before."""
+    row = await session.scalar(
+        select(StoredReply).where(
+            StoredReply.provider == reply.provider,
+            StoredReply.provider_message_id == reply.provider_message_id,
+        )
+    )
+    return _received(row, duplicate=True) if row is not None else None
 
 
 def _judgement(row: StoredReply) -> tuple[float, str] | None:

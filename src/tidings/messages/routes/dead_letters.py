@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict
 
 from tidings.messages.dead_letters import DeadLetters, DeadLetterStatus
+from tidings.web.routing import new_router, provided
 
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 After = Annotated[int, Query(ge=0, le=2**63 - 1, description="The last id of the page before.")]
@@ -34,34 +35,37 @@ class DeadLetterOut(BaseModel):
     settled_at: datetime | None
 
 
-def dead_letters_router(letters: DeadLetters) -> APIRouter:
-    """The router over one service."""
-    router = APIRouter(tags=["dead letters"])
+Letters = Annotated[DeadLetters, provided(DeadLetters)]
 
-    @router.get("/dead-letters")
-    async def list_dead_letters(
-        queue: QueueName = None,
-        status: DeadLetterStatus | None = DeadLetterStatus.OPEN,
-        after_id: After = 0,
-        limit: Limit = 100,
-    ) -> list[DeadLetterOut]:
-        """Dead letters that nobody has dealt with, in order of id; the last id is the next page's `after_id`."""
-        rows = await letters.list_letters(queue=queue, status=status, after_id=after_id, limit=limit)
-        return [DeadLetterOut.model_validate(row) for row in rows]
+router = new_router(tags=["dead letters"])
 
-    @router.get("/dead-letters/{letter_id}")
-    async def get_dead_letter(letter_id: LetterId) -> DeadLetterOut:
-        """One dead letter."""
-        return DeadLetterOut.model_validate(await letters.get(letter_id))
 
-    @router.post("/dead-letters/{letter_id}/retry")
-    async def retry_dead_letter(letter_id: LetterId) -> DeadLetterOut:
-        """Adds the job again, with the same name, data and id."""
-        return DeadLetterOut.model_validate(await letters.retry(letter_id))
+@router.get("/dead-letters")
+async def list_dead_letters(
+    letters: Letters,
+    queue: QueueName = None,
+    status: DeadLetterStatus | None = DeadLetterStatus.OPEN,
+    after_id: After = 0,
+    limit: Limit = 100,
+) -> list[DeadLetterOut]:
+    """Dead letters that nobody has dealt with, in order of id; the last id is the next page's `after_id`."""
+    rows = await letters.list_letters(queue=queue, status=status, after_id=after_id, limit=limit)
+    return [DeadLetterOut.model_validate(row) for row in rows]
 
-    @router.post("/dead-letters/{letter_id}/discard")
-    async def discard_dead_letter(letter_id: LetterId) -> DeadLetterOut:
-        """Notes that nothing is to be done about it."""
-        return DeadLetterOut.model_validate(await letters.discard(letter_id))
 
-    return router
+@router.get("/dead-letters/{letter_id}")
+async def get_dead_letter(letter_id: LetterId, letters: Letters) -> DeadLetterOut:
+    """One dead letter."""
+    return DeadLetterOut.model_validate(await letters.get(letter_id))
+
+
+@router.post("/dead-letters/{letter_id}/retry")
+async def retry_dead_letter(letter_id: LetterId, letters: Letters) -> DeadLetterOut:
+    """Adds the job again, with the same name, data and id."""
+    return DeadLetterOut.model_validate(await letters.retry(letter_id))
+
+
+@router.post("/dead-letters/{letter_id}/discard")
+async def discard_dead_letter(letter_id: LetterId, letters: Letters) -> DeadLetterOut:
+    """Notes that nothing is to be done about it."""
+    return DeadLetterOut.model_validate(await letters.discard(letter_id))

@@ -1,16 +1,20 @@
-"""The HTTP side of the door in: what n8n posts when somebody replies or a message was delivered."""
+"""What n8n calls when somebody replies or a message was delivered, with a secret that both know."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import Depends, Header
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.keywords import Command
-from tidings.messages.inbound.replies import Inbound, IncomingReply, StatusUpdate
+from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reports import StatusUpdate
 from tidings.messages.ledger import DeliveryStatus
+from tidings.web.routing import new_router, provided
 from tidings.web.webhooks import require_secret
 
 SETTING = "N8N_INBOUND_SECRET"
@@ -83,36 +87,46 @@ class StatusOut(BaseModel):
     changed: bool
 
 
-def inbound_router(inbound: Inbound, secret: str | None) -> APIRouter:
-    """POST /webhooks/n8n/replies and /webhooks/n8n/statuses, both with the shared secret in X-Tidings-Secret."""
+@dataclass(frozen=True, slots=True)
+class N8nCallbacks:
+    """Where n8n's callbacks go, and the shared secret that they need; None: none is set up."""
 
-    def check(x_tidings_secret: Secret = None) -> None:
-        require_secret(x_tidings_secret, secret, setting=SETTING, header=SECRET_HEADER)
+    inbound: Inbound
+    secret: str | None = field(repr=False)
 
-    router = APIRouter(tags=["webhooks"], dependencies=[Depends(check)])
 
-    @router.post("/webhooks/n8n/replies")
-    async def receive_reply(reply: ReplyIn) -> ReplyOut:
-        """Takes in what somebody answered: STOP, START and HELP are carried out, others reach their feature."""
-        return ReplyOut.model_validate(
-            await inbound.receive_reply(
-                IncomingReply(
-                    provider=PROVIDER,
-                    provider_message_id=reply.provider_message_id,
-                    sender=reply.phone,
-                    text=reply.message,
-                    received_at=reply.received_at,
-                    in_reply_to=reply.in_reply_to,
-                )
+Callbacks = Annotated[N8nCallbacks, provided(N8nCallbacks)]
+
+
+async def check_secret(callbacks: Callbacks, x_tidings_secret: Secret = None) -> None:
+    """Lets only callers in that send the secret in X-Tidings-Secret."""
+    require_secret(x_tidings_secret, callbacks.secret, setting=SETTING, header=SECRET_HEADER)
+
+
+router = new_router(tags=["webhooks"], dependencies=[Depends(check_secret)])
+
+
+@router.post("/webhooks/n8n/replies")
+async def receive_reply(reply: ReplyIn, callbacks: Callbacks) -> ReplyOut:
+    """Takes in what somebody answered: STOP, START and HELP are carried out, others reach their feature."""
+    return ReplyOut.model_validate(
+        await callbacks.inbound.receive_reply(
+            IncomingReply(
+                provider=PROVIDER,
+                provider_message_id=reply.provider_message_id,
+                sender=reply.phone,
+                text=reply.message,
+                received_at=reply.received_at,
+                in_reply_to=reply.in_reply_to,
             )
         )
+    )
 
-    @router.post("/webhooks/n8n/statuses")
-    async def receive_status(report: StatusIn) -> StatusOut:
-        """Takes in a delivery report; the status of a message only moves upward."""
-        changed = await inbound.receive_status(
-            StatusUpdate(report.status, report.provider_message_id, report.message, report.at, report.error)
-        )
-        return StatusOut(changed=changed)
 
-    return router
+@router.post("/webhooks/n8n/statuses")
+async def receive_status(report: StatusIn, callbacks: Callbacks) -> StatusOut:
+    """Takes in a delivery report; the status of a message only moves upward."""
+    changed = await callbacks.inbound.receive_status(
+        StatusUpdate(report.status, report.provider_message_id, report.message, report.at, report.error)
+    )
+    return StatusOut(changed=changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from tidings.messages.contacts.people import People
@@ -13,6 +13,7 @@ from tidings.messages.inbound.keywords import Command
 from tidings.messages.ledger import DeliveryStatus, Outcome
 from tidings.messages.statuses import Reason
 from tidings.messages.why import Why
+from tidings.web.routing import new_router, provided
 
 
 def _storable(text: str) -> str:
@@ -127,33 +128,39 @@ class WhyOut(_Out):
     lines: list[LineOut] = Field(description="Oldest first.")
 
 
-def people_router(people: People, why: Why) -> APIRouter:
-    """The router over both services."""
-    router = APIRouter()
+Contacts = Annotated[People, provided(People)]
 
-    @router.post("/opt-outs", tags=["people"])
-    async def opt_out(who: OptOutIn) -> Changed:
-        """Sends nothing to an address any more, nor to the person behind it, from any feature."""
-        return Changed(changed=await people.opt_out(who.address, words=who.words))
+router = new_router()
 
-    @router.post("/opt-ins", tags=["people"])
-    async def opt_in(who: OptOutIn) -> Changed:
-        """Ends the opt-outs of an address and of the person behind it."""
-        return Changed(changed=await people.opt_in(who.address))
 
-    @router.post("/contractors/{contractor_id}/consents", status_code=201, tags=["people"])
-    async def record_consent(contractor_id: ContractorId, consent: ConsentIn) -> ConsentOut:
-        """Keeps that a contact consented to promotional messages, or took consent back."""
-        return ConsentOut.model_validate(await people.record_consent(contractor_id, **consent.model_dump()))
+@router.post("/opt-outs", tags=["people"])
+async def opt_out(who: OptOutIn, people: Contacts) -> Changed:
+    """Sends nothing to an address any more, nor to the person behind it, from any feature."""
+    return Changed(changed=await people.opt_out(who.address, words=who.words))
 
-    @router.get("/contractors/{contractor_id}/standing", tags=["people"])
-    async def get_standing(contractor_id: ContractorId) -> StandingOut:
-        """Opt-outs, consents, trust, and the latest 50 deliveries and replies of a contact."""
-        return StandingOut.model_validate(await people.get_standing(contractor_id))
 
-    @router.get("/messages/{message}/why", tags=["messages"])
-    async def explain(message: Annotated[str, Path(max_length=64, examples=["event-message-123"])]) -> WhyOut:
-        """Why a message did or did not go out, in plain sentences."""
-        return WhyOut.model_validate(await why.explain(message))
+@router.post("/opt-ins", tags=["people"])
+async def opt_in(who: OptOutIn, people: Contacts) -> Changed:
+    """Ends the opt-outs of an address and of the person behind it."""
+    return Changed(changed=await people.opt_in(who.address))
 
-    return router
+
+@router.post("/contractors/{contractor_id}/consents", status_code=201, tags=["people"])
+async def record_consent(contractor_id: ContractorId, consent: ConsentIn, people: Contacts) -> ConsentOut:
+    """Keeps that a contact consented to promotional messages, or took consent back."""
+    return ConsentOut.model_validate(await people.record_consent(contractor_id, **consent.model_dump()))
+
+
+@router.get("/contractors/{contractor_id}/standing", tags=["people"])
+async def get_standing(contractor_id: ContractorId, people: Contacts) -> StandingOut:
+    """Opt-outs, consents, trust, and the latest 50 deliveries and replies of a contact."""
+    return StandingOut.model_validate(await people.get_standing(contractor_id))
+
+
+@router.get("/messages/{message}/why", tags=["messages"])
+async def explain(
+    message: Annotated[str, Path(max_length=64, examples=["event-message-123"])],
+    why: Annotated[Why, provided(Why)],
+) -> WhyOut:
+    """Why a message did or did not go out, in plain sentences."""
+    return WhyOut.model_validate(await why.explain(message))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from tidings.messages.text.segments import explain, measure, plain
+from tidings.web.routing import new_router
 
 
 class TextIn(BaseModel):
@@ -42,23 +42,20 @@ class SegmentsOut(BaseModel):
     plain_segments: int
 
 
-def texts_router() -> APIRouter:
-    """POST /texts/measure."""
-    router = APIRouter(tags=["messages"])
+router = new_router(tags=["messages"])
 
-    @router.post("/texts/measure")
-    async def measure_text(text: TextIn) -> SegmentsOut:
-        """Counts the SMS that a text takes, names the characters that make it more, and offers a plain rewrite."""
-        found = measure(text.text)
-        return SegmentsOut(
-            encoding=found.encoding,
-            segments=found.segments,
-            units=found.units,
-            left=found.left,
-            culprits=[CulpritOut.model_validate(culprit) for culprit in found.culprits],
-            explanation=explain(found),
-            plain=plain(text.text),
-            plain_segments=found.plain_segments,
-        )
 
-    return router
+@router.post("/texts/measure")
+async def measure_text(text: TextIn) -> SegmentsOut:
+    """Counts the SMS that a text takes, names the characters that make it more, and offers a plain rewrite."""
+    found = measure(text.text)
+    return SegmentsOut(
+        encoding=found.encoding,
+        segments=found.segments,
+        units=found.units,
+        left=found.left,
+        culprits=[CulpritOut.model_validate(culprit) for culprit in found.culprits],
+        explanation=explain(found),
+        plain=plain(text.text),
+        plain_segments=found.plain_segments,
+    )

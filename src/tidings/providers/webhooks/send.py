@@ -9,20 +9,33 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any
 
+from pydantic import Field
+
 from tidings.clock import SystemClock
 from tidings.errors import InvalidInput, SendError
-from tidings.providers.http import HttpResponse, _encode
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
+from tidings.providers.http import HttpResponse, encode
 from tidings.providers.responses import raise_for_response
 from tidings.providers.webhooks.addresses import Address, Target, may_connect, read_url, refusal
 from tidings.providers.webhooks.connections import Connections, Unreachable
 from tidings.providers.webhooks.names import Resolver, SystemResolver
 from tidings.providers.webhooks.signatures import sign, unix_seconds
+from tidings.settings import SettingsGroup
 
 _MAX_ADDRESSES = 2  # a deadline has time for no more
 
 
+class WebhookSettings(SettingsGroup):
+    """Where customers' webhooks may go."""
+
+    webhooks_allow_private: bool = Field(
+        False,
+        description="Let customer webhooks go to private and loopback addresses, for development.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookRequest:
     """One attempt at handing one event to one customer.
 
     `id` is the same for every attempt at an event, so that a receiver can drop the repetition; `attempt`
@@ -34,6 +47,14 @@ class Delivery:
     id: str
     attempt: int
     payload: Mapping[str, Any] = field(repr=False)
+    secrets: Sequence[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAccount:
+    """A customer's endpoint, named `key`, and the secrets that sign what it gets."""
+
+    key: str
     secrets: Sequence[str] = field(repr=False)
 
 
@@ -56,9 +77,14 @@ class Webhooks:
     private and loopback addresses, and unencrypted webhooks to them; use it only where whoever may name URLs may
     also call every server in the network. `ca` are PEM certificates of authorities trusted beside the system's.
 
+    Whatever is not a 2xx is tried again, since a server may answer 404 or 401 while it is being mended; only 410 and
+    the last attempt are final. One customer's server never slows another's down, so nothing here is `throttled`.
+
     Every attempt looks the host up, judges all its addresses and connects to one that was judged, so that a
     name that changes its meaning in between leads nowhere (DNS rebinding). Any number of tasks may share one.
     """
+
+    name = "webhook"
 
     def __init__(
         self,
@@ -74,18 +100,44 @@ class Webhooks:
         self._connections = Connections(timeout, ca)
         self._closed = False
 
-    async def deliver(self, delivery: Delivery) -> Delivered:
+    async def send(self, outgoing: Outgoing) -> Receipt:
+        """Posts one event. Its metadata are `event`, `payload`, the `attempt` and whether it is the `last` one.
+
+        Raises EndpointGone, which is final, on 410, otherwise SendError; a wait that the server asks for is honoured.
+        """
+        if not isinstance(outgoing.account, WebhookAccount):
+            raise SendError("the event names no endpoint", retryable=False)
+        facts = outgoing.metadata
+        try:
+            await self.deliver(
+                WebhookRequest(
+                    url=outgoing.to,
+                    event=facts["event"],
+                    id=outgoing.idempotency_key,
+                    attempt=facts["attempt"],
+                    payload=facts["payload"],
+                    secrets=outgoing.account.secrets,
+                )
+            )
+        except EndpointGone:
+            raise
+        except SendError as error:
+            wait = None if facts["last"] else error.retry_after
+            raise SendError(str(error), retryable=not facts["last"], retry_after=wait) from error
+        return Receipt(self.name)
+
+    async def deliver(self, request: WebhookRequest) -> Delivered:
         """Hands one event over; only a 2xx status means that it was taken.
 
         The headers are X-Webhook-Event, X-Webhook-ID and X-Webhook-Attempt, and those of Standard Webhooks
-        (see `webhook_signatures`). Raises EndpointGone on 410, otherwise SendError as `raise_for_response` and
+        (see `signatures`). Raises EndpointGone on 410, otherwise SendError as `raise_for_response` and
         `HttpClient.post_json` say. Its sentence names the host only: the URL may hold a secret, and an answer may
         repeat it.
         """
         try:
-            target = read_url(delivery.url, allow_private=self._allow_private)
-            body = _encode(target.host, delivery.payload)
-            headers = _headers(delivery, body)
+            target = read_url(request.url, allow_private=self._allow_private)
+            body = encode(target.host, request.payload)
+            headers = _headers(request, body)
         except InvalidInput as error:
             raise SendError(f"the webhook cannot be sent: {error}", retryable=False) from error
         if self._closed:
@@ -134,17 +186,17 @@ class Webhooks:
         return addresses
 
 
-def _headers(delivery: Delivery, body: bytes) -> dict[str, str]:
+def _headers(request: WebhookRequest, body: bytes) -> dict[str, str]:
     # Receivers compare the timestamp with the world's clock, also when Tidings runs on a faster one.
     now = SystemClock().now()
     return {
         "content-type": "application/json",
-        "x-webhook-event": delivery.event,
-        "x-webhook-id": delivery.id,
-        "x-webhook-attempt": str(delivery.attempt),
-        "webhook-id": delivery.id,
+        "x-webhook-event": request.event,
+        "x-webhook-id": request.id,
+        "x-webhook-attempt": str(request.attempt),
+        "webhook-id": request.id,
         "webhook-timestamp": str(unix_seconds(now)),
-        "webhook-signature": sign(delivery.secrets, delivery.id, now, body),
+        "webhook-signature": sign(request.secrets, request.id, now, body),
     }
 
 
@@ -158,3 +210,9 @@ def _raise_unless_taken(host: str, response: HttpResponse) -> None:
         raise EndpointGone(f"{host} answered 410: it wants no more webhooks", retryable=False)
     # Many servers repeat the path in their answers, so none is quoted.
     raise_for_response(host, HttpResponse(response.status, response.headers, b""), SystemClock().now())
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """Customers' webhooks."""
+    allow_private = parts.settings_of(WebhookSettings).webhooks_allow_private
+    return {Webhooks.name: Webhooks(allow_private=allow_private, timeout=parts.settings.http_timeout)}

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import Field
+
 from tidings.clock import SystemClock
 from tidings.errors import ConfigurationError, SendError
-from tidings.providers.base import Receipt
+from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.http import HttpClient
-from tidings.providers.whatsapp_cloud.errors import refusal, without_token
+from tidings.providers.whatsapp_cloud.errors import CloudError, refusal, without_token
 from tidings.providers.whatsapp_fields import as_list, as_object, identifier, json_object, line, phone
+from tidings.settings import SettingsGroup
 
 URL = "https://graph.facebook.com"
 VERSION = "v18.0"
@@ -21,7 +24,26 @@ VERSION = "v18.0"
 MAX_TEXT = 4096
 """Characters of a text message (Cloud API, Text messages)."""
 
+MAX_PARAMETER = 1024
+"""Characters of a template's parameter (Cloud API, template messages)."""
+
 _USER_ID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
+
+
+class WhatsAppCloudSettings(SettingsGroup):
+    """Where Meta's Graph API is."""
+
+    whatsapp_api_version: str = Field(
+        "v18.0",
+        pattern=r"^v\d+\.\d+$",
+        validation_alias="WHATSAPP_API_VERSION",
+        description="Version of Meta's Graph API for WhatsApp.",
+    )
+    whatsapp_graph_url: str = Field(
+        "https://graph.facebook.com",
+        validation_alias="WHATSAPP_GRAPH_URL",
+        description="Address of Meta's Graph API.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +52,10 @@ class CloudAccount:
 
     phone_number_id: str
     access_token: str = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.phone_number_id
 
 
 class WhatsAppCloud:
@@ -52,6 +78,59 @@ class WhatsAppCloud:
             raise ConfigurationError(f"the Graph API has no version {version!r}; write it like {VERSION}")
         self._http = http
         self._url = f"{base_url.rstrip('/')}/{version}"
+
+    async def send(self, outgoing: Outgoing) -> Receipt:
+        """Sends the text, or the template in the metadata where the user wrote too long ago.
+
+        The metadata are `window_open`, whether the user wrote within 24 hours, and `template` (name, language,
+        with_text), None when there is none. Raises SendError as `send_text` does; final when the 24 hours are over
+        and there is no template.
+        """
+        account = outgoing.account
+        if not isinstance(account, CloudAccount):
+            raise SendError("the message names no phone number ID to send it from", retryable=False)
+        try:
+            if not outgoing.metadata["window_open"]:
+                return await self._send_instead(account, outgoing)
+            try:
+                return await self.send_text(
+                    account, outgoing.to, outgoing.text, idempotency_key=outgoing.idempotency_key
+                )
+            except CloudError as error:
+                if not error.needs_template:
+                    raise
+                return await self._send_instead(account, outgoing)
+        except CloudError as error:
+            if error.limit != "recipient":
+                raise
+            # Only this person gets too much; the number's other messages need not slow down.
+            raise SendError(str(error), retryable=True, retry_after=error.retry_after) from error
+
+    async def close(self) -> None:
+        """Nothing to release: the HTTP client belongs to whoever made it."""
+
+    async def _send_instead(self, account: CloudAccount, outgoing: Outgoing) -> Receipt:
+        """Sends the template in the place of the text."""
+        template = outgoing.metadata["template"]
+        if not template:
+            raise SendError(
+                "the user wrote more than 24 hours ago, so WhatsApp takes no free text; "
+                "set the chatbot's whatsapp_template to an approved template",
+                retryable=False,
+            )
+        components: list[dict[str, Any]] = []
+        if template.get("with_text"):
+            # A parameter takes no line ends and no runs of spaces.
+            text = " ".join(outgoing.text.split())[:MAX_PARAMETER]
+            components = [{"type": "body", "parameters": [{"type": "text", "text": text}]}]
+        return await self.send_template(
+            account,
+            outgoing.to,
+            template["name"],
+            template["language"],
+            components,
+            idempotency_key=outgoing.idempotency_key,
+        )
 
     async def send_text(
         self,
@@ -151,3 +230,10 @@ def _message_id(body: bytes, token: str) -> str:
         f"whatsapp_cloud's answer does not say whether the message left, and it is not sent again: {shown}",
         retryable=False,
     )
+
+
+def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:
+    """The Cloud API, for every number that is connected."""
+    settings = parts.settings_of(WhatsAppCloudSettings)
+    cloud = WhatsAppCloud(parts.http, settings.whatsapp_graph_url, settings.whatsapp_api_version)
+    return {WhatsAppCloud.name: cloud}

@@ -14,9 +14,7 @@ from tidings.customers import Customer, Plan, find_customer, find_plan
 from tidings.db.base import Base
 from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
-from tidings.features.chat.lookup import find_chatbot, find_knowledge_base
-from tidings.features.chat.models import Chatbot, UsageLog, WhatsAppCloudAccount, WhatsAppQrSession
-from tidings.features.chat.schemas import (
+from tidings.features.chat.accounts.schemas import (
     ChatbotChange,
     ChatbotIn,
     CloudAccountIn,
@@ -24,6 +22,8 @@ from tidings.features.chat.schemas import (
     PlanIn,
     QrSessionIn,
 )
+from tidings.features.chat.lookup import find_chatbot, find_knowledge_base
+from tidings.features.chat.models import Chatbot, UsageLog, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, new_secret, new_widget_key, session_context
 from tidings.vault import Vault
 from tidings.work import Work
@@ -36,8 +36,9 @@ Row = TypeVar("Row", bound=Base)
 class Accounts:
     """Who the chatbots belong to, and how they are reached."""
 
-    _work: Work
-    _vault: Vault
+    def __init__(self, work: Work, vault: Vault) -> None:
+        self._work = work
+        self._vault = vault
 
     async def create_plan(self, plan: PlanIn | Mapping[str, Any]) -> Plan:
         """Stores a plan. Raises InvalidInput, and Conflict for a name that another plan has."""

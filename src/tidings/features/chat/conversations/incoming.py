@@ -1,84 +1,46 @@
-"""What users write, as the queue incoming-messages takes it in: logged, obeyed, and put up for its answer."""
+"""What the queue incoming-messages does with users' messages: logged, obeyed, and put up for their answer."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
-from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import select
-
-from tidings.customers import Customer, Plan
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.errors import UserError
-from tidings.feature import parse
 from tidings.features.chat.conversations.order import add_message
-from tidings.features.chat.conversations.store import Stored, store_incoming
-from tidings.features.chat.jobs import AI_ANSWER, AIProcessingJob, IncomingMessageJob, priority_for
+from tidings.features.chat.conversations.store import store_message
+from tidings.features.chat.conversations.turns import arm_answer, settle
+from tidings.features.chat.jobs import IncomingMessageJob
 from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import (
     PROCESSED,
     RECEIVED,
     ChatChannel,
+    ChatMessage,
     Conversation,
-    Message,
     Role,
     UsageKind,
     UsageLog,
 )
-from tidings.features.chat.schemas import IncomingMessageIn
 from tidings.messages.inbound.keywords import Command, command_of
 from tidings.messages.inbound.notices import ANSWERS, NoticeTexts
-from tidings.messages.inbound.replies import IncomingReply, Received
+from tidings.messages.inbound.replies import IncomingReply, Received, Replies
 from tidings.work import Unit, Work
 
-ReceiveReply = Callable[[IncomingReply], Awaitable[Received]]
-"""The door in, which carries out STOP, START and HELP."""
 
+class IncomingMessages:
+    """Takes users' messages in. `replies` carries out STOP, START and HELP; `texts` are the answers to them."""
 
-async def arm_answer(unit: Unit, conversation: Conversation, customer_id: int) -> None:
-    """Has the conversation's latest burst answered when it is due, by the priority of the customer's plan."""
-    price = await unit.session.scalar(
-        select(Plan.monthly_price).join(Customer, Customer.plan_id == Plan.id).where(Customer.id == customer_id)
-    )
-    before = AIProcessingJob(conversation_id=conversation.id, turn=conversation.turn - 1)
-    unit.disarm(AI_ANSWER.queue.name, AI_ANSWER.id_of(before))
-    unit.arm(
-        AI_ANSWER.job(
-            AIProcessingJob(conversation_id=conversation.id, turn=conversation.turn),
-            due=conversation.answer_due,
-            priority=priority_for(Decimal(price) if price else None),
-        )
-    )
-
-
-class Incoming:
-    """The verbs of what comes in."""
-
-    _work: Work
-    _receive_reply: ReceiveReply
-    _texts: NoticeTexts
-
-    async def enqueue_incoming_message(self, message: IncomingMessageIn | Mapping[str, Any]) -> Stored:
-        """Stores a user's message and has the queue incoming-messages take it in.
-
-        Raises InvalidInput, and NotFound for a chatbot that there is not.
-        """
-        wanted = parse(IncomingMessageIn, message)
-        async with self._work.begin() as unit:
-            chatbot = await find_chatbot(unit.session, wanted.chatbot_id)
-            return await store_incoming(unit, chatbot, wanted, self._work.clock)
+    def __init__(self, work: Work, replies: Replies, texts: NoticeTexts) -> None:
+        self._work = work
+        self._replies = replies
+        self._texts = texts
 
     async def take_in(self, data: IncomingMessageJob, run: Run) -> str:
-        """What the queue incoming-messages does with one message; says what became of it.
-
-        A job without a row makes the row, which has a job of its own.
-        """
+        """Takes one message in; says what became of it. A job without a row makes the row, which has its own job."""
         if data.id is None:
             return await self._make_row(data, run)
         async with self._work.read() as session:
-            row = await session.get(Message, data.id)
+            row = await session.get(ChatMessage, data.id)
             conversation = await session.get(Conversation, row.conversation_id) if row else None
         if row is None or conversation is None:
             return "there is no such message"
@@ -95,9 +57,7 @@ class Incoming:
         )
         external_id = data.external_id or _name_of(run.job_id, data.content or "")
         try:
-            stored = await self.enqueue_incoming_message(
-                {**given, "external_id": external_id, "name": data.user_name}
-            )
+            stored = await store_message(self._work, {**given, "external_id": external_id, "name": data.user_name})
         except UserError as error:
             raise GiveUpJob(str(error)) from error
         return "a duplicate" if stored.duplicate else f"stored as message {stored.message_id}"
@@ -107,7 +67,7 @@ class Incoming:
     ) -> str:
         session, now = unit.session, self._work.clock.now()
         # The message before its conversation, as everybody locks who locks both.
-        row = await session.get(Message, message_id, with_for_update=True, populate_existing=True)
+        row = await session.get(ChatMessage, message_id, with_for_update=True, populate_existing=True)
         conversation = await session.get(Conversation, conversation_id, with_for_update=True, populate_existing=True)
         if row is None or conversation is None or row.status != RECEIVED:
             return "taken in already"
@@ -124,8 +84,7 @@ class Incoming:
         )
         if command is not None:
             if conversation.turn == row.turn:
-                conversation.answered_turn = row.turn
-                conversation.answer_due = conversation.answer_by = None
+                settle(conversation, row.turn)
             if received is not None and received.action_taken != "opted_out_already":
                 notice = ANSWERS[command]
                 text = self._texts.text(notice)
@@ -136,8 +95,8 @@ class Incoming:
         await arm_answer(unit, conversation, chatbot.customer_id)
         return f"to be answered as turn {conversation.turn}"
 
-    async def _obey(self, row: Message, conversation: Conversation) -> Received:
-        return await self._receive_reply(
+    async def _obey(self, row: ChatMessage, conversation: Conversation) -> Received:
+        return await self._replies.receive(
             IncomingReply(
                 provider=conversation.channel,
                 provider_message_id=row.external_id or f"chat-message-{row.id}",

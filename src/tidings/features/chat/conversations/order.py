@@ -16,33 +16,12 @@ from sqlalchemy.orm import aliased
 
 from tidings.clock import to_milliseconds
 from tidings.engine.jobs import Job
-from tidings.features.chat.jobs import (
-    CLOUD_SEND,
-    OUTGOING_MESSAGE,
-    QR_SEND,
-    WHATSAPP_CLOUD_SEND,
-    WHATSAPP_QR_SEND,
-    OutgoingMessageJob,
-    WhatsAppCloudSendJob,
-    WhatsAppQRSendJob,
-)
-from tidings.features.chat.models import WAITING, Conversation, Message, Role
+from tidings.features.chat.jobs import SENDS
+from tidings.features.chat.models import ChatMessage, Conversation, Role
 from tidings.log import current_request_id
-from tidings.messages.kind import alarm_time
+from tidings.messages.kind import wake
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.work import Unit
-
-
-def alarm(row: Any) -> Job:
-    """The job of the queue that a message is to take next."""
-    due = alarm_time(row)
-    match row.queue:
-        case WHATSAPP_CLOUD_SEND.name:
-            return CLOUD_SEND.job(WhatsAppCloudSendJob(id=row.id), due=due)
-        case WHATSAPP_QR_SEND.name:
-            return QR_SEND.job(WhatsAppQRSendJob(id=row.id), due=due)
-        case _:
-            return OUTGOING_MESSAGE.job(OutgoingMessageJob(id=row.id), due=due)
 
 
 async def add_message(
@@ -54,15 +33,15 @@ async def add_message(
     *,
     author: str | None = None,
     details: Mapping[str, Any] | None = None,
-) -> Message:
+) -> ChatMessage:
     """Adds a message to the user. The caller has locked the conversation's row."""
     earlier = await unit.session.scalar(
-        select(Message.id)
-        .where(Message.conversation_id == conversation.id, Message.status.in_((*OPEN, WAITING)))
+        select(ChatMessage.id)
+        .where(ChatMessage.conversation_id == conversation.id, ChatMessage.status.in_((*OPEN, Status.WAITING)))
         .limit(1)
     )
     moment = to_milliseconds(now)
-    row = Message(
+    row = ChatMessage(
         conversation_id=conversation.id,
         role=role,
         content=content,
@@ -71,7 +50,7 @@ async def add_message(
         details=dict(details or {}),
         request_id=current_request_id(),
         scheduled_time=moment,
-        status=Status.SCHEDULED if earlier is None else WAITING,
+        status=Status.SCHEDULED if earlier is None else Status.WAITING,
         status_reason=Reason.ANSWERS_USER if role == Role.ASSISTANT else Reason.BY_REQUEST,
         created_at=now,
         updated_at=now,
@@ -80,7 +59,7 @@ async def add_message(
     conversation.last_message_at = conversation.updated_at = now
     await unit.session.flush()
     if earlier is None:
-        unit.arm(alarm(row))
+        unit.arm(wake(SENDS[row.queue], row))
     return row
 
 
@@ -92,23 +71,23 @@ async def release_next(connection: AsyncConnection, conversation_ids: Collection
         .order_by(Conversation.id)
         .with_for_update()
     )
-    under_way = aliased(Message)
+    under_way = aliased(ChatMessage)
     following = (
-        select(func.min(Message.id))
+        select(func.min(ChatMessage.id))
         .where(
-            Message.conversation_id.in_(sorted(conversation_ids)),
-            Message.status == WAITING,
-            ~exists().where(under_way.conversation_id == Message.conversation_id, under_way.status.in_(OPEN)),
+            ChatMessage.conversation_id.in_(sorted(conversation_ids)),
+            ChatMessage.status == Status.WAITING,
+            ~exists().where(under_way.conversation_id == ChatMessage.conversation_id, under_way.status.in_(OPEN)),
         )
-        .group_by(Message.conversation_id)
+        .group_by(ChatMessage.conversation_id)
     )
     ids = (await connection.execute(following)).scalars().all()
     if not ids:
         return []
     rows = await connection.execute(
-        update(Message)
-        .where(Message.id.in_(ids), Message.status == WAITING)
+        update(ChatMessage)
+        .where(ChatMessage.id.in_(ids), ChatMessage.status == Status.WAITING)
         .values(status=Status.SCHEDULED, updated_at=now)
-        .returning(Message.id, Message.queue, Message.scheduled_time, Message.held_until)
+        .returning(ChatMessage.id, ChatMessage.queue, ChatMessage.scheduled_time, ChatMessage.held_until)
     )
-    return [alarm(row) for row in rows]
+    return [wake(SENDS[row.queue], row) for row in rows]

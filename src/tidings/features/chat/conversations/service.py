@@ -9,22 +9,22 @@ from sqlalchemy import select
 
 from tidings.customer_webhooks import events
 from tidings.feature import parse
-from tidings.features.chat.conversations.incoming import arm_answer
 from tidings.features.chat.conversations.order import add_message
-from tidings.features.chat.jobs import AI_ANSWER, AIProcessingJob
+from tidings.features.chat.conversations.schemas import HumanMessageIn, TakeOverIn
+from tidings.features.chat.conversations.turns import arm_answer, disarm_answer, settle
 from tidings.features.chat.lookup import find_chatbot, find_conversation
-from tidings.features.chat.models import ChatChannel, Conversation, Message, Role
+from tidings.features.chat.models import ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.rules.turns import due_after
-from tidings.features.chat.schemas import HumanMessageIn, TakeOverIn
 from tidings.work import Unit, Work
 
 
 class Conversations:
     """Conversations of one chatbot at a time: another chatbot's are not found."""
 
-    _work: Work
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
-    async def list_conversations(
+    async def list(
         self,
         chatbot_id: int,
         *,
@@ -43,19 +43,21 @@ class Conversations:
             await find_chatbot(session, chatbot_id)
             return (await session.scalars(query.order_by(Conversation.id).limit(limit))).all()
 
-    async def get_conversation(self, chatbot_id: int, conversation_id: int) -> Conversation:
+    async def get(self, chatbot_id: int, conversation_id: int) -> Conversation:
         """One conversation. Raises NotFound."""
         async with self._work.read() as session:
             return await find_conversation(session, chatbot_id, conversation_id)
 
     async def list_messages(
         self, chatbot_id: int, conversation_id: int, *, after_id: int = 0, limit: int = 100
-    ) -> Sequence[Message]:
+    ) -> Sequence[ChatMessage]:
         """A conversation's messages in order of id; the last id is the next page's `after_id`. Raises NotFound."""
         async with self._work.read() as session:
             await find_conversation(session, chatbot_id, conversation_id)
-            query = select(Message).where(Message.conversation_id == conversation_id, Message.id > after_id)
-            return (await session.scalars(query.order_by(Message.id).limit(limit))).all()
+            query = select(ChatMessage).where(
+                ChatMessage.conversation_id == conversation_id, ChatMessage.id > after_id
+            )
+            return (await session.scalars(query.order_by(ChatMessage.id).limit(limit))).all()
 
     async def take_over(self, chatbot_id: int, conversation_id: int, by: str) -> Conversation:
         """Has a person answer from now on; the chatbot is silent, also with what it had ready.
@@ -68,8 +70,7 @@ class Conversations:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
             row.taken_over_at, row.taken_over_by, row.updated_at = row.taken_over_at or now, who, now
             row.answer_due = row.answer_by = None
-            answer = AIProcessingJob(conversation_id=row.id, turn=row.turn)
-            unit.disarm(AI_ANSWER.queue.name, AI_ANSWER.id_of(answer))
+            disarm_answer(unit, row.id, row.turn)
             await self._tell(unit, row, events.CONVERSATION_TAKEN_OVER, by=who)
             return row
 
@@ -94,7 +95,7 @@ class Conversations:
 
     async def send_message(
         self, chatbot_id: int, conversation_id: int, message: HumanMessageIn | Mapping[str, Any]
-    ) -> Message:
+    ) -> ChatMessage:
         """Sends the user what a person wrote, behind everything that is under way to the user.
 
         It counts as the answer to all that the user has written. Raises NotFound and InvalidInput.
@@ -104,8 +105,7 @@ class Conversations:
         async with self._work.begin() as unit:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
             sent = await add_message(unit, row, Role.HUMAN, wanted.content, now, author=wanted.author)
-            row.answered_turn = row.turn
-            row.answer_due = row.answer_by = None
+            settle(row, row.turn)
             return sent
 
     async def _tell(self, unit: Unit, row: Conversation, event: str, **more: Any) -> None:

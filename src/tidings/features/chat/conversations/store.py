@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock, to_milliseconds
 from tidings.customer_webhooks import events
+from tidings.db.rows import locked_ids
+from tidings.feature import parse
+from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.jobs import INCOMING_MESSAGE, IncomingMessageJob
+from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import (
     RECEIVED,
     Chatbot,
     ChatChannel,
+    ChatMessage,
     Conversation,
-    Message,
     Role,
     WhatsAppCloudAccount,
     WhatsAppQrSession,
 )
 from tidings.features.chat.rules.turns import due_after
-from tidings.features.chat.schemas import IncomingMessageIn
 from tidings.log import current_request_id
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,17 @@ class Stored:
     duplicate: bool
 
 
+async def store_message(work: Work, message: IncomingMessageIn | Mapping[str, Any]) -> Stored:
+    """Stores a user's message and has the queue incoming-messages take it in.
+
+    Raises InvalidInput, and NotFound for a chatbot that there is not.
+    """
+    wanted = parse(IncomingMessageIn, message)
+    async with work.begin() as unit:
+        chatbot = await find_chatbot(unit.session, wanted.chatbot_id)
+        return await store_incoming(unit, chatbot, wanted, work.clock)
+
+
 async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Stored:
     """Stores a user's message and makes its conversation, in the caller's unit of work.
 
@@ -48,8 +63,8 @@ async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageI
     conversation = await _conversation(unit, chatbot, message, clock)
     if message.external_id is not None:
         known = await session.scalar(
-            select(Message).where(
-                Message.conversation_id == conversation.id, Message.external_id == message.external_id
+            select(ChatMessage).where(
+                ChatMessage.conversation_id == conversation.id, ChatMessage.external_id == message.external_id
             )
         )
         if known is not None:
@@ -60,7 +75,7 @@ async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageI
     conversation.name = message.name or conversation.name
     if chatbot.active and conversation.taken_over_at is None:
         conversation.answer_due, conversation.answer_by = due_after(clock, conversation.answer_by, chatbot.debounce)
-    row = Message(
+    row = ChatMessage(
         conversation_id=conversation.id,
         role=Role.USER,
         content=message.content,
@@ -77,20 +92,32 @@ async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageI
     session.add(row)
     await session.flush()
     unit.arm(INCOMING_MESSAGE.job(IncomingMessageJob(id=row.id)))
-    await events.emit(unit, chatbot.customer_id, events.MESSAGE_RECEIVED, message_facts(row, conversation), now)
+    facts = {
+        "message_id": row.id,
+        **_facts_of(conversation, chatbot),
+        "role": row.role,
+        "content": row.content,
+    }
+    await events.emit(unit, chatbot.customer_id, events.MESSAGE_RECEIVED, facts, now)
     return Stored(row.id, conversation.id, row.turn, duplicate=False)
 
 
-def message_facts(row: Any, conversation: Any) -> dict[str, Any]:
-    """What a customer's webhook tells of a message."""
+async def lock_conversations(session: AsyncSession, arrivals: Sequence[IncomingMessageIn]) -> None:
+    """Locks the conversations of several messages that are there already, in order of id, as everybody does."""
+    names = {(one.chatbot_id, one.channel, one.external_user_id) for one in arrivals}
+    if len(names) < 2:
+        return
+    whose = tuple_(Conversation.chatbot_id, Conversation.channel, Conversation.external_user_id)
+    await session.execute(locked_ids(Conversation, whose.in_(sorted(names))))
+
+
+def _facts_of(conversation: Conversation, chatbot: Chatbot) -> dict[str, Any]:
+    """What a customer's webhook tells of a conversation."""
     return {
-        "message_id": row.id,
         "conversation_id": conversation.id,
-        "chatbot_id": conversation.chatbot_id,
+        "chatbot_id": chatbot.id,
         "channel": conversation.channel,
         "external_user_id": conversation.external_user_id,
-        "role": row.role,
-        "content": row.content,
     }
 
 
@@ -138,11 +165,5 @@ async def _conversation(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn
             session.add(new)
     except IntegrityError:
         return (await session.scalars(query)).one()
-    facts = {
-        "conversation_id": new.id,
-        "chatbot_id": chatbot.id,
-        "channel": message.channel,
-        "external_user_id": message.external_user_id,
-    }
-    await events.emit(unit, chatbot.customer_id, events.CONVERSATION_CREATED, facts, now)
+    await events.emit(unit, chatbot.customer_id, events.CONVERSATION_CREATED, _facts_of(new, chatbot), now)
     return new

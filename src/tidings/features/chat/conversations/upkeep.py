@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import aliased
 
-from tidings.engine.jobs import Job, Run
-from tidings.features.chat.answering.knowledge import embedding_job
-from tidings.features.chat.answering.retrieval import Retrieval
-from tidings.features.chat.conversations.incoming import arm_answer
+from tidings.engine.jobs import Run
 from tidings.features.chat.conversations.order import release_next
+from tidings.features.chat.conversations.turns import arm_answer
 from tidings.features.chat.jobs import AI_ANSWER, INCOMING_MESSAGE, AIProcessingJob, IncomingMessageJob, UpkeepJob
+from tidings.features.chat.knowledge.embeddings import embedding_job
+from tidings.features.chat.knowledge.retrieval import Retrieval
 from tidings.features.chat.lookup import find_chatbot
-from tidings.features.chat.models import RECEIVED, WAITING, Conversation, KnowledgeItem, Message
+from tidings.features.chat.models import RECEIVED, ChatMessage, Conversation, KnowledgeItem
 from tidings.log import get_logger
-from tidings.messages.statuses import OPEN
+from tidings.messages.statuses import OPEN, Status
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -35,7 +34,7 @@ PAGE = 1000
 
 
 class Upkeep:
-    """What the sweep does for messages that go out, for everything before them."""
+    """What recovery does for messages that go out, for everything before them."""
 
     def __init__(self, work: Work, retrieval: Retrieval) -> None:
         self._work = work
@@ -50,14 +49,14 @@ class Upkeep:
         return f"{lost + embedded} put back"
 
     async def _incoming(self) -> int:
-        query = select(Message.id).where(Message.status == RECEIVED, Message.created_at < self._late())
+        query = select(ChatMessage.id).where(ChatMessage.status == RECEIVED, ChatMessage.created_at < self._late())
         async with self._work.read() as session:
-            ids = (await session.scalars(query.order_by(Message.id).limit(PAGE))).all()
-        return await self._arm_missing([INCOMING_MESSAGE.job(IncomingMessageJob(id=one)) for one in ids])
+            ids = (await session.scalars(query.order_by(ChatMessage.id).limit(PAGE))).all()
+        return await self._work.queues.arm_missing([INCOMING_MESSAGE.job(IncomingMessageJob(id=one)) for one in ids])
 
     async def _answers(self) -> int:
         """Due answers without a job. A message that is not taken in yet arms the answer itself."""
-        untaken = exists().where(Message.conversation_id == Conversation.id, Message.status == RECEIVED)
+        untaken = exists().where(ChatMessage.conversation_id == Conversation.id, ChatMessage.status == RECEIVED)
         query = (
             select(Conversation)
             .where(Conversation.answer_due < self._late(), Conversation.taken_over_at.is_(None), ~untaken)
@@ -80,13 +79,13 @@ class Upkeep:
         return armed
 
     async def _release(self) -> int:
-        under_way = aliased(Message)
+        under_way = aliased(ChatMessage)
         query = (
-            select(Message.conversation_id)
+            select(ChatMessage.conversation_id)
             .where(
-                Message.status == WAITING,
-                Message.updated_at < self._late(),
-                ~exists().where(under_way.conversation_id == Message.conversation_id, under_way.status.in_(OPEN)),
+                ChatMessage.status == Status.WAITING,
+                ChatMessage.updated_at < self._late(),
+                ~exists().where(under_way.conversation_id == ChatMessage.conversation_id, under_way.status.in_(OPEN)),
             )
             .distinct()
             .limit(PAGE)
@@ -113,15 +112,7 @@ class Upkeep:
         )
         async with self._work.read() as session:
             ids = (await session.scalars(query.order_by(KnowledgeItem.id).limit(PAGE))).all()
-        return await self._arm_missing([embedding_job(one) for one in ids])
-
-    async def _arm_missing(self, jobs: Sequence[Job]) -> int:
-        if not jobs:
-            return 0
-        found = await self._work.queues.find(jobs[0].queue, [job.id or "" for job in jobs])
-        missing = [job for job, present in zip(jobs, found, strict=True) if present is None]
-        await self._work.queues.arm(missing)
-        return len(missing)
+        return await self._work.queues.arm_missing([embedding_job(one) for one in ids])
 
     def _late(self) -> datetime:
         return self._work.clock.now() - GRACE

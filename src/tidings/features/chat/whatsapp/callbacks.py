@@ -10,17 +10,16 @@ from secrets import compare_digest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.engine.jobs import Run
-from tidings.errors import ConfigurationError, NotFound
-from tidings.features.chat.conversations.reports import Source, take_report
-from tidings.features.chat.conversations.store import store_incoming
+from tidings.errors import ConfigurationError
+from tidings.features.chat.conversations.reports import Source, own_id, take_report
+from tidings.features.chat.conversations.schemas import IncomingMessageIn
+from tidings.features.chat.conversations.store import lock_conversations, store_incoming
 from tidings.features.chat.jobs import DELIVERY_REPORT, StatusJob
 from tidings.features.chat.lookup import find_chatbot
-from tidings.features.chat.models import ChatChannel, WhatsAppCloudAccount, WhatsAppQrSession
-from tidings.features.chat.schemas import IncomingMessageIn
+from tidings.features.chat.models import ChatChannel, QrState, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, session_context
-from tidings.features.chat.whatsapp.channels import CONNECTED
 from tidings.log import get_logger
+from tidings.messages.inbound.reports import Reports
 from tidings.providers.reports import DeliveryReport
 from tidings.providers.whatsapp_cloud.callbacks import IncomingWhatsApp, parse_webhook, verify_handshake
 from tidings.providers.whatsapp_qr import IncomingQr, parse_qr_webhook
@@ -57,10 +56,12 @@ class TakenIn:
 class WhatsApp:
     """The verbs of WhatsApp's webhooks. Each answers once everything is stored."""
 
-    _work: Work
-    _vault: Vault
+    def __init__(self, work: Work, vault: Vault, reports: Reports) -> None:
+        self._work = work
+        self._vault = vault
+        self._reports = reports
 
-    async def verify_whatsapp_cloud(self, key: str, query: Mapping[str, str]) -> str:
+    async def verify_cloud(self, key: str, query: Mapping[str, str]) -> str:
         """The challenge of Meta's handshake for a phone number ID or account id. Raises Refused."""
         async with self._work.read() as session:
             account = await _find_account(session, key)
@@ -69,7 +70,7 @@ class WhatsApp:
             raise Refused
         return challenge
 
-    async def receive_whatsapp_cloud(self, key: str, body: bytes, signature: str | None) -> TakenIn:
+    async def receive_cloud(self, key: str, body: bytes, signature: str | None) -> TakenIn:
         """Stores what Meta posts. Raises Refused unless the account's app secret signed the body's bytes.
 
         A request may hold events of other phone numbers of the same Meta app; those of others are ignored.
@@ -118,7 +119,7 @@ class WhatsApp:
         left_out = len(batch.messages) - len(wanted) + len(batch.statuses) - len(reports) + batch.skipped
         return TakenIn(new, len(wanted) - new, len(reports), left_out)
 
-    async def receive_whatsapp_qr(self, session_id: str, secret: str | None, payload: object) -> TakenIn:
+    async def receive_qr(self, session_id: str, secret: str | None, payload: object) -> TakenIn:
         """Stores what the QR service posts about a session. Raises Refused unless it knows the session's secret."""
         async with self._work.read() as session:
             row = await session.scalar(select(WhatsAppQrSession).where(WhatsAppQrSession.session_id == session_id))
@@ -147,20 +148,9 @@ class WhatsApp:
                 )
             ]
         )
-        if row.state != CONNECTED:
+        if row.state != QrState.CONNECTED:
             await self._note_connected(row.id)
         return TakenIn(messages=new, duplicates=1 - new)
-
-    async def take_late_report(self, data: StatusJob, run: Run) -> str:
-        """What the queue incoming-messages does with a report about a message that was not known when it came."""
-        async with self._work.begin() as unit:
-            chatbot_ids = await self._chatbots_of(unit.session, data.channel, data.via)
-            source = Source(data.channel, chatbot_ids)
-            if await take_report(unit, source, data.report(), self._work.clock.now()):
-                return "noted"
-        if run.last:
-            return "about a message that is not ours"
-        raise NotFound("sent message", data.provider_message_id)
 
     async def _store(self, arrivals: Sequence[IncomingMessageIn]) -> int:
         """Stores messages in one transaction; returns how many were new."""
@@ -168,7 +158,8 @@ class WhatsApp:
             return 0
         new = 0
         async with self._work.begin() as unit:
-            # Everybody locks conversations in the same order; messages of one keep theirs.
+            await lock_conversations(unit.session, arrivals)
+            # New ones are added in the same order by everybody; messages of one keep theirs.
             for arrival in sorted(arrivals, key=lambda one: (one.chatbot_id, one.external_user_id)):
                 chatbot = await find_chatbot(unit.session, arrival.chatbot_id)
                 new += not (await store_incoming(unit, chatbot, arrival, self._work.clock)).duplicate
@@ -177,26 +168,19 @@ class WhatsApp:
     async def _take_reports(self, channel: ChatChannel, reports: Sequence[tuple[int, str, DeliveryReport]]) -> None:
         if not reports:
             return
-        now = self._work.clock.now()
         async with self._work.begin() as unit:
-            for chatbot_id, via, report in sorted(reports, key=lambda one: one[2].reference or ""):
+            # In order of the messages' ids, as everybody locks them.
+            for chatbot_id, via, report in sorted(reports, key=lambda one: own_id(one[2].reference) or 0):
                 source = Source(channel, frozenset({chatbot_id}))
-                if not await take_report(unit, source, report, now):
+                if not await take_report(unit, self._reports, source, report):
                     job = DELIVERY_REPORT.job(StatusJob.of(channel, via, report), due=self._work.clock.after(LATER))
                     unit.arm(job)
-
-    async def _chatbots_of(self, session: AsyncSession, channel: ChatChannel, via: str) -> frozenset[int]:
-        if channel is ChatChannel.WHATSAPP_CLOUD:
-            query = select(WhatsAppCloudAccount.chatbot_id).where(WhatsAppCloudAccount.phone_number_id == via)
-        else:
-            query = select(WhatsAppQrSession.chatbot_id).where(WhatsAppQrSession.session_id == via)
-        return frozenset(await session.scalars(query))
 
     async def _note_connected(self, row_id: int) -> None:
         async with self._work.begin() as unit:
             row = await unit.session.get(WhatsAppQrSession, row_id, with_for_update=True)
             if row is not None:
-                row.state, row.updated_at = CONNECTED, self._work.clock.now()
+                row.state, row.updated_at = QrState.CONNECTED, self._work.clock.now()
 
     def _secret(self, account: WhatsAppCloudAccount, column: str) -> str:
         try:

@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -45,6 +46,7 @@ class WidgetPage:
         return f"{self.policy}; frame-ancestors {holders(allowed_origins)}"
 
 
+@cache
 def read_page() -> WidgetPage:
     """The page as it is shipped, with the hashes of its style and script."""
     template = _read("widget.html")
@@ -63,6 +65,7 @@ def read_page() -> WidgetPage:
     return WidgetPage(template, "; ".join(parts))
 
 
+@cache
 def read_script() -> str:
     """The script that other pages load."""
     return _read("embed.js")

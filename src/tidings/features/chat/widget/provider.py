@@ -16,7 +16,7 @@ def topic_of(chatbot_id: int, visitor: str) -> str:
     return f"widget:{chatbot_id}:{visitor}"
 
 
-class WidgetChannel:
+class WidgetProvider:
     """Publishes the message's id; whichever process holds a page of the visitor's reads the message and shows it.
 
     A visitor without an open page gets it when one opens: the database is the truth, and a missed push is made good.

@@ -8,76 +8,68 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, WebSocket
+from fastapi import Query, WebSocket
 from fastapi.responses import Response
 
 from tidings.errors import NotFound
-from tidings.features.chat.conversations.incoming import Incoming
-from tidings.features.chat.rules.throttle import Places
+from tidings.features.chat.service import Chat
 from tidings.features.chat.widget.look import may_hold
 from tidings.features.chat.widget.page import read_page, read_script
-from tidings.features.chat.widget.service import Widgets
-from tidings.features.chat.widget.socket import LOOK_AGAIN, WidgetParts, WidgetSocket
+from tidings.features.chat.widget.socket import WidgetSocket
 from tidings.fields import MAX_ID
+from tidings.web.routing import new_router, provided
 
-PREFIX = "/widget/"
-"""Every path of the widget begins so."""
-
-MOST_PAGES, MOST_PAGES_OF_ONE = 5000, 10
-"""Connections that one process holds, and those of one visitor among them."""
-
+Service = Annotated[Chat, provided(Chat)]
 After = Annotated[int, Query(ge=0, le=MAX_ID)]
 Visitor = Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
+router = new_router(prefix="/widget", include_in_schema=False)
 
-def widget_router(widgets: Widgets, incoming: Incoming, *, look_again: float = LOOK_AGAIN) -> APIRouter:
-    """The router over one service; `look_again` is how often a page's connection looks for what it missed (s)."""
-    router = APIRouter(prefix=PREFIX.removesuffix("/"), include_in_schema=False)
-    parts = WidgetParts(widgets, incoming, look_again)
-    places = Places(MOST_PAGES, MOST_PAGES_OF_ONE)
-    page, script = read_page(), read_script()
 
-    @router.get("/{widget_key}")
-    async def widget_page(widget_key: str) -> Response:
-        """The chat as a page of its own, or in a frame of a page that the chatbot allows."""
-        chatbot = await widgets.find_widget(widget_key)
-        headers = {
-            "content-security-policy": page.policy_for(chatbot.allowed_origins),
-            "cache-control": "no-cache",
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-        }
-        text = page.filled(chatbot.name, chatbot.widget)
-        return Response(text, media_type="text/html; charset=utf-8", headers=headers)
+@router.get("/{widget_key}")
+async def widget_page(chat: Service, widget_key: str) -> Response:
+    """The chat as a page of its own, or in a frame of a page that the chatbot allows."""
+    chatbot, page = await chat.widget.find(widget_key), read_page()
+    headers = {
+        "content-security-policy": page.policy_for(chatbot.allowed_origins),
+        "cache-control": "no-cache",
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
+    text = page.filled(chatbot.name, chatbot.widget)
+    return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
-    @router.get("/{widget_key}/embed.js")
-    async def widget_script(widget_key: str) -> Response:
-        """The script that puts a button and the chat's frame into the page that loads it."""
-        await widgets.find_widget(widget_key)
-        headers = {
-            "cache-control": "public, max-age=3600",
-            "cross-origin-resource-policy": "cross-origin",
-            "x-content-type-options": "nosniff",
-        }
-        return Response(script, media_type="text/javascript; charset=utf-8", headers=headers)
 
-    @router.websocket("/{widget_key}/socket")
-    async def widget_socket(websocket: WebSocket, widget_key: str, visitor: Visitor, after: After = 0) -> None:
-        """The conversation of one visitor. A stranger's page is refused before the connection is made (403)."""
-        try:
-            chatbot = await widgets.find_widget(widget_key)
-        except NotFound:
-            await websocket.close(1008)
+@router.get("/{widget_key}/embed.js")
+async def widget_script(chat: Service, widget_key: str) -> Response:
+    """The script that puts a button and the chat's frame into the page that loads it."""
+    await chat.widget.find(widget_key)
+    headers = {
+        "cache-control": "public, max-age=3600",
+        "cross-origin-resource-policy": "cross-origin",
+        "x-content-type-options": "nosniff",
+    }
+    return Response(read_script(), media_type="text/javascript; charset=utf-8", headers=headers)
+
+
+@router.websocket("/{widget_key}/socket")
+async def widget_socket(
+    chat: Service, websocket: WebSocket, widget_key: str, visitor: Visitor, after: After = 0
+) -> None:
+    """The conversation of one visitor. A stranger's page is refused before the connection is made (403)."""
+    widget = chat.widget
+    try:
+        chatbot = await widget.find(widget_key)
+    except NotFound:
+        await websocket.close(1008)
+        return
+    headers = websocket.headers
+    if not may_hold(chatbot.allowed_origins, headers.get("origin"), headers.get("host", "")):
+        await websocket.close(1008)
+        return
+    with widget.places.taken(f"{chatbot.id}:{visitor}") as free:
+        if not free:
+            await websocket.close(1013)
             return
-        headers = websocket.headers
-        if not may_hold(chatbot.allowed_origins, headers.get("origin"), headers.get("host", "")):
-            await websocket.close(1008)
-            return
-        with places.taken(f"{chatbot.id}:{visitor}") as free:
-            if not free:
-                await websocket.close(1013)
-                return
-            await websocket.accept()
-            await WidgetSocket(parts, websocket, chatbot.id, visitor, after).serve()
-
-    return router
+        await websocket.accept()
+        await WidgetSocket(widget, websocket, chatbot.id, visitor, after).serve()

@@ -13,12 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.broadcast import Broadcast, News
 from tidings.errors import NotFound, QueueUnavailable
-from tidings.features.chat.conversations.reports import move_status
-from tidings.features.chat.models import Chatbot, ChatChannel, Conversation, Message, Role
+from tidings.features.chat.conversations.store import Stored, store_message
+from tidings.features.chat.jobs import CHAT_MESSAGE
+from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation, Role
+from tidings.features.chat.rules.throttle import Places
 from tidings.features.chat.widget.provider import topic_of
+from tidings.messages.inbound.reports import Reports
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
 from tidings.work import Work
+
+LOOK_AGAIN = 20.0
+"""Seconds between two looks for messages whose push was missed."""
+
+MOST_PAGES, MOST_PAGES_OF_ONE = 5000, 10
+"""Connections that one process holds, and those of one visitor among them."""
 
 MOST_SHOWN = 100
 """Messages that one reading brings, the latest ones."""
@@ -55,13 +64,21 @@ class Reading:
     typing: bool
 
 
-class Widgets:
-    """The widget's side of the conversations on its channel: every verb is about one visitor of one chatbot."""
+class Widget:
+    """The widget's side of the conversations on its channel: every verb is about one visitor of one chatbot.
 
-    _work: Work
-    _broadcast: Broadcast
+    `look_again` is how often an open page looks for messages whose push was missed (real seconds), and `places` are
+    the connections that this process holds.
+    """
 
-    async def find_widget(self, widget_key: str) -> Chatbot:
+    def __init__(self, work: Work, broadcast: Broadcast, reports: Reports, *, look_again: float = LOOK_AGAIN) -> None:
+        self._work = work
+        self._broadcast = broadcast
+        self._reports = reports
+        self.look_again = look_again
+        self.places = Places(MOST_PAGES, MOST_PAGES_OF_ONE)
+
+    async def find(self, widget_key: str) -> Chatbot:
         """The chatbot that a key names. Raises NotFound."""
         async with self._work.read() as session:
             row: Chatbot | None = await session.scalar(select(Chatbot).where(Chatbot.widget_key == widget_key))
@@ -69,16 +86,16 @@ class Widgets:
             raise NotFound("widget", widget_key)
         return row
 
-    def listen_to_widget(self, chatbot_id: int, visitor: str) -> AbstractContextManager[News]:
+    def listen(self, chatbot_id: int, visitor: str) -> AbstractContextManager[News]:
         """Ids of the visitor's new messages, for as long as the context lasts."""
         return self._broadcast.listen(topic_of(chatbot_id, visitor))
 
-    async def tell_widget(self, chatbot_id: int, visitor: str, message_id: int) -> None:
+    async def tell(self, chatbot_id: int, visitor: str, message_id: int) -> None:
         """Tells the visitor's open pages of a message; those that Redis does not reach see it at their next look."""
         with suppress(QueueUnavailable):
             await self._broadcast.publish(topic_of(chatbot_id, visitor), str(message_id))
 
-    async def read_widget(self, chatbot_id: int, visitor: str, after: int = 0) -> Reading:
+    async def read(self, chatbot_id: int, visitor: str, after: int = 0) -> Reading:
         """What a page that saw the message `after` last may not have: later ones, and those not acknowledged.
 
         It may bring some that the page has; their ids tell. With `after` 0 it brings the latest ones.
@@ -87,27 +104,42 @@ class Widgets:
             conversation = await _conversation(session, chatbot_id, visitor)
             if conversation is None:
                 return Reading((), typing=False)
-            shown_at = func.coalesce(Message.sent_at, Message.created_at)
-            visible = or_(Message.role == Role.USER, Message.status == Status.SENT)
-            query = select(Message).where(Message.conversation_id == conversation.id, visible)
-            seen = await session.get(Message, after) if after else None
+            shown_at = func.coalesce(ChatMessage.sent_at, ChatMessage.created_at)
+            visible = or_(ChatMessage.role == Role.USER, ChatMessage.status == Status.SENT)
+            query = select(ChatMessage).where(ChatMessage.conversation_id == conversation.id, visible)
+            seen = await session.get(ChatMessage, after) if after else None
             if seen is not None and seen.conversation_id == conversation.id:
                 since = (seen.sent_at or seen.created_at) - OVERLAP
                 pending = (DeliveryStatus.PENDING, DeliveryStatus.SENT)
-                query = query.where(or_(Message.id > after, shown_at >= since, Message.delivery_status.in_(pending)))
-            rows = await session.scalars(query.order_by(shown_at.desc(), Message.id.desc()).limit(MOST_SHOWN))
+                query = query.where(
+                    or_(ChatMessage.id > after, shown_at >= since, ChatMessage.delivery_status.in_(pending))
+                )
+            rows = await session.scalars(query.order_by(shown_at.desc(), ChatMessage.id.desc()).limit(MOST_SHOWN))
             return Reading([_shown(row) for row in reversed(rows.all())], typing=_is_answering(conversation))
 
-    async def read_widget_message(self, chatbot_id: int, visitor: str, message_id: int) -> Reading:
-        """One message that the road out hands over right now, or that a page of the visitor's has just written."""
+    async def read_message(self, chatbot_id: int, visitor: str, message_id: int) -> Reading:
+        """One message that is being handed over right now, or that a page of the visitor's has just written."""
         async with self._work.read() as session:
             conversation = await _conversation(session, chatbot_id, visitor)
-            row = await session.get(Message, message_id) if conversation else None
+            row = await session.get(ChatMessage, message_id) if conversation else None
         if conversation is None or row is None or row.conversation_id != conversation.id:
             return Reading((), typing=False)
         if row.role != Role.USER and row.status not in (Status.SENDING, Status.SENT):
             return Reading((), typing=_is_answering(conversation))
         return Reading([_shown(row)], typing=_is_answering(conversation))
+
+    async def write(self, chatbot_id: int, visitor: str, text: str, client_id: str) -> Stored:
+        """Stores what a page wrote, once under its `client_id`. Raises InvalidInput and NotFound."""
+        return await store_message(
+            self._work,
+            {
+                "chatbot_id": chatbot_id,
+                "channel": ChatChannel.WIDGET,
+                "external_user_id": visitor,
+                "content": text,
+                "external_id": client_id,
+            },
+        )
 
     async def mark_shown(
         self, chatbot_id: int, visitor: str, message_ids: Collection[int], status: DeliveryStatus
@@ -116,23 +148,23 @@ class Widgets:
 
         Ids of other conversations are ignored, and no status moves down.
         """
-        now = self._work.clock.now()
         async with self._work.begin() as unit:
             session = unit.session
             conversation = await _conversation(session, chatbot_id, visitor)
             if conversation is None:
                 return 0
             theirs = await session.scalars(
-                select(Message.id)
+                select(ChatMessage.id)
                 .where(
-                    Message.id.in_(sorted(message_ids)),
-                    Message.conversation_id == conversation.id,
-                    Message.role != Role.USER,
-                    Message.status.in_((Status.SENDING, Status.SENT)),
+                    ChatMessage.id.in_(sorted(message_ids)),
+                    ChatMessage.conversation_id == conversation.id,
+                    ChatMessage.role != Role.USER,
+                    ChatMessage.status.in_((Status.SENDING, Status.SENT)),
                 )
-                .order_by(Message.id)
+                .order_by(ChatMessage.id)
+                .with_for_update()
             )
-            return sum([await move_status(unit, message_id, status, now, now) for message_id in theirs.all()])
+            return sum([await self._reports.move(unit, CHAT_MESSAGE, one, status) for one in theirs.all()])
 
 
 async def _conversation(session: AsyncSession, chatbot_id: int, visitor: str) -> Conversation | None:
@@ -150,6 +182,6 @@ def _is_answering(conversation: Conversation) -> bool:
     return conversation.taken_over_at is None and conversation.answer_due is not None
 
 
-def _shown(row: Message) -> Shown:
+def _shown(row: ChatMessage) -> Shown:
     own = row.external_id if row.role == Role.USER else None
     return Shown(row.id, row.role, row.content, row.sent_at or row.created_at, own)

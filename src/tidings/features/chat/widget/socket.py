@@ -12,7 +12,6 @@ import asyncio
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, ValidationError
@@ -20,10 +19,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from tidings.engine.broadcast import News
 from tidings.errors import UserError
-from tidings.features.chat.conversations.incoming import Incoming
-from tidings.features.chat.models import ChatChannel
 from tidings.features.chat.rules.throttle import Bucket
-from tidings.features.chat.widget.service import Reading, Widgets
+from tidings.features.chat.widget.service import Reading, Widget
 from tidings.fields import MAX_ID, Storable
 from tidings.log import get_logger
 from tidings.messages.ledger import DeliveryStatus
@@ -41,9 +38,6 @@ BURST, PER_SECOND = 8, 0.5
 
 FRAMES_BURST, FRAMES_PER_SECOND = 60, 10.0
 """The same for frames of every kind; a page that sends more is cut off with 1008."""
-
-LOOK_AGAIN = 20.0
-"""Seconds between two looks for messages whose push was missed."""
 
 SETTLED = 1.5
 """Seconds after a reading until the next one that follows a break: a message may have been under way just then."""
@@ -78,20 +72,11 @@ _FRAME: TypeAdapter[WrittenFrame | ShownFrame | PingFrame] = TypeAdapter(
 _MOVES = {"delivered": DeliveryStatus.DELIVERED, "read": DeliveryStatus.READ}
 
 
-@dataclass(frozen=True)
-class WidgetParts:
-    """What every page of every widget shares. `look_again` is in real seconds."""
-
-    widgets: Widgets
-    incoming: Incoming
-    look_again: float = LOOK_AGAIN
-
-
 class WidgetSocket:
     """One accepted connection of one visitor of one chatbot; `after` is the last message that the page has."""
 
-    def __init__(self, parts: WidgetParts, websocket: WebSocket, chatbot_id: int, visitor: str, after: int) -> None:
-        self._parts = parts
+    def __init__(self, widget: Widget, websocket: WebSocket, chatbot_id: int, visitor: str, after: int) -> None:
+        self._widget = widget
         self._websocket = websocket
         self._chatbot_id = chatbot_id
         self._visitor = visitor
@@ -104,7 +89,7 @@ class WidgetSocket:
 
     async def serve(self) -> None:
         """Talks with the page until it goes away or misbehaves."""
-        with self._parts.widgets.listen_to_widget(self._chatbot_id, self._visitor) as news:
+        with self._widget.listen(self._chatbot_id, self._visitor) as news:
             await self._send_reading("ready")
             telling = asyncio.create_task(self._tell(news))
             hearing = asyncio.create_task(self._hear())
@@ -138,9 +123,7 @@ class WidgetSocket:
                 case WrittenFrame():
                     await self._take(frame)
                 case ShownFrame():
-                    await self._parts.widgets.mark_shown(
-                        self._chatbot_id, self._visitor, frame.ids, _MOVES[frame.type]
-                    )
+                    await self._widget.mark_shown(self._chatbot_id, self._visitor, frame.ids, _MOVES[frame.type])
                 case PingFrame():
                     await self._send({"type": "pong"})
 
@@ -150,43 +133,35 @@ class WidgetSocket:
             await self._refuse(frame.client_id, "Please wait a moment before you write more.", again=True)
             return
         try:
-            stored = await self._parts.incoming.enqueue_incoming_message(
-                {
-                    "chatbot_id": self._chatbot_id,
-                    "channel": ChatChannel.WIDGET,
-                    "external_user_id": self._visitor,
-                    "content": frame.text,
-                    "external_id": frame.client_id,
-                }
-            )
+            stored = await self._widget.write(self._chatbot_id, self._visitor, frame.text, frame.client_id)
         except UserError as error:
             await self._refuse(frame.client_id, str(error), again=False)
             return
         self._told.add(stored.message_id)
         await self._send({"type": "taken", "client_id": frame.client_id, "id": stored.message_id})
-        await self._parts.widgets.tell_widget(self._chatbot_id, self._visitor, stored.message_id)
+        await self._widget.tell(self._chatbot_id, self._visitor, stored.message_id)
 
     async def _tell(self, news: News) -> None:
         """What the page does not know yet: pushed, or found by looking again."""
-        wait = self._parts.look_again
+        wait = self._widget.look_again
         while True:
             try:
                 async with asyncio.timeout(wait):  # not wait_for, which may swallow a cancellation (Python 3.11)
                     text = await news.next()
             except TimeoutError:
-                wait = self._parts.look_again
+                wait = self._widget.look_again
                 await self._send_reading("missed")
                 continue
             if text is None:
-                wait = min(SETTLED, self._parts.look_again)
+                wait = min(SETTLED, self._widget.look_again)
                 await self._send_reading("missed")
             elif text.isdecimal():
-                found = await self._parts.widgets.read_widget_message(self._chatbot_id, self._visitor, int(text))
+                found = await self._widget.read_message(self._chatbot_id, self._visitor, int(text))
                 await self._send_new("message", found)
 
     async def _send_reading(self, kind: str) -> None:
         after = max(self._told, default=self._after)
-        reading = await self._parts.widgets.read_widget(self._chatbot_id, self._visitor, after)
+        reading = await self._widget.read(self._chatbot_id, self._visitor, after)
         await self._send_new(kind, reading)
 
     async def _send_new(self, kind: str, reading: Reading) -> None:

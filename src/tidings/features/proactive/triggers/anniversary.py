@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 
 MESSAGE_TYPE = "anniversary"
 
@@ -19,13 +19,13 @@ TEMPLATE = (
 )
 
 
-def evaluate(state: ContactState, now: datetime) -> Iterator[Impulse]:
-    """One impulse a year, from nine in the morning there until the day's end."""
+def evaluate(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+    """One suggestion a year, from nine in the morning there until the day's end."""
     local, since = state.local(now), state.local(state.known_since).date()
     today, years = local.date(), local.year - since.year
     if years < 1 or local.hour < FROM_HOUR or today != _in_year(since, today.year):
         return
-    yield Impulse(
+    yield Suggestion(
         key=f"{today.year}",
         reasoning=f"The contact was added {years} {'year' if years == 1 else 'years'} ago today",
         template=TEMPLATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 
 MESSAGE_TYPE = "check_in"
 
@@ -19,13 +19,13 @@ TEMPLATE = (
 )
 
 
-def evaluate(state: ContactState, now: datetime) -> Iterator[Impulse]:
-    """One impulse for each stretch without progress."""
+def evaluate(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+    """One suggestion for each stretch without progress."""
     for goal in state.goals:
         days, pending = goal.idle_days(now), goal.pending
         if pending and days >= PENDING_DAYS:
             steps = "item" if len(pending) == 1 else "items"
-            yield Impulse(
+            yield Suggestion(
                 key=f"{goal.id}-{goal.last_progress_at:%Y%m%dT%H%M%S}",
                 reasoning=(
                     f"Goal #{goal.id} has {len(pending)} pending checklist {steps} and no progress for {days} days"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 
 MESSAGE_TYPE = "silence_after_event"
 
@@ -19,15 +19,15 @@ TEMPLATE = (
 )
 
 
-def evaluate(state: ContactState, now: datetime) -> Iterator[Impulse]:
-    """One impulse for each event."""
-    for moment in state.moments:
+def evaluate(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+    """One suggestion for each event."""
+    for moment in state.activities:
         if moment.kind != EVENT_ENDED or not AFTER <= now - moment.at <= UNTIL:
             continue
         if state.last_reply is not None and state.last_reply >= moment.at:
             continue
         name, days = str(moment.facts["event_name"]), (now - moment.at).days
-        yield Impulse(
+        yield Suggestion(
             key=f"{moment.facts.get('event_id') or f'{moment.at:%Y%m%dT%H%M%S}'}",
             reasoning=f"{name} ended {days} days ago, and the contact has not replied to anything since",
             template=TEMPLATE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from tidings.features.proactive.states import ContactState, Impulse
+from tidings.features.proactive.states import ContactState, Suggestion
 
 MESSAGE_TYPE = "stalled_goal"
 
@@ -17,12 +17,12 @@ TEMPLATE = (
 )
 
 
-def evaluate(state: ContactState, now: datetime) -> Iterator[Impulse]:
-    """One impulse for each stretch without progress."""
+def evaluate(state: ContactState, now: datetime) -> Iterator[Suggestion]:
+    """One suggestion for each stretch without progress."""
     for goal in state.goals:
         days = goal.idle_days(now)
         if not goal.pending and days >= STALLED_DAYS:
-            yield Impulse(
+            yield Suggestion(
                 key=f"{goal.id}-{goal.last_progress_at:%Y%m%dT%H%M%S}",
                 reasoning=f"Goal #{goal.id} is at {goal.progress} percent and has had no progress for {days} days",
                 template=TEMPLATE,

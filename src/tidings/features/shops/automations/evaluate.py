@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import and_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.clock import to_milliseconds
+from tidings.clock import Clock, to_milliseconds
 from tidings.features.shops.automations.goals import is_reached
-from tidings.features.shops.cancellation import cancel_messages
-from tidings.features.shops.kind import alarm
-from tidings.features.shops.models import Shop, ShopAutomation, ShopCustomer, ShopMessage, ShopWebhookEvent
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.events.store import moment_of, shop_of
+from tidings.features.shops.kind import ShopMessages
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopWebhookEvent
 from tidings.features.shops.rules import variables as names
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.stored import to_json
 from tidings.features.shops.rules.variables import FIELDS
-from tidings.features.shops.webhooks.process import TRIES, moment_of
-from tidings.features.shops.webhooks.receive import shop_of
 from tidings.log import get_logger
+from tidings.messages.changes import cancel_where
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit, Work
@@ -38,41 +38,32 @@ _OF_CUSTOMER = (
 )
 
 
-class Evaluation:
-    """The second half of an event's way. Every automation's answer is kept with the event."""
+async def evaluate_event(work: Work, row_id: int) -> dict[str, Any]:
+    """Asks the automations about a stored event once; returns what each of them made of it, by its key.
 
-    _work: Work
+    This is the second half of an event's way. Every automation's answer is kept with the event.
+    """
+    # Another event about the same object may be asked about at the same moment.
+    return await work.retry(partial(_evaluate, row_id, work.clock))
 
-    async def evaluate_event(self, row_id: int) -> dict[str, Any]:
-        """Asks the automations about a stored event once; returns what each of them made of it, by its key."""
-        for attempt in range(1, TRIES + 1):
-            try:
-                return await self._evaluate(row_id)
-            except IntegrityError:  # another event about the same object, at the same moment
-                if attempt == TRIES:
-                    raise
-        raise AssertionError("unreachable")
 
-    async def _evaluate(self, row_id: int) -> dict[str, Any]:
-        now = self._work.clock.now()
-        async with self._work.begin() as unit:
-            session = unit.session
-            event = await session.get(ShopWebhookEvent, row_id, with_for_update=True)
-            if event is None or event.evaluated_at is not None:
-                return dict(event.evaluation) if event else {}
-            shop = await shop_of(session, event)
-            answers: dict[str, Any] = {}
-            if event.raw is not None and shop.uninstalled_at is None:
-                context = normalize_event_context(event.topic, event.raw, shop.domain)
-                customer = await _customer_of(session, event)
-                for automation in await _asked(session, shop, event.topic):
-                    answers[automation.key] = await _Question(unit, shop, event, context, customer, automation).ask(
-                        self._work
-                    )
-            event.evaluation, event.evaluated_at, event.error = answers, now, None
-        for key, answer in answers.items():
-            log.info("automation asked", shop=shop.domain, automation=key, result=answer["result"])
-        return answers
+async def _evaluate(row_id: int, clock: Clock, unit: Unit) -> dict[str, Any]:
+    now = clock.now()
+    session = unit.session
+    event = await session.get(ShopWebhookEvent, row_id, with_for_update=True)
+    if event is None or event.evaluated_at is not None:
+        return dict(event.evaluation) if event else {}
+    shop = await shop_of(session, event)
+    answers: dict[str, Any] = {}
+    if event.raw is not None and shop.uninstalled_at is None:
+        context = normalize_event_context(event.topic, event.raw, shop.domain)
+        customer = await _customer_of(session, event)
+        for automation in await _asked(session, shop, event.topic):
+            answers[automation.key] = await _Question(unit, shop, event, context, customer, automation).ask(now)
+    event.evaluation, event.evaluated_at, event.error = answers, now, None
+    for key, answer in answers.items():
+        log.info("automation asked", shop=shop.domain, automation=key, result=answer["result"])
+    return answers
 
 
 class _Question:
@@ -95,9 +86,9 @@ class _Question:
         self._automation = automation
         self._key = f"automation:{automation.id}:{event.object_id or event.event_id}"[:300]
 
-    async def ask(self, work: Work) -> dict[str, Any]:
+    async def ask(self, now: datetime) -> dict[str, Any]:
         """What becomes of it, as it is kept with the event."""
-        automation, now = self._automation, work.clock.now()
+        automation = self._automation
         facts = facts_of(self._context, self._shop, self._customer)
         if automation.rules is not None:
             predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
@@ -142,10 +133,10 @@ class _Question:
         )
         self._unit.session.add(row)
         await self._unit.session.flush()
-        self._unit.arm(alarm(row))
+        self._unit.arm(ShopMessages.job(row))
         return {"result": "scheduled", "message": row.id, "at": due.isoformat()}
 
-    async def _has_happened(self, topic: str, at: Any) -> bool:
+    async def _has_happened(self, topic: str, at: datetime) -> bool:
         purchase = self._context.purchase
         return await is_reached(
             self._unit.session,
@@ -181,12 +172,12 @@ class _Question:
         for name, value in values.items():
             setattr(row, name, value)
         await self._unit.session.flush()
-        self._unit.arm(alarm(row))
+        self._unit.arm(ShopMessages.job(row))
         return {"result": "put_off", "message": row.id, "at": values["scheduled_time"].isoformat()}
 
-    async def _call_off(self, now: Any) -> int:
+    async def _call_off(self, now: datetime) -> int:
         about = and_(ShopMessage.shop_id == self._shop.id, ShopMessage.deduplication_key == self._key)
-        return await cancel_messages(self._unit, about, Reason.RULES_NOT_MET, now)
+        return await cancel_where(self._unit, ShopMessages, about, Reason.RULES_NOT_MET, now)
 
 
 def facts_of(context: EventContext, shop: Shop, customer: ShopCustomer | None) -> dict[str, Any]:

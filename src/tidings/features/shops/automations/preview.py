@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound, TemplateError
-from tidings.feature import parse
 from tidings.features.shops.automations.evaluate import facts_of
+from tidings.features.shops.automations.schemas import PreviewIn, PreviewOut
 from tidings.features.shops.kind import price_table
 from tidings.features.shops.lookup import find_automation, find_customer, find_shop
 from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
@@ -18,66 +18,52 @@ from tidings.features.shops.rules.contexts import EventContext, normalize_event_
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.prices import country_of
 from tidings.features.shops.rules.variables import FIELDS, names_for
-from tidings.features.shops.schemas import PreviewIn, PreviewOut
 from tidings.messages.text.segments import explain, measure
 from tidings.messages.text.templates import Sandbox
-from tidings.work import Work
 
 
-class Previewing:
-    """Part of `Shops`. `domain` is the shop's, `key` the automation's."""
-
-    _work: Work
-    _templates: Sandbox
-
-    async def preview_automation(
-        self, domain: str, key: str, wanted: PreviewIn | Mapping[str, Any] | None = None
-    ) -> PreviewOut:
-        """An automation's text for a customer, or for a stored event, and another `template` if one is given.
-
-        Without either, the latest event of the trigger is taken; for a customer, their latest one.
-        Raises NotFound, and InvalidInput for a template that could not be saved.
-        """
-        asked = parse(PreviewIn, wanted or {})
-        async with self._work.read() as session:
-            shop = await find_shop(session, domain)
-            automation = await find_automation(session, shop, key)
-            event, customer = await _subject(session, shop, automation.trigger, asked)
-        template = asked.template or automation.template
-        try:
-            self._templates.check(template, names_for(automation.trigger))
-        except TemplateError as error:
-            raise InvalidInput("template", str(error)) from error
-        if event is not None and event.raw is not None:
-            context = normalize_event_context(event.topic, event.raw, shop.domain)
-        else:
-            context = EventContext(automation.trigger, shop.domain, None, None)
-        facts = facts_of(context, shop, customer)
-        holds, explanation = True, ["there are no rules, so every event counts"]
-        if automation.rules is not None:
-            predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
-            moment = {**facts, "now": self._work.clock.now()}
-            holds, explanation = predicate.matches(moment), predicate.explain(moment)
-        phone = customer.phone if customer else None
-        text, problem = None, None
-        try:
-            text = self._templates.render(template, facts)
-        except TemplateError as error:
-            problem = str(error)
-        measured = measure(text or "")
-        price = price_table(_prices(shop)).price(country_of(phone or "")) * measured.segments
-        return PreviewOut(
-            text=text,
-            error=problem,
-            holds=holds,
-            explanation=explanation,
-            segments=measured.segments,
-            size=explain(measured) if text else None,
-            price=str(price),
-            currency=shop.currency,
-            recipient=phone,
-            event_id=event.id if event else None,
-        )
+async def preview(
+    session: AsyncSession, templates: Sandbox, domain: str, key: str, asked: PreviewIn, now: datetime
+) -> PreviewOut:
+    """What `Automations.preview` says, read in the caller's session."""
+    shop = await find_shop(session, domain)
+    automation = await find_automation(session, shop, key)
+    event, customer = await _subject(session, shop, automation.trigger, asked)
+    template = asked.template or automation.template
+    try:
+        templates.check(template, names_for(automation.trigger))
+    except TemplateError as error:
+        raise InvalidInput("template", str(error)) from error
+    if event is not None and event.raw is not None:
+        context = normalize_event_context(event.topic, event.raw, shop.domain)
+    else:
+        context = EventContext(automation.trigger, shop.domain, None, None)
+    facts = facts_of(context, shop, customer)
+    holds, explanation = True, ["there are no rules, so every event counts"]
+    if automation.rules is not None:
+        predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
+        moment = {**facts, "now": now}
+        holds, explanation = predicate.matches(moment), predicate.explain(moment)
+    phone = customer.phone if customer else None
+    text, problem = None, None
+    try:
+        text = templates.render(template, facts)
+    except TemplateError as error:
+        problem = str(error)
+    measured = measure(text or "")
+    price = price_table(_prices(shop)).price(country_of(phone or "")) * measured.segments
+    return PreviewOut(
+        text=text,
+        error=problem,
+        holds=holds,
+        explanation=explanation,
+        segments=measured.segments,
+        size=explain(measured) if text else None,
+        price=str(price),
+        currency=shop.currency,
+        recipient=phone,
+        event_id=event.id if event else None,
+    )
 
 
 async def _subject(

@@ -10,24 +10,24 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import TemplateError
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.schemas import Cost, CountryCost, Deferred, DryRun, SampleText
 from tidings.features.shops.campaigns.status import due_at
-from tidings.features.shops.kind import CHANNEL, price_table, scope_of
-from tidings.features.shops.models import Shop, ShopCampaign
+from tidings.features.shops.kind import CHANNEL, campaign_terms, price_table, scope_of
+from tidings.features.shops.models import Shop
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import Estimate, estimate, loads_by_country
-from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip, decide
-from tidings.messages.gate.preview import read_standings
-from tidings.messages.gate.terms import Clash, ConsentNeed, promotional
-from tidings.messages.kind import Letter
+from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
+from tidings.messages.gate.preview import preview_decisions
+from tidings.messages.kind import Message
 from tidings.messages.text.segments import measure
 from tidings.messages.text.templates import Sandbox
 
 SAMPLES = 3
 
 
-class Foretelling:
-    """What has been found out about the recipients so far."""
+class DryRunBuilder:
+    """Counts recipients by what the gate would say, page by page, at the moment `at`."""
 
     def __init__(self, shop: Shop, campaign: ShopCampaign, templates: Sandbox, rules: Rules, at: datetime) -> None:
         self._shop = shop
@@ -43,8 +43,9 @@ class Foretelling:
         self._loads: list[tuple[str, int]] = []
         self._samples: list[SampleText] = []
 
-    async def ask(self, session: AsyncSession, customers: Sequence[Mapping[str, Any]]) -> None:
-        letters = []
+    async def add(self, session: AsyncSession, customers: Sequence[Mapping[str, Any]]) -> None:
+        """Takes a page of the segment's customers in; a contact that several share counts once."""
+        messages = []
         for customer in customers:
             contact = customer["contractor_id"]
             who = ("customer", customer["id"]) if contact is None else ("contact", contact)
@@ -52,10 +53,10 @@ class Foretelling:
                 self._without_number += 1
             elif who not in self._seen:
                 self._seen.add(who)
-                letters.append(letter_of(self._shop, self._campaign, customer, self._due(customer)))
-        standings = await read_standings(session, letters, self._rules, self._at)
-        for letter, standing in zip(letters, standings, strict=True):
-            self._note(letter, decide(letter, standing, self._rules, letter.scheduled_time))
+                messages.append(message_of(self._shop, self._campaign, customer, self._due(customer)))
+        decisions = await preview_decisions(session, messages, self._rules, self._at)
+        for message, decision in zip(messages, decisions, strict=True):
+            self._note(message, decision)
 
     def _due(self, customer: Mapping[str, Any]) -> datetime:
         due = due_at(
@@ -67,7 +68,7 @@ class Foretelling:
         )
         return max(due, self._at)
 
-    def _note(self, letter: Letter, decision: Decision) -> None:
+    def _note(self, message: Message, decision: Decision) -> None:
         match decision:
             case Skip(reason, _):
                 self._skipped[reason] += 1
@@ -76,14 +77,14 @@ class Foretelling:
                 self._failed[error] += 1
                 return
         try:
-            text = self._templates.render(self._campaign.template, campaign_variables(letter.row))
+            text = self._templates.render(self._campaign.template, campaign_variables(message.row))
         except TemplateError as error:
             self._failed[str(error)] += 1
             return
         segments = measure(text).segments
-        self._loads.append((letter.address or "", segments))
+        self._loads.append((message.address or "", segments))
         if len(self._samples) < SAMPLES:
-            self._samples.append(SampleText(customer_id=letter.id, text=text, segments=segments))
+            self._samples.append(SampleText(customer_id=message.id, text=text, segments=segments))
         if isinstance(decision, Defer):
             hour = decision.until.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
             self._deferred[hour, decision.reason] += 1
@@ -92,6 +93,7 @@ class Foretelling:
             self._now += 1
 
     def result(self) -> DryRun:
+        """What it all comes to."""
         deferred, skipped, failed = (sum(counts.values()) for counts in (self._deferred, self._skipped, self._failed))
         cost = estimate(loads_by_country(self._loads), price_table(vars(self._shop)))
         return DryRun(
@@ -113,9 +115,9 @@ class Foretelling:
         )
 
 
-def letter_of(shop: Shop, campaign: ShopCampaign, customer: Mapping[str, Any], due: datetime) -> Letter:
-    """The letter as the gate would get it."""
-    return Letter(
+def message_of(shop: Shop, campaign: ShopCampaign, customer: Mapping[str, Any], due: datetime) -> Message:
+    """The message as the gate would get it."""
+    return Message(
         id=customer["id"] or 0,
         contact_id=customer["contractor_id"],
         scheduled_time=due,
@@ -124,7 +126,7 @@ def letter_of(shop: Shop, campaign: ShopCampaign, customer: Mapping[str, Any], d
         address=customer["phone"],
         idempotency_key="",
         row=row_of(shop, customer),
-        terms=promotional(Clash(campaign.if_blocked), ConsentNeed.GRANTED),
+        terms=campaign_terms(campaign.if_blocked),
         timezone=customer["timezone"],
         tenant_timezone=shop.timezone,
         scope=scope_of(shop.id),

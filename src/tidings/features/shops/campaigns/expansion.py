@@ -19,11 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.db.base import UtcDateTime
-from tidings.features.shops.campaigns.audience import read_page, read_segment
-from tidings.features.shops.campaigns.jobs import batch_job, feed_job
+from tidings.features.shops.campaigns.jobs import batch_job, release_job
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.status import CampaignStatus, due_at, opens_at
-from tidings.features.shops.models import WAITING, Shop, ShopCampaign, ShopCustomer, ShopMessage
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
+from tidings.features.shops.segments.audience import read_page, read_segment
 from tidings.messages.gate.terms import Purpose
+from tidings.messages.statuses import Status
 from tidings.work import Work
 
 BATCH = 250
@@ -79,7 +81,7 @@ async def expand(work: Work, campaign_id: int, batch_size: int = BATCH) -> Expan
             row.expanded_at = now
         else:
             unit.arm(batch_job(row, shop.domain, batch_size, due=work.clock.after(PAUSE)))
-        unit.arm(feed_job(shop.id, f"expanded-{campaign_id}-{page.last_id}"))
+        unit.arm(release_job(shop.id, f"expanded-{campaign_id}-{page.last_id}"))
     return Expanded(added, page.is_last)
 
 
@@ -135,7 +137,7 @@ async def _write(
         "recipient": _CUSTOMER.phone,
         "request_id": literal(campaign.request_id, String),
         "not_after": literal(campaign.not_after, UtcDateTime),
-        "status": literal(WAITING, String),
+        "status": literal(Status.WAITING, String),
         "attempts": literal(0, Integer),
         "scheduled_time": literal(moment, UtcDateTime),
         "created_at": literal(now, UtcDateTime),

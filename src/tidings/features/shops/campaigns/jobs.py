@@ -6,19 +6,24 @@ from dataclasses import replace
 from datetime import datetime
 
 from tidings.engine.jobs import Job, JobType, Schedule
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.jobs import BATCH, CAMPAIGNS, REPEAT, BatchData, JobData, TaskData
-from tidings.features.shops.models import ShopCampaign
 
 
-class FeedData(JobData):
-    """A look at who may send more now: at one shop (`lane` is its row's id), or at all of them."""
+class ReleaseData(JobData):
+    """A look at who of one shop's recipients may go now. `shop` is its row's id."""
 
-    lane: int | None = None
+    shop: int
 
 
-FEED = JobType(CAMPAIGNS, "feed", FeedData)
+class UpkeepData(JobData):
+    """A look at every campaign."""
 
-EVERY_SECOND = Schedule("campaigns-feed", FEED, FeedData(), seconds=1.0)
+
+RELEASE = JobType(CAMPAIGNS, "release", ReleaseData)
+UPKEEP = JobType(CAMPAIGNS, "upkeep", UpkeepData)
+
+EVERY_SECOND = Schedule("campaigns-upkeep", UPKEEP, UpkeepData(), seconds=1.0)
 """Starts what is due, and finds what a lost job left behind. In between, endings call for the next messages."""
 
 ROLL_UP = Schedule("housekeeping-rollup", REPEAT, TaskData(task="rollup_reports"), seconds=3600.0, cron="5 * * * *")
@@ -31,9 +36,9 @@ CLEAN_UP = Schedule(
 SCHEDULES = (EVERY_SECOND, ROLL_UP, RETRY, CLEAN_UP)
 
 
-def feed_job(shop_id: int, cause: str, *, due: datetime | None = None) -> Job:
+def release_job(shop_id: int, cause: str, *, due: datetime | None = None) -> Job:
     """A look at one shop. `cause` makes it a job of its own: one that runs already might have looked too early."""
-    return replace(FEED.job(FeedData(lane=shop_id), due=due), id=f"feed-{shop_id}-{cause}")
+    return replace(RELEASE.job(ReleaseData(shop=shop_id), due=due), id=f"release-{shop_id}-{cause}")
 
 
 def batch_job(

@@ -11,28 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import InvalidInput, NotFound
-from tidings.feature import parse
-from tidings.features.shops.campaigns.audience import read_all, read_customer, read_segment
-from tidings.features.shops.campaigns.dry_run import Foretelling, letter_of, row_of
-from tidings.features.shops.campaigns.schemas import (
-    DryRun,
-    DryRunIn,
-    TestIn,
-    TestOut,
-)
+from tidings.features.shops.campaigns.dry_run import DryRunBuilder, message_of, row_of
+from tidings.features.shops.campaigns.models import ShopCampaign
+from tidings.features.shops.campaigns.schemas import DryRun, DryRunIn, TestIn, TestOut
 from tidings.features.shops.campaigns.status import CampaignStatus, find_campaign
-from tidings.features.shops.kind import alarm, price_table
+from tidings.features.shops.kind import ShopMessages, price_table
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import Shop, ShopCampaign, ShopCustomer, ShopMessage, ShopSegment
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import country_of
 from tidings.features.shops.rules.stored import to_json
+from tidings.features.shops.segments.audience import read_all, read_customer, read_segment
+from tidings.features.shops.segments.models import ShopSegment
 from tidings.fields import in_zone
 from tidings.log import current_request_id
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.phones import parse_phone
-from tidings.messages.gate.policy import Defer, Rules, Skip, decide
-from tidings.messages.gate.preview import read_standings
+from tidings.messages.gate.policy import Defer, Rules, Skip
+from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.statuses import Status
 from tidings.messages.text.segments import explain, measure
@@ -40,34 +36,31 @@ from tidings.messages.text.templates import Sandbox
 from tidings.work import Work
 
 
-class Trials:
-    """Part of `Shops`. `domain` is the shop's, `key` the campaign's."""
+class Previews:
+    """What `Campaigns` says before a campaign goes out. `rules` are the gate's."""
 
-    _work: Work
-    _rules: Rules
-    _templates: Sandbox
+    def __init__(self, work: Work, templates: Sandbox, rules: Rules) -> None:
+        self._work = work
+        self._templates = templates
+        self._rules = rules
 
-    async def send_test(self, domain: str, key: str, to: TestIn | Mapping[str, Any]) -> TestOut:
-        """Sends the campaign's text to one number or customer, through the gate like every message of it.
-
-        It is no recipient of the campaign and counts apart. Raises NotFound, InvalidInput for a number that is none
-        or a customer without one, and TemplateError when the text cannot be made for them.
-        """
-        wanted, now = parse(TestIn, to), self._work.clock.now()
+    async def send_test(self, domain: str, key: str, wanted: TestIn) -> TestOut:
+        """See `Campaigns.send_test`."""
+        now = self._work.clock.now()
         async with self._work.begin() as unit:
             shop = await find_shop(unit.session, domain, lock=True)
             campaign = await find_campaign(unit.session, shop.id, key)
             customer = await _recipient(unit.session, shop, wanted)
             variables = campaign_variables(row_of(shop, customer))
             text = self._templates.render(campaign.template, variables)
-            letter = letter_of(shop, campaign, customer, now)
-            standing = (await read_standings(unit.session, [letter], self._rules, now))[0]
+            message = message_of(shop, campaign, customer, now)
+            [decision] = await preview_decisions(unit.session, [message], self._rules, now)
             number = await unit.session.scalar(
                 select(func.count()).where(
                     ShopMessage.shop_id == shop.id, ShopMessage.deduplication_key.startswith(test_key(campaign.id))
                 )
             )
-            message = ShopMessage(
+            row = ShopMessage(
                 shop_id=shop.id,
                 customer_id=customer["id"],
                 contractor_id=customer["contractor_id"],
@@ -83,14 +76,13 @@ class Trials:
                 created_at=now,
                 updated_at=now,
             )
-            unit.session.add(message)
+            unit.session.add(row)
             await unit.session.flush()
-            unit.arm(alarm(message))
+            unit.arm(ShopMessages.job(row))
         segments = measure(text)
         prices = price_table(vars(shop))
-        decision = decide(letter, standing, self._rules, now)
         return TestOut(
-            message=f"shop-message-{message.id}",
+            message=f"shop-message-{row.id}",
             text=text,
             segments=segments.segments,
             advice=explain(segments),
@@ -101,21 +93,18 @@ class Trials:
             until=decision.until if isinstance(decision, Defer) else None,
         )
 
-    async def dry_run(self, domain: str, key: str, moment: DryRunIn | Mapping[str, Any] | None = None) -> DryRun:
-        """What the gate would say to every recipient, and what the messages would cost; nothing is written.
-
-        Raises NotFound and InvalidInput.
-        """
-        wanted, now = parse(DryRunIn, moment or {}), self._work.clock.now()
+    async def dry_run(self, domain: str, key: str, wanted: DryRunIn) -> DryRun:
+        """See `Campaigns.dry_run`."""
+        now = self._work.clock.now()
         async with self._work.read() as session:
             shop = await find_shop(session, domain)
             campaign = await find_campaign(session, shop.id, key)
             at = in_zone(wanted.at, shop.timezone) if wanted.at else campaign.send_at or now
-            trial = Foretelling(shop, campaign, self._templates, self._rules, max(at, now))
-            predicate = read_segment(await _rules_of(session, campaign))
+            dry_run = DryRunBuilder(shop, campaign, self._templates, self._rules, max(at, now))
+            predicate = read_segment(await rules_now(session, campaign))
             async for customers in read_all(session, shop.id, predicate, now):
-                await trial.ask(session, customers)
-        return trial.result()
+                await dry_run.add(session, customers)
+        return dry_run.result()
 
 
 def test_key(campaign_id: int) -> str:
@@ -147,8 +136,8 @@ async def _recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> Mappi
     return blank
 
 
-async def _rules_of(session: AsyncSession, campaign: ShopCampaign) -> dict[str, Any] | None:
-    """A draft's segment may have changed since it was saved; afterwards its rules are fixed."""
+async def rules_now(session: AsyncSession, campaign: ShopCampaign) -> dict[str, Any] | None:
+    """The rules of a campaign's segment: a draft's may have changed since it was saved; afterwards they are fixed."""
     if campaign.status == CampaignStatus.DRAFT and campaign.segment_id is not None:
         return (await session.get_one(ShopSegment, campaign.segment_id)).rules
     return campaign.segment_rules

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
+from tidings.db.rows import locked_ids
 from tidings.features.shops.jobs import DELIVERY, SEND, SendData
-from tidings.features.shops.models import WAITING, ShopMessage
+from tidings.features.shops.models import ShopMessage
 from tidings.messages.statuses import OPEN, Status
 from tidings.work import Unit
 
@@ -37,9 +38,9 @@ async def put_back(unit: Unit, campaign_ids: Sequence[int], which: ColumnElement
     held = and_(ShopMessage.campaign_id.in_(campaign_ids), ShopMessage.status == Status.SCHEDULED)
     taken = await unit.session.execute(
         update(ShopMessage)
-        .where(held if which is None else and_(held, which))
+        .where(ShopMessage.id.in_(locked_ids(ShopMessage, held if which is None else and_(held, which))))
         .values(
-            status=WAITING,
+            status=Status.WAITING,
             scheduled_time=func.coalesce(ShopMessage.held_until, ShopMessage.scheduled_time),
             held_until=None,
         )
@@ -55,13 +56,13 @@ async def put_back(unit: Unit, campaign_ids: Sequence[int], which: ColumnElement
 async def return_paused(connection: AsyncConnection, message_ids: Sequence[int]) -> None:
     """Rows that were claimed although their campaign is paused: back to waiting, as if nobody had taken them.
 
-    To be called from `Outbox.load`, in the transaction of the claim, which then has no letter for them.
+    To be called from `MessageKind.load`, in the transaction of the claim, which then has no message for them.
     """
     if message_ids:
         await connection.execute(
             update(ShopMessage)
             .where(ShopMessage.id.in_(message_ids))
-            .values(status=WAITING, held_until=None, attempts=ShopMessage.attempts - 1)
+            .values(status=Status.WAITING, held_until=None, attempts=ShopMessage.attempts - 1)
         )
 
 

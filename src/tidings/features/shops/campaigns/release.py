@@ -1,45 +1,39 @@
-"""Fair lanes: how campaigns' recipients get to the delivery queue.
+"""Fair releases: how campaigns' recipients get to the delivery queue.
 
-A campaign of 100,000 would fill the queue that every shop's messages share. So its recipients wait in their rows,
-and each shop has a lane: a few of them are released at a time, and the next ones when those have come to their
-end. All lanes together keep a pace that leaves most of the machine to everybody else; running campaigns share it.
-What the gate puts off for long goes back to waiting, so that it does not block the lane.
+A campaign of 100,000 would fill the queue that every shop's messages share. So its recipients wait in their rows:
+of each shop a few are released at a time, and the next ones when those have come to their end. All shops together
+keep a pace that leaves most of the machine to everybody else; running campaigns share it. What the gate puts off for
+long goes back to waiting, so that it keeps nobody's place.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import exists, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
-from tidings.engine.jobs import Job
-from tidings.features.shops.campaigns.jobs import feed_job
+from tidings.features.shops.campaigns.demand import CHUNK, MOST_UNDER_WAY
+from tidings.features.shops.campaigns.jobs import release_job
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.recipients import LONG, count_under_way, has_recipients, put_back
 from tidings.features.shops.campaigns.status import NOT_ENDED, CampaignStatus
-from tidings.features.shops.models import WAITING, Shop, ShopCampaign, ShopMessage
+from tidings.features.shops.kind import ShopMessages, campaign_terms
+from tidings.features.shops.models import Shop, ShopMessage
+from tidings.messages.changes import decision
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.policy import Rules
-from tidings.messages.gate.quiet_hours import QuietHours, zones_of
-from tidings.messages.gate.terms import Clash
-from tidings.messages.kind import Conclusion
+from tidings.messages.gate.policy import Defer, Rules, quiet_until
 from tidings.messages.ledger import Outcome, write_lines
-from tidings.messages.statuses import Reason, Status
+from tidings.messages.statuses import Status
 from tidings.work import Unit, Work
 
-CHUNK = 25
-"""Recipients that are released at once."""
-
-LANE = 2 * CHUNK
-"""Recipients of one shop that may be released and unfinished."""
-
 PACE = 100.0
-"""Recipients a real second that all lanes together release, unless an installation says otherwise."""
+"""Recipients a real second that all shops together release, unless an installation says otherwise."""
 
 GROUP = 10
 """Recipients who are due at the same moment: their rows are taken and recorded in one statement."""
@@ -55,7 +49,7 @@ AGAIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
+class Released:
     """What one look at a shop came to."""
 
     released: int = 0
@@ -63,28 +57,24 @@ class Fed:
     finished: int = 0
 
 
-class Lanes:
-    """The lanes of all shops. `rules` are the gate's; `alarm` makes the job of a released row.
+class Releases:
+    """Lets recipients of all shops go. `rules` are the gate's, `pace` is how many a real second go altogether."""
 
-    `pace` is how many recipients a real second all lanes together release.
-    """
-
-    def __init__(self, work: Work, rules: Rules, alarm: Callable[[Any], Job], *, pace: float = PACE) -> None:
+    def __init__(self, work: Work, rules: Rules, *, pace: float = PACE) -> None:
         self._work = work
         self._rules = rules
-        self._alarm = alarm
         self._pace = pace
 
-    async def feed(self, shop_id: int) -> Fed:
+    async def release(self, shop_id: int) -> Released:
         """Releases what a shop may send now. Whoever looks at the same shop at the same time takes turns."""
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             campaigns = await self._running(unit.session, shop_id)
             if not campaigns:
-                return Fed()
+                return Released()
             ids = [campaign.id for campaign in campaigns]
             put_off = await put_back(unit, ids, ShopMessage.held_until > now + LONG)
-            room = LANE - await count_under_way(unit.session, ids, now)
+            room = MOST_UNDER_WAY - await count_under_way(unit.session, ids, now)
             released = 0
             if room >= CHUNK:
                 shop = await unit.session.get_one(Shop, shop_id)
@@ -92,13 +82,13 @@ class Lanes:
                 for number, campaign in enumerate(campaigns):
                     share = -(-(room - released) // (len(campaigns) - number))
                     if share > 0:
-                        let_go, moved = await self._release(unit, campaign, shop, share, spacing, now)
+                        let_go, moved = await self._release_some(unit, campaign, shop, share, spacing, now)
                         released, put_off = released + let_go, put_off + moved
             finished = await self._finish(unit.session, campaigns, now)
             if put_off:
                 again = self._work.clock.after(AGAIN)
-                unit.arm(feed_job(shop_id, f"again-{int(again.timestamp() * 1000)}", due=again))
-        return Fed(released, put_off, finished)
+                unit.arm(release_job(shop_id, f"again-{int(again.timestamp() * 1000)}", due=again))
+        return Released(released, put_off, finished)
 
     async def _running(self, session: AsyncSession, shop_id: int) -> Sequence[ShopCampaign]:
         """The shop's running campaigns, locked; the one that waited longest for its turn first."""
@@ -119,7 +109,7 @@ class Lanes:
         """The time between two recipients of one campaign; all that have somebody to send to now share the pace."""
         has_somebody = exists().where(
             ShopMessage.campaign_id == ShopCampaign.id,
-            ShopMessage.status == WAITING,
+            ShopMessage.status == Status.WAITING,
             ShopMessage.scheduled_time <= now,
         )
         running = await session.scalar(
@@ -127,7 +117,7 @@ class Lanes:
         )
         return (self._work.clock.after(1.0) - now) / self._pace * max(running or 0, 1)
 
-    async def _release(
+    async def _release_some(
         self, unit: Unit, campaign: ShopCampaign, shop: Shop, share: int, spacing: timedelta, now: datetime
     ) -> tuple[int, int]:
         """Releases up to `share` recipients of one campaign. Returns how many, and how many were put off."""
@@ -152,7 +142,7 @@ class Lanes:
                 .execution_options(populate_existing=True)
             )
             for message in released:
-                unit.arm(self._alarm(message))
+                unit.arm(ShopMessages.job(message))
         if rows:
             campaign.updated_at = now
             campaign.next_release_at = next_at + spacing * len(rows)
@@ -161,24 +151,46 @@ class Lanes:
     async def _awake(
         self, session: AsyncSession, campaign: ShopCampaign, shop: Shop, most: int, now: datetime
     ) -> tuple[list[Any], int]:
-        """The next recipients who are due and not in their quiet hours; those who are, are moved to their end.
+        """The next recipients who are due and whom the gate would let have their turn; others wait until it would.
 
-        The gate would put them off one by one, each on a turn of the lane.
+        The gate would put them off one by one, each on a turn that somebody else could have had.
         """
-        quiet = self._rules.quiet_hours if campaign.if_blocked == Clash.DEFER else None
-        awake, asleep = _divided(await _due(session, campaign.id, now, most), quiet, shop.timezone, now)
+        awake, asleep = self._divided(await _due(session, campaign.id, now, most), campaign, shop, now)
         if asleep:
-            awake, asleep = _divided(await _due(session, campaign.id, now, SHIFTED), quiet, shop.timezone, now)
+            awake, asleep = self._divided(await _due(session, campaign.id, now, SHIFTED), campaign, shop, now)
         put_off = 0
         for until, rows in asleep.items():
             put_off += len(rows)
             await session.execute(
                 update(ShopMessage)
-                .where(ShopMessage.id.in_([row.id for row in rows]))
+                .where(ShopMessage.id.in_([row.id for row, _ in rows]))
                 .values(scheduled_time=until, updated_at=now)
             )
-            await write_lines(session, [_put_off_line(row, str(quiet), shop.timezone, now) for row in rows])
+            await write_lines(session, [_put_off_line(row, deferred, now) for row, deferred in rows])
         return awake[:most], put_off
+
+    def _divided(
+        self, rows: Sequence[Any], campaign: ShopCampaign, shop: Shop, now: datetime
+    ) -> tuple[list[Any], Mapping[datetime, list[tuple[Any, Defer]]]]:
+        """Those who may have their turn now, and the others by when the gate lets them."""
+        terms = campaign_terms(campaign.if_blocked)
+        awake: list[Any] = []
+        asleep: defaultdict[datetime, list[tuple[Any, Defer]]] = defaultdict(list)
+        for row in rows:
+            deferred = quiet_until(
+                self._rules,
+                terms,
+                now,
+                phone=row.recipient,
+                timezone=row.timezone,
+                tenant_timezone=shop.timezone,
+                not_after=row.not_after,
+            )
+            if deferred is None:
+                awake.append(row)
+            else:
+                asleep[to_milliseconds(deferred.until)].append((row, deferred))
+        return awake, asleep
 
     async def _finish(self, session: AsyncSession, campaigns: Sequence[ShopCampaign], now: datetime) -> int:
         """Notes which campaigns have nobody left."""
@@ -188,39 +200,6 @@ class Lanes:
                 campaign.status, campaign.finished_at, campaign.updated_at = CampaignStatus.FINISHED, now, now
                 finished += 1
         return finished
-
-
-async def feeds_after(connection: AsyncConnection, conclusions: Sequence[Conclusion], now: datetime) -> list[Job]:
-    """The looks that endings call for: at each shop whose lane has room for a whole chunk now.
-
-    To be called from `Outbox.conclude`. Two transactions that do not see each other's endings may both find too
-    little room only while more than a lane is under way; then a later ending finds it.
-    """
-    lanes: defaultdict[int, list[Conclusion]] = defaultdict(list)
-    for ended in conclusions:
-        if ended.letter.row["campaign_id"] is not None:
-            lanes[ended.letter.row["shop_id"]].append(ended)
-    jobs = []
-    for shop_id, theirs in lanes.items():
-        campaign_ids = sorted({ended.letter.row["campaign_id"] for ended in theirs})
-        if await count_under_way(connection, campaign_ids, now) <= LANE - CHUNK:
-            jobs.append(feed_job(shop_id, str(max(ended.letter.id for ended in theirs))))
-    return jobs
-
-
-def _divided(
-    rows: Sequence[Any], quiet: QuietHours | None, shop_timezone: str, now: datetime
-) -> tuple[list[Any], Mapping[datetime, list[Any]]]:
-    """Those whom nothing keeps from being asked about now, and the others by the end of their quiet hours."""
-    awake: list[Any] = []
-    asleep: defaultdict[datetime, list[Any]] = defaultdict(list)
-    for row in rows:
-        until = quiet.next_allowed(now, zones_of(row.recipient, row.timezone, shop_timezone)) if quiet else None
-        if until is None or until <= now or (row.not_after is not None and until > row.not_after):
-            awake.append(row)  # the gate decides about them
-        else:
-            asleep[to_milliseconds(until)].append(row)
-    return awake, asleep
 
 
 async def _due(session: AsyncSession, campaign_id: int, now: datetime, most: int) -> Sequence[Any]:
@@ -236,7 +215,7 @@ async def _due(session: AsyncSession, campaign_id: int, now: datetime, most: int
         .outerjoin(Contractor, Contractor.id == ShopMessage.contractor_id)
         .where(
             ShopMessage.campaign_id == campaign_id,
-            ShopMessage.status == WAITING,
+            ShopMessage.status == Status.WAITING,
             ShopMessage.scheduled_time <= now,
         )
         .order_by(ShopMessage.scheduled_time, ShopMessage.id)
@@ -246,19 +225,6 @@ async def _due(session: AsyncSession, campaign_id: int, now: datetime, most: int
     return rows.all()
 
 
-def _put_off_line(row: Any, quiet_hours: str, shop_timezone: str, now: datetime) -> dict[str, Any]:
-    return {
-        "at": now,
-        "kind": "shop-message",
-        "message_id": row.id,
-        "contact_id": row.contractor_id,
-        "outcome": Outcome.DEFERRED,
-        "reason": Reason.QUIET_HOURS,
-        "inputs": {
-            "scheduled_time": row.scheduled_time.isoformat(),
-            "quiet_hours": {
-                "hours": quiet_hours,
-                "zones": list(zones_of(row.recipient, row.timezone, shop_timezone)),
-            },
-        },
-    }
+def _put_off_line(row: Any, deferred: Defer, now: datetime) -> dict[str, Any]:
+    inputs = {"scheduled_time": row.scheduled_time.isoformat(), **deferred.inputs}
+    return decision(ShopMessages, row, Outcome.DEFERRED, deferred.reason, now, inputs=inputs)

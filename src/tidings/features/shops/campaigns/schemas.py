@@ -1,65 +1,23 @@
-"""What comes in and goes out of segments, campaigns and reports. A naive time is on the shop's wall clock."""
+"""What comes in and goes out about campaigns. A naive time is on the shop's wall clock."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from tidings.features.shops.campaigns.status import CampaignStatus
 from tidings.features.shops.schemas import Key
-from tidings.fields import Id, Input, JsonObject, Moment, Name, Output, Phone, Text
-
-Rules = JsonObject | None
-
-
-class SegmentIn(Input):
-    """A question about customers. Without `rules` it is everybody."""
-
-    name: Name
-    rules: Rules = None
-
-
-class SegmentOut(Output):
-    key: str
-    name: str
-    rules: dict[str, Any] | None
-    version: int
-    created_at: datetime
-    updated_at: datetime
-
-
-class RulesIn(Input):
-    """The rules of a segment that is not saved yet."""
-
-    rules: Rules = None
-
-
-class SampleCustomer(Output):
-    """One of the customers who match."""
-
-    id: int
-    customer_key: str
-    first_name: str | None
-    last_name: str | None
-    phone: str | None
-
-
-class SegmentPreview(Output):
-    """How many customers there are, how many match, and how many of those have a number to write to."""
-
-    customers: int
-    matching: int
-    with_number: int
-    samples: list[SampleCustomer]
+from tidings.fields import Id, Input, Moment, Name, Output, Phone, Text
 
 
 class CampaignIn(Input):
     """A text for a segment; without one it goes to everybody.
 
-    `rate_per_minute` limits how many recipients a minute get it; without it the shop's lane does. `if_blocked` says
-    whether quiet hours and frequency caps put a message off or drop it. After `not_after` nobody gets it.
+    `rate_per_minute` limits how many recipients a minute get it; without it the pace of all campaigns does.
+    `if_blocked` says whether quiet hours and frequency caps put a message off or drop it. After `not_after` nobody
+    gets it.
     """
 
     name: Name
@@ -222,27 +180,3 @@ class RecipientOut(Output):
     error_message: str | None
     scheduled_time: datetime
     sent_at: datetime | None
-
-
-class DayFigures(Output):
-    """A day's figures in the shop's timezone, of one automation or campaign, or of neither."""
-
-    day: date
-    automation: str | None
-    campaign: str | None
-    sent: int
-    delivered: int
-    undelivered: int
-    skipped: int
-    failed: int
-    segments: int
-    cost: str
-
-
-class Report(Output):
-    """The figures of some days and their totals. `rolled_up_at` is how old the newest of them are."""
-
-    currency: str
-    days: list[DayFigures]
-    total: dict[str, Any]
-    rolled_up_at: datetime | None

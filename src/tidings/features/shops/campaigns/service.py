@@ -3,46 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.errors import Conflict, InvalidInput, TemplateError
 from tidings.feature import parse
-from tidings.features.shops.campaigns.audience import read_segment
-from tidings.features.shops.campaigns.jobs import batch_job, feed_job
-from tidings.features.shops.campaigns.previews import Trials, test_key
+from tidings.features.shops.campaigns.jobs import batch_job, release_job
+from tidings.features.shops.campaigns.models import ShopCampaign
+from tidings.features.shops.campaigns.previews import Previews, rules_now
+from tidings.features.shops.campaigns.progress import read_progress
 from tidings.features.shops.campaigns.recipients import put_back
-from tidings.features.shops.campaigns.schemas import CampaignIn, CampaignProgress, RecipientOut, ScheduleIn
-from tidings.features.shops.campaigns.segments import Segments, find_segment, parse_key
-from tidings.features.shops.campaigns.status import (
-    NOT_ENDED,
-    CampaignStatus,
-    count_recipients,
-    find_campaign,
-    opens_at,
+from tidings.features.shops.campaigns.schemas import (
+    CampaignIn,
+    CampaignProgress,
+    DryRun,
+    DryRunIn,
+    RecipientOut,
+    ScheduleIn,
+    TestIn,
+    TestOut,
 )
+from tidings.features.shops.campaigns.status import CampaignStatus, find_campaign, opens_at
 from tidings.features.shops.campaigns.upkeep import end_recipients
+from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import Shop, ShopCampaign, ShopMessage, ShopSegment
+from tidings.features.shops.models import Shop, ShopMessage
 from tidings.features.shops.rules.audience import CAMPAIGN_NAMES
+from tidings.features.shops.schemas import parse_key
+from tidings.features.shops.segments.audience import read_segment
+from tidings.features.shops.segments.service import find_segment
 from tidings.fields import in_zone
 from tidings.log import current_request_id, get_logger
-from tidings.work import Unit
+from tidings.messages.gate.policy import Rules
+from tidings.messages.text.templates import Sandbox
+from tidings.work import Unit, Work
 
 log = get_logger(__name__)
 
 _HISTORY = (CampaignStatus.CANCELLED, CampaignStatus.FINISHED)
 
 
-class Campaigns(Segments, Trials):
-    """Part of `Shops`. `domain` is the shop's, `key` the campaign's; a naive time is on the shop's wall clock."""
+class Campaigns:
+    """Campaigns of shops. `domain` is the shop's, `key` the campaign's; a naive time is on the shop's wall clock.
 
-    async def save_campaign(self, domain: str, key: str, campaign: CampaignIn | Mapping[str, Any]) -> ShopCampaign:
+    `templates` check and make their texts, `rules` are the gate's.
+    """
+
+    def __init__(self, work: Work, templates: Sandbox, rules: Rules) -> None:
+        self._work = work
+        self._templates = templates
+        self._previews = Previews(work, templates, rules)
+
+    async def save(self, domain: str, key: str, campaign: CampaignIn | Mapping[str, Any]) -> ShopCampaign:
         """Adds a draft, or replaces the draft with its key. Nobody gets anything before it is scheduled.
 
         Raises NotFound, InvalidInput for a template that cannot be used, and Conflict for one that is no draft.
@@ -71,12 +86,12 @@ class Campaigns(Segments, Trials):
             await unit.session.flush()
             return row
 
-    async def get_campaign(self, domain: str, key: str) -> ShopCampaign:
+    async def get(self, domain: str, key: str) -> ShopCampaign:
         """One campaign. Raises NotFound."""
         async with self._work.read() as session:
             return await find_campaign(session, (await find_shop(session, domain)).id, key)
 
-    async def list_campaigns(
+    async def list(
         self, domain: str, *, status: str | None = None, after_id: int = 0, limit: int = 100
     ) -> Sequence[ShopCampaign]:
         """Campaigns of a shop in order of id. Raises NotFound."""
@@ -87,7 +102,7 @@ class Campaigns(Segments, Trials):
                 query = query.where(ShopCampaign.status == status)
             return (await session.scalars(query.order_by(ShopCampaign.id).limit(limit))).all()
 
-    async def schedule_campaign(
+    async def schedule(
         self, domain: str, key: str, schedule: ScheduleIn | Mapping[str, Any] | None = None
     ) -> ShopCampaign:
         """Schedules a draft, or moves one that has not begun. Its segment's rules are kept as they are now.
@@ -106,20 +121,14 @@ class Campaigns(Segments, Trials):
             if row.not_after is not None and row.not_after <= row.send_at:
                 raise InvalidInput("send_at", "is after the campaign's not_after, so nobody would get it")
             if row.status == CampaignStatus.DRAFT:
-                row.segment_rules = await self._rules_now(unit.session, row)
+                row.segment_rules = await rules_now(unit.session, row)
+                read_segment(row.segment_rules)
             row.local_time, row.status, row.updated_at = wanted.local_time, CampaignStatus.SCHEDULED, now
             row.request_id = current_request_id()
             _arm(unit, row, shop)
         return row
 
-    async def _rules_now(self, session: AsyncSession, row: ShopCampaign) -> dict[str, Any] | None:
-        if row.segment_id is None:
-            return None
-        rules = (await session.get_one(ShopSegment, row.segment_id)).rules
-        read_segment(rules)
-        return rules
-
-    async def pause_campaign(self, domain: str, key: str) -> ShopCampaign:
+    async def pause(self, domain: str, key: str) -> ShopCampaign:
         """Holds a campaign, recipients included who are not written down yet. What is being sent still leaves.
 
         Pausing again is harmless. Raises NotFound, and Conflict for a draft or one that is over.
@@ -132,7 +141,7 @@ class Campaigns(Segments, Trials):
             await put_back(unit, [row.id])
             return row
 
-    async def resume_campaign(self, domain: str, key: str) -> ShopCampaign:
+    async def resume(self, domain: str, key: str) -> ShopCampaign:
         """Lets a paused campaign go on where it was. Doing it again is harmless. Raises NotFound and Conflict."""
         async with self._work.begin() as unit:
             shop = await _installed(unit.session, domain)
@@ -145,7 +154,7 @@ class Campaigns(Segments, Trials):
             _arm(unit, row, shop)
             return row
 
-    async def cancel_campaign(self, domain: str, key: str) -> ShopCampaign:
+    async def cancel(self, domain: str, key: str) -> ShopCampaign:
         """Ends a campaign for everybody who has not got it; what is being sent still leaves.
 
         Cancelling again is harmless. Raises NotFound, and Conflict for a finished one.
@@ -159,46 +168,32 @@ class Campaigns(Segments, Trials):
                 row.status, row.updated_at = CampaignStatus.CANCELLED, now
                 await put_back(unit, [row.id])
         await end_recipients(self._work, row.id)
-        return await self.get_campaign(domain, key)
+        return await self.get(domain, key)
 
-    async def get_progress(self, domain: str, key: str) -> CampaignProgress:
+    async def send_test(self, domain: str, key: str, to: TestIn | Mapping[str, Any]) -> TestOut:
+        """Sends the campaign's text to one number or customer, through the gate like every message of it.
+
+        It is no recipient of the campaign and counts apart. Raises NotFound, InvalidInput for a number that is none
+        or a customer without one, and TemplateError when the text cannot be made for them.
+        """
+        return await self._previews.send_test(domain, key, parse(TestIn, to))
+
+    async def dry_run(self, domain: str, key: str, moment: DryRunIn | Mapping[str, Any] | None = None) -> DryRun:
+        """What the gate would say to every recipient, and what the messages would cost; nothing is written.
+
+        Raises NotFound and InvalidInput.
+        """
+        return await self._previews.dry_run(domain, key, parse(DryRunIn, moment or {}))
+
+    async def progress(self, domain: str, key: str) -> CampaignProgress:
         """Where the recipients stand at this moment. Raises NotFound."""
         async with self._work.read() as session:
             shop = await find_shop(session, domain)
-            row = await find_campaign(session, shop.id, key)
-            counts = await count_recipients(session, row.id)
-            spent = await session.execute(
-                select(ShopMessage.price, func.sum(ShopMessage.segments), func.count())
-                .where(ShopMessage.campaign_id == row.id, ShopMessage.price.is_not(None))
-                .group_by(ShopMessage.price)
-            )
-            prices = spent.all()
-            next_due = await session.scalar(
-                select(func.min(ShopMessage.scheduled_time)).where(
-                    ShopMessage.campaign_id == row.id, ShopMessage.status.in_(NOT_ENDED)
-                )
-            )
-            tests = await session.scalar(
-                select(func.count()).where(
-                    ShopMessage.shop_id == shop.id, ShopMessage.deduplication_key.startswith(test_key(row.id))
-                )
-            )
-        if counts.imbalance:
-            log.error("a campaign's recipients do not add up", campaign_id=row.id, missing=counts.imbalance)
-        return CampaignProgress(
-            status=CampaignStatus(row.status),
-            is_expanded=row.expanded_at is not None,
-            **asdict(counts),
-            segments=sum(segments or 0 for _, segments, _ in prices),
-            cost=str(sum((Decimal(price or 0) * number for price, _, number in prices), Decimal())),
-            currency=shop.currency,
-            tests=tests or 0,
-            next_due=next_due,
-        )
+            return await read_progress(session, shop, await find_campaign(session, shop.id, key))
 
-    async def list_recipients(
+    async def recipients(
         self, domain: str, key: str, *, status: str | None = None, after_id: int = 0, limit: int = 100
-    ) -> list[RecipientOut]:
+    ) -> Sequence[RecipientOut]:
         """A campaign's recipients in order of id. Raises NotFound."""
         async with self._work.read() as session:
             row = await find_campaign(session, (await find_shop(session, domain)).id, key)
@@ -206,10 +201,7 @@ class Campaigns(Segments, Trials):
             if status is not None:
                 query = query.where(ShopMessage.status == status)
             messages = (await session.scalars(query.order_by(ShopMessage.id).limit(limit))).all()
-        return [
-            RecipientOut.model_validate({**_shown(message), "message": f"shop-message-{message.id}"})
-            for message in messages
-        ]
+        return [_shown(message) for message in messages]
 
 
 def _arm(unit: Unit, row: ShopCampaign, shop: Shop) -> None:
@@ -217,15 +209,12 @@ def _arm(unit: Unit, row: ShopCampaign, shop: Shop) -> None:
     if row.expanded_at is None:
         due = opens_at(row.send_at, shop.timezone, local_time=row.local_time)
         unit.arm(batch_job(row, shop.domain, due=due))
-    unit.arm(feed_job(shop.id, f"resumed-{row.id}-{int(row.updated_at.timestamp() * 1000)}"))
+    unit.arm(release_job(shop.id, f"resumed-{row.id}-{int(row.updated_at.timestamp() * 1000)}"))
 
 
-def _shown(message: ShopMessage) -> dict[str, Any]:
-    names = (
-        *("id", "customer_id", "recipient", "status", "status_reason", "error_message"),
-        *("scheduled_time", "sent_at"),
-    )
-    return {name: getattr(message, name) for name in names}
+def _shown(row: ShopMessage) -> RecipientOut:
+    columns = {name: getattr(row, name) for name in RecipientOut.model_fields if name != "message"}
+    return RecipientOut(**columns, message=ShopMessages.job_id(row.id))
 
 
 async def _installed(session: AsyncSession, domain: str) -> Shop:

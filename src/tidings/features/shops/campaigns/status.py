@@ -1,25 +1,23 @@
-"""Where a campaign stands, when it opens, and how its recipients are counted."""
+"""Where a campaign stands, and when it opens."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
-from tidings.features.shops.models import WAITING, ShopCampaign, ShopMessage
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.messages.gate.quiet_hours import zones_of
 from tidings.messages.statuses import OPEN, Status
 
 EASTERNMOST = timedelta(hours=14)
 """The largest offset from UTC: there a wall-clock time comes first."""
 
-NOT_ENDED = (WAITING, *OPEN)
+NOT_ENDED = (Status.WAITING, *OPEN)
 
 
 class CampaignStatus(StrEnum):
@@ -63,49 +61,3 @@ async def find_campaign(session: AsyncSession, shop_id: int, key: str, *, lock: 
     if found is None:
         raise NotFound("campaign", key)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class Recipients:
-    """How many recipients stand where: `sent + skipped + failed + waiting = audience`.
-
-    `waiting` are all that have no end yet, those in the queue and on their way included. `skipped` includes those
-    whose campaign was cancelled; `reasons` says why, in the words of `Reason`.
-    """
-
-    audience: int
-    waiting: int
-    sent: int
-    skipped: int
-    failed: int
-    reasons: dict[str, int]
-
-    @property
-    def imbalance(self) -> int:
-        """How far the sum is from the audience; anything but 0 is a mistake in here."""
-        return self.audience - self.sent - self.skipped - self.failed - self.waiting
-
-
-async def count_recipients(session: AsyncSession, campaign_id: int) -> Recipients:
-    """The count of one moment: one statement, so that a batch or an ending in between cannot unbalance it."""
-    rows = await session.execute(
-        select(ShopCampaign.audience, ShopMessage.status, ShopMessage.status_reason, func.count(ShopMessage.id))
-        .outerjoin(ShopMessage, ShopMessage.campaign_id == ShopCampaign.id)
-        .where(ShopCampaign.id == campaign_id)
-        .group_by(ShopCampaign.audience, ShopMessage.status, ShopMessage.status_reason)
-    )
-    total = 0
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    for audience, status, reason, number in rows:
-        total = audience
-        if status in NOT_ENDED:
-            counts["waiting"] += number
-        elif status in (Status.SKIPPED, Status.CANCELLED):
-            counts["skipped"] += number
-            reasons[reason or status] += number
-        elif status is not None:
-            counts[status] += number
-    return Recipients(
-        total, counts["waiting"], counts[Status.SENT], counts["skipped"], counts[Status.FAILED], dict(reasons)
-    )

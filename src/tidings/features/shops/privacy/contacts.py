@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import ColumnElement, delete, exists, or_, select, update
+from sqlalchemy import Executable, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
+from tidings.db.rows import locked_ids
 from tidings.features.shops.kind import scope_of
 from tidings.features.shops.models import Shop
 from tidings.messages.contacts.contractors import Contractor
@@ -17,44 +18,70 @@ from tidings.messages.gate.standing import Admission
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
 from tidings.messages.inbound.stored import StoredReply
-from tidings.messages.ledger import Delivery
+from tidings.messages.ledger import LedgerEntry
 
-_IN_BULK = {"synchronize_session": False}
+_PAGE = 500
 
 
-async def release_contacts(session: AsyncSession, shop: Shop, contact_ids: Collection[int]) -> None:
-    """Erases the shop's consents, and the contacts themselves where nobody else knows them."""
-    for contact_id in sorted(contact_ids):
-        await session.execute(
-            delete(Consent).where(Consent.contact_id == contact_id, Consent.scope == scope_of(shop.id))
-        )
-        if await _is_known_elsewhere(session, contact_id):
-            continue
-        contact = await session.get(Contractor, contact_id)
-        if contact is None:
-            continue
-        addresses = [address for address in (contact.phone, contact.email) if address]
-        await session.execute(
-            update(OptOut)
-            .where(or_(OptOut.contact_id == contact_id, OptOut.address.in_(addresses)))
-            .values(contact_id=None, words=None)
-            .execution_options(**_IN_BULK)
-        )
-        for model in (StoredReply, Notice, Trust, Admission):
-            theirs: ColumnElement[bool] = model.contact_id == contact_id
-            if model is StoredReply:
-                theirs = or_(theirs, StoredReply.sender.in_(addresses))
-            if model is Notice:
-                theirs = or_(theirs, Notice.address.in_(addresses))
-            await session.execute(delete(model).where(theirs).execution_options(**_IN_BULK))
-        await session.execute(
-            update(Delivery)
-            .where(Delivery.contact_id == contact_id)
-            .values(contact_id=None, error=None)
-            .execution_options(**_IN_BULK)
-        )
-        await session.delete(contact)
-        await session.flush()
+async def forget_consents(session: AsyncSession, shop: Shop, contact_ids: Collection[int]) -> None:
+    """Erases what the contacts have said to the shop."""
+    for some in pages(sorted(contact_ids)):
+        await session.execute(delete(Consent).where(Consent.contact_id.in_(some), Consent.scope == scope_of(shop.id)))
+
+
+async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) -> None:
+    """Erases contacts whom nobody else knows.
+
+    Table by table for all of them, in the order in which everybody locks: what was written to people before people,
+    and what is known about them after that.
+    """
+    unknown = [one for one in sorted(contact_ids) if not await _is_known_elsewhere(session, one)]
+    found = select(Contractor.id, Contractor.phone, Contractor.email).order_by(Contractor.id)
+    portions = [(await session.execute(found.where(Contractor.id.in_(some)))).all() for some in pages(unknown)]
+    for step in (_lines, _notices, _themselves, _opt_outs, _trust, _admissions, _replies, _gone):
+        for rows in portions:
+            ids, addresses = [row.id for row in rows], [one for _, *both in rows for one in both if one]
+            await session.execute(step(ids, addresses).execution_options(synchronize_session=False))
+
+
+def _lines(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return update(LedgerEntry).where(LedgerEntry.contact_id.in_(ids)).values(contact_id=None, error=None)
+
+
+def _notices(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    theirs = or_(Notice.contact_id.in_(ids), Notice.address.in_(addresses))
+    return delete(Notice).where(Notice.id.in_(locked_ids(Notice, theirs)))
+
+
+def _themselves(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return select(Contractor.id).where(Contractor.id.in_(ids)).order_by(Contractor.id).with_for_update()
+
+
+def _opt_outs(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    theirs = or_(OptOut.contact_id.in_(ids), OptOut.address.in_(addresses))
+    return update(OptOut).where(OptOut.id.in_(locked_ids(OptOut, theirs))).values(contact_id=None, words=None)
+
+
+def _trust(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return delete(Trust).where(Trust.contact_id.in_(ids))
+
+
+def _admissions(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return delete(Admission).where(Admission.contact_id.in_(ids))
+
+
+def _replies(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return delete(StoredReply).where(or_(StoredReply.contact_id.in_(ids), StoredReply.sender.in_(addresses)))
+
+
+def _gone(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    return delete(Contractor).where(Contractor.id.in_(ids))
+
+
+def pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The ids in portions that every database takes in one statement."""
+    for start in range(0, len(ids), _PAGE):
+        yield ids[start : start + _PAGE]
 
 
 _THEIR_OWN = frozenset(

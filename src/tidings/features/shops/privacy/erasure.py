@@ -10,37 +10,32 @@ asks for that for longer than the shop's business with them lasts (47 CFR 64.120
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, false, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.shops.cancellation import cancel_messages
-from tidings.features.shops.customers import customers_alike
-from tidings.features.shops.jobs import QUEUES
-from tidings.features.shops.kind import KIND, scope_of
-from tidings.features.shops.models import (
-    Shop,
-    ShopAutomation,
-    ShopCampaign,
-    ShopCustomer,
-    ShopDailyReport,
-    ShopDataExport,
-    ShopMessage,
-    ShopOrder,
-    ShopSegment,
-    ShopWebhookEvent,
-)
-from tidings.features.shops.privacy.contacts import release_contacts
+from tidings.db.rows import locked_ids
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.campaigns.models import ShopCampaign
+from tidings.features.shops.customers.people import Person, phone_of
+from tidings.features.shops.customers.profiles import customers_alike
+from tidings.features.shops.jobs import QUEUES, SHOP_MESSAGE
+from tidings.features.shops.kind import ShopMessages, scope_of
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
+from tidings.features.shops.privacy.contacts import forget_consents, pages, release_contacts
+from tidings.features.shops.privacy.models import ShopDataExport
+from tidings.features.shops.reports.models import ShopDailyReport
 from tidings.features.shops.rules.contexts import EventContext
-from tidings.features.shops.webhooks.people import Person, phone_of
+from tidings.features.shops.segments.models import ShopSegment
+from tidings.messages.changes import cancel_where
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.dead_letters import DeadLetter
 from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
-from tidings.messages.ledger import Delivery
+from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import Reason
 from tidings.work import Unit
 
@@ -50,65 +45,94 @@ _IN_BULK = {"synchronize_session": False}
 
 async def erase_person(unit: Unit, shop: Shop, context: EventContext, now: datetime) -> int:
     """Erases the person that an event names; returns how many customers that were."""
-    session, told = unit.session, context.customer
-    phone = phone_of(told, shop) if told else None
-    rows = await customers_alike(
-        session,
-        shop.id,
-        key=told.id if told else None,
-        email=told.email if told else None,
-        phone=phone,
-    )
-    rows = [row for row in rows if row.redacted_at is None]
-    ids = [row.id for row in rows]
-    contacts = await _contacts_of(session, rows)
-    orders = await session.scalars(
-        select(ShopOrder.order_key).where(ShopOrder.customer_id.in_(ids))
-    )  # fmt: skip
-    person = Person(
-        keys={row.customer_key for row in rows} | ({told.id} if told and told.id else set()),
-        emails={row.email for row in rows if row.email} | ({told.email.lower()} if told and told.email else set()),
-        phones={*contacts.values(), *(row.phone for row in rows if row.phone), *([phone] if phone else [])},
-        orders={*orders, *context.order_ids},
-    )
-    to_a_number = and_(ShopMessage.customer_id.is_(None), ShopMessage.recipient.in_(person.phones))
-    await _erase_messages(unit, _any(ShopMessage.customer_id.in_(ids), to_a_number), shop, now)
-    await _erase_events(session, shop, person, ids)
-    await session.execute(
-        delete(ShopDataExport).where(ShopDataExport.shop_id == shop.id, ShopDataExport.customer_id.in_(ids))
-    )
-    await _erase_dead_letters(session, shop, person)
-    await session.execute(
-        delete(ShopOrder).where(
-            ShopOrder.shop_id == shop.id,
-            _any(ShopOrder.customer_id.in_(ids), ShopOrder.order_key.in_(person.orders)),
+    session = unit.session
+    rows, known = await _customers(session, shop, context, lock=False), None
+    # Events and orders are locked before customers, so whose they are is found before, and looked at again when the
+    # customers are locked: what came in between may have changed it.
+    while (names := [(row.id, row.customer_key, row.email, row.phone) for row in rows]) != known:
+        known, contacts, ids = names, await _contacts_of(session, rows), [row.id for row in rows]
+        person = await _person(session, shop, context, rows, contacts.values())
+        await _erase_events(session, shop, person, ids)
+        theirs = _any(ShopOrder.customer_id.in_(ids), ShopOrder.order_key.in_(person.orders))
+        await session.execute(
+            delete(ShopOrder).where(ShopOrder.id.in_(locked_ids(ShopOrder, ShopOrder.shop_id == shop.id, theirs)))
         )
-    )
+        rows = await _customers(session, shop, context, lock=True)
+    exports = (ShopDataExport.shop_id == shop.id, ShopDataExport.customer_id.in_(ids))
+    await session.execute(delete(ShopDataExport).where(ShopDataExport.id.in_(locked_ids(ShopDataExport, *exports))))
+    await _erase_dead_letters(session, shop, person)
+    await forget_consents(session, shop, contacts)
+    to_a_number = and_(ShopMessage.customer_id.is_(None), ShopMessage.recipient.in_(person.phones))
+    messages = await _erase_messages(unit, _any(ShopMessage.customer_id.in_(ids), to_a_number), shop, now)
     for row in rows:
         _forget(row, now)
     await session.flush()
-    await release_contacts(session, shop, contacts)
+    await release_contacts(session, contacts)
+    await _erase_replies(session, messages)
     return len(rows)
 
 
 async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     """Erases a shop with everybody in it, and everything that is its own."""
     session = unit.session
-    mine = ShopMessage.shop_id == shop.id
+    # Everything is locked before anything is deleted, which goes the other way: what refers to others first.
+    await session.execute(locked_ids(ShopWebhookEvent, ShopWebhookEvent.shop_id == shop.id))
+    await session.get(Shop, shop.id, with_for_update=True)
+    for table in (
+        ShopAutomation, ShopSegment, ShopCampaign, ShopOrder, ShopCustomer, ShopDataExport, ShopDailyReport,
+    ):  # fmt: skip
+        await session.execute(locked_ids(table, table.shop_id == shop.id))
     customers = (await session.scalars(select(ShopCustomer).where(ShopCustomer.shop_id == shop.id))).all()
     contacts = await _contacts_of(session, customers)
-    await _erase_messages(unit, mine, shop, now)
-    await session.execute(delete(Admission).where(Admission.scope == scope_of(shop.id)))
     for letter in await _dead_letters(session, shop):
         await session.delete(letter)
     await session.flush()
+    await forget_consents(session, shop, contacts)
+    messages = await _erase_messages(unit, ShopMessage.shop_id == shop.id, shop, now)
     for model in (
         ShopDataExport, ShopDailyReport, ShopMessage, ShopWebhookEvent, ShopOrder, ShopCustomer, ShopAutomation,
         ShopCampaign, ShopSegment,
     ):  # fmt: skip
         await session.execute(delete(model).where(model.shop_id == shop.id).execution_options(**_IN_BULK))
-    await release_contacts(session, shop, contacts)
+    await release_contacts(session, contacts)
+    await session.execute(delete(Admission).where(Admission.scope == scope_of(shop.id)))
+    await _erase_replies(session, messages)
     await session.execute(delete(Shop).where(Shop.id == shop.id).execution_options(**_IN_BULK))
+
+
+async def _customers(session: AsyncSession, shop: Shop, context: EventContext, *, lock: bool) -> list[ShopCustomer]:
+    """The rows about the person that an event names, but for those that are erased already."""
+    told = context.customer
+    rows = await customers_alike(
+        session,
+        shop.id,
+        key=told.id if told else None,
+        email=told.email if told else None,
+        phone=phone_of(told, shop) if told else None,
+        lock=lock,
+    )
+    return [row for row in rows if row.redacted_at is None]
+
+
+async def _person(
+    session: AsyncSession,
+    shop: Shop,
+    context: EventContext,
+    rows: Sequence[ShopCustomer],
+    phones: Iterable[str],
+) -> Person:
+    """By what the person is recognised: what the event tells, what the rows have, and their contacts' `phones`."""
+    told = context.customer
+    phone = phone_of(told, shop) if told else None
+    orders = await session.scalars(
+        select(ShopOrder.order_key).where(ShopOrder.customer_id.in_([row.id for row in rows]))
+    )
+    return Person(
+        keys={row.customer_key for row in rows} | ({told.id} if told and told.id else set()),
+        emails={row.email for row in rows if row.email} | ({told.email.lower()} if told and told.email else set()),
+        phones={*phones, *(row.phone for row in rows if row.phone), *([phone] if phone else [])},
+        orders={*orders, *context.order_ids},
+    )
 
 
 async def _contacts_of(session: AsyncSession, rows: Sequence[ShopCustomer]) -> dict[int, str]:
@@ -118,29 +142,37 @@ async def _contacts_of(session: AsyncSession, rows: Sequence[ShopCustomer]) -> d
     return {contact_id: phone for contact_id, phone in found if phone is not None}
 
 
-async def _erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, now: datetime) -> None:
+async def _erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, now: datetime) -> Sequence[int]:
+    """Calls off what waits and empties every message and its lines; returns their ids."""
     session = unit.session
     which = which & (ShopMessage.shop_id == shop.id)
-    await cancel_messages(unit, which, Reason.REDACTED, now)
-    ids = select(ShopMessage.id).where(which)
-    theirs = (Delivery.kind == KIND, Delivery.message_id.in_(ids))
-    await session.execute(
-        update(Delivery).where(*theirs).values(contact_id=None, error=None, inputs={}).execution_options(**_IN_BULK)
-    )
-    await session.execute(
-        delete(StoredReply)
-        .where(StoredReply.kind == KIND, StoredReply.message_id.in_(ids))
-        .execution_options(**_IN_BULK)
-    )
-    await session.execute(
-        update(ShopMessage)
-        .where(which)
-        .values(
-            recipient=None, contractor_id=None, context=null(), text=None, goal_key=None, error_message=None,
-            updated_at=now,
+    ids = (await session.scalars(locked_ids(ShopMessage, which))).all()
+    await cancel_where(unit, ShopMessages, which, Reason.REDACTED, now)
+    nothing = dict.fromkeys(("recipient", "contractor_id", "text", "goal_key", "error_message"))
+    for some in pages(ids):
+        await session.execute(
+            update(ShopMessage)
+            .where(ShopMessage.id.in_(some))
+            .values(**nothing, context=null(), updated_at=now)
+            .execution_options(**_IN_BULK)
         )
-        .execution_options(**_IN_BULK)
-    )  # fmt: skip
+    for some in pages(ids):
+        await session.execute(
+            update(LedgerEntry)
+            .where(LedgerEntry.kind == SHOP_MESSAGE, LedgerEntry.message_id.in_(some))
+            .values(contact_id=None, error=None, inputs={})
+            .execution_options(**_IN_BULK)
+        )
+    return ids
+
+
+async def _erase_replies(session: AsyncSession, message_ids: Sequence[int]) -> None:
+    for some in pages(message_ids):
+        await session.execute(
+            delete(StoredReply)
+            .where(StoredReply.kind == SHOP_MESSAGE, StoredReply.message_id.in_(some))
+            .execution_options(**_IN_BULK)
+        )
 
 
 async def _erase_events(session: AsyncSession, shop: Shop, person: Person, customer_ids: Sequence[int]) -> None:
@@ -168,7 +200,7 @@ async def _erase_events(session: AsyncSession, shop: Shop, person: Person, custo
         ]
         await session.execute(
             update(ShopWebhookEvent)
-            .where(ShopWebhookEvent.id.in_(theirs))
+            .where(ShopWebhookEvent.id.in_(locked_ids(ShopWebhookEvent, ShopWebhookEvent.id.in_(theirs))))
             .values(raw=null(), object_id=None, missing=[], evaluation={}, customer_id=None)
             .execution_options(**_IN_BULK)
         )
@@ -181,6 +213,7 @@ async def _erase_dead_letters(session: AsyncSession, shop: Shop, person: Person)
         about = isinstance(raw, dict) and person.is_in(topic, raw, shop)
         if about or person.is_mentioned_in([letter.data, letter.error]):
             await session.delete(letter)
+    await session.flush()
 
 
 async def _dead_letters(session: AsyncSession, shop: Shop) -> list[DeadLetter]:

@@ -9,19 +9,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.shops.customers import customers_alike
+from tidings.features.shops.customers.people import phone_of
+from tidings.features.shops.customers.profiles import customers_alike
 from tidings.features.shops.kind import scope_of
-from tidings.features.shops.models import (
-    Shop,
-    ShopCustomer,
-    ShopDataExport,
-    ShopMessage,
-    ShopOrder,
-    ShopWebhookEvent,
-)
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
+from tidings.features.shops.privacy.models import ShopDataExport
 from tidings.features.shops.rules.contexts import EventContext
 from tidings.features.shops.rules.stored import to_json
-from tidings.features.shops.webhooks.people import phone_of
 from tidings.messages.gate.consents import consents_of
 from tidings.messages.gate.opt_outs import history_of
 

@@ -16,9 +16,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.features.shops.kind import KIND
-from tidings.features.shops.models import Shop, ShopDailyReport, ShopMessage
-from tidings.messages.ledger import Delivery, DeliveryStatus, Outcome
+from tidings.features.shops.jobs import SHOP_MESSAGE
+from tidings.features.shops.models import Shop, ShopMessage
+from tidings.features.shops.reports.models import ShopDailyReport
+from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
 from tidings.messages.statuses import Status
 from tidings.work import Work
 
@@ -36,7 +37,7 @@ async def roll_up(work: Work, shop_id: int, days: int = DAYS) -> int:
     now = work.clock.now()
     async with work.begin() as unit:
         # Whoever counts the same shop at the same time waits here, and then finds and replaces these lines.
-        shop = await unit.session.get_one(Shop, shop_id, with_for_update=True)
+        shop = await unit.session.get_one(Shop, shop_id, with_for_update={"key_share": True})
         today = now.astimezone(ZoneInfo(shop.timezone)).date()
         first = today - timedelta(days=days - 1)
         lines = []
@@ -93,9 +94,14 @@ async def _figures(session: AsyncSession, shop: Shop, day: date) -> Mapping[_Sou
     for source, status, number in await _grouped(
         session,
         shop.id,
-        Delivery.delivery_status,
+        LedgerEntry.delivery_status,
         func.count(),
-        where=(*left, Delivery.kind == KIND, Delivery.message_id == ShopMessage.id, Delivery.outcome == Outcome.SENT),
+        where=(
+            *left,
+            LedgerEntry.kind == SHOP_MESSAGE,
+            LedgerEntry.message_id == ShopMessage.id,
+            LedgerEntry.outcome == Outcome.SENT,
+        ),
     ):
         found = figures[source]
         if status in (DeliveryStatus.DELIVERED, DeliveryStatus.READ):

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from tidings.errors import InvalidInput
-from tidings.features.shops.campaigns.schemas import DayFigures, Report
+from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import ShopAutomation, ShopCampaign, ShopDailyReport
+from tidings.features.shops.reports.models import ShopDailyReport
+from tidings.features.shops.reports.schemas import DayFigures, Report
 from tidings.work import Work
 
 MOST_DAYS = 366
@@ -21,11 +23,12 @@ _COUNTED = ("sent", "delivered", "undelivered", "skipped", "failed", "segments")
 
 
 class Reports:
-    """Part of `Shops`."""
+    """Daily figures of shops."""
 
-    _work: Work
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
-    async def get_report(self, domain: str, *, first: date | None = None, last: date | None = None) -> Report:
+    async def get(self, domain: str, *, first: date | None = None, last: date | None = None) -> Report:
         """The figures of the days from `first` to `last`, by default the last 30; they are counted every hour.
 
         Raises NotFound, and InvalidInput for a last day before the first or more than 366 days.

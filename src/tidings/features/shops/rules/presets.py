@@ -18,9 +18,9 @@ class Preset:
     """An automation to start from.
 
     `rules` is a document of `predicates`, `template` one for `shop_templates`. A later event of `goal_topic` by
-    the same buyer (see `goals`) calls the message off. Where `restarts`, another one of `trigger` replaces it: it is
-    put off to `delay_seconds` after that, or called off when the rules do not hold any more, as for a checkout that
-    has been completed.
+    the same buyer (see `automations/goals`) calls the message off. Where `restarts`, another one of `trigger`
+    replaces it: it is put off to `delay_seconds` after that, or called off when the rules do not hold any more, as
+    for a checkout that has been completed.
     """
 
     key: str

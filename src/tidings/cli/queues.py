@@ -1,0 +1,52 @@
+"""`tidings queues`: what is in every queue, and who works on it."""
+
+from __future__ import annotations
+
+from tidings.cli.opening import open_app
+from tidings.cli.output import limit_setting, new_table, open_console
+from tidings.cli.running import prepare, run
+from tidings.engine.redis import redact
+from tidings.registry import Settings
+
+
+def queues() -> None:
+    """Shows every queue: its jobs, its limits and its workers."""
+    settings = prepare()
+    address, rows = run(_queues(settings))
+    console = open_console()
+    table = new_table(
+        console,
+        *("queue", "waiting", "active", "delayed", "completed", "failed", "limit", "concurrency", "workers"),
+        right=("waiting", "active", "delayed", "completed", "failed", "concurrency", "workers"),
+        wrapped=("queue",),
+    )
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    if idle := [row[0] for row in rows if row[-1] == "0"]:
+        console.print(
+            f"No worker is connected for {', '.join(idle)}; start one with tidings up or tidings worker.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    console.print(f"Redis     {redact(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
+    console.print(f"database  {redact(settings.database)}", soft_wrap=True)
+
+
+async def _queues(settings: Settings) -> tuple[str, list[list[str]]]:
+    rows: list[list[str]] = []
+    async with open_app(settings) as app:
+        for name, policy in app.policies.items():
+            stats = await app.queues.stats(name)
+            counts = (stats.waiting, stats.active, stats.delayed, stats.completed, stats.failed)
+            workers = await app.queues.count_workers(name)
+            rows.append(
+                [
+                    name,
+                    *(f"{count:,}" for count in counts),
+                    limit_setting(policy.rate_limit),
+                    str(policy.concurrency),
+                    str(workers),
+                ]
+            )
+        return app.redis_url, rows

@@ -1,1 +1,0 @@
-"""Answers: what a chatbot knows, and what it says."""

@@ -1,0 +1,1 @@
+"""Answers: what a chatbot says to a due turn."""

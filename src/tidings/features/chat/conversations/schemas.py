@@ -1,0 +1,95 @@
+"""Conversations and their messages over HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from tidings.features.chat.fields import Content, UserId
+from tidings.features.chat.models import ChatChannel, Role
+from tidings.fields import Id, Input, JsonObject, Name, Output, ShortLine
+from tidings.messages.statuses import Reason
+
+
+class IncomingMessageIn(Input):
+    """A user's message. `external_id` tells a repetition from a second message.
+
+    `via` is the phone number ID or session it came through, `metadata` what else is to be kept of it.
+    """
+
+    chatbot_id: Id
+    channel: ChatChannel
+    external_user_id: UserId
+    content: Content
+    external_id: UserId | None = None
+    name: ShortLine | None = None
+    via: UserId | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+
+
+class StoredOut(Output):
+    message_id: int
+    conversation_id: int
+    turn: int
+    duplicate: bool
+
+
+class ConversationOut(Output):
+    """A conversation; times are UTC."""
+
+    id: int
+    chatbot_id: int
+    channel: ChatChannel
+    external_user_id: str
+    name: str | None
+    turn: int
+    answered_turn: int
+    answer_due: datetime | None
+    taken_over_at: datetime | None
+    taken_over_by: str | None
+    last_message_at: datetime | None
+    last_user_message_at: datetime | None
+    created_at: datetime
+
+
+class MessageOut(Output):
+    """A message; `status` is received or processed for a user's, else where it is on its way out."""
+
+    id: int
+    conversation_id: int
+    role: Role
+    content: str
+    author: str | None
+    turn: int
+    status: str
+    status_reason: Reason | None
+    error_message: str | None
+    delivery_status: str | None
+    metadata: dict[str, Any] = Field(validation_alias="details")
+    sent_at: datetime | None
+    created_at: datetime
+
+
+class TakeOverIn(Input):
+    """Who takes a conversation over."""
+
+    by: Name
+
+
+class HumanMessageIn(Input):
+    """What a person writes to the user."""
+
+    content: Content
+    author: Name | None = None
+
+
+class CountsOut(Output):
+    """A queue's jobs."""
+
+    waiting: int
+    active: int
+    completed: int
+    failed: int
+    delayed: int

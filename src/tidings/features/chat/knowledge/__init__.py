@@ -1,0 +1,1 @@
+"""Knowledge bases: what chatbots know, and how they find it."""

@@ -1,0 +1,1 @@
+"""Shops themselves: added, changed, their keys and secrets, their accounts at Mitto."""

@@ -1,0 +1,1 @@
+"""Customers and their orders, as a shop's events tell of them."""

@@ -1,0 +1,202 @@
+"""Customers as webhooks tell of them: found again by id, mail address or number, and linked to a contact.
+
+The contact is found by the phone number alone. A mail address that a shop tells is not copied to it, because it may
+be another person's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from tidings.db.rows import locked_ids
+from tidings.features.shops.customers.people import phone_of
+from tidings.features.shops.kind import CHANNEL, scope_of
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
+from tidings.features.shops.rules.customers import Customer, SmsConsent
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.consents import Consent
+from tidings.messages.statuses import Status
+
+SOURCE = "shopify"
+_NO_PHONE = "no usable phone: the number that the shop tells cannot exist"
+_WORDS = {"subscribed": True, "unsubscribed": False, "redacted": False}
+"""What Shopify's states say about consent; the others (not_subscribed, pending) say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCustomer:
+    """The row, and what could not be used, in sentences."""
+
+    row: ShopCustomer
+    missing: tuple[str, ...] = ()
+
+
+async def save_customer(
+    session: AsyncSession, shop: Shop, told: Customer, at: datetime, now: datetime
+) -> SavedCustomer | None:
+    """Stores what an event of the moment `at` tells about a customer; None when it names nobody.
+
+    An older event than the last one only fills what is not known yet. Raises IntegrityError at the flush when
+    another event adds the same customer or contact at this moment; then try again.
+    """
+    phone = phone_of(told, shop)
+    sentences = (_NO_PHONE,) if told.phone and phone is None else ()
+    email = told.email.lower() if told.email else None
+    key = told.id or (f"email:{email}"[:300] if email else f"phone:{phone}" if phone else None)
+    if key is None:
+        return None
+    row = await _find(session, shop.id, told.id, email, phone)
+    if row is None:
+        row = ShopCustomer(
+            shop_id=shop.id, customer_key=key, tags=[], former_contacts=[], as_of=at, created_at=now, updated_at=now
+        )  # fmt: skip
+        session.add(row)
+        newer = True
+    else:
+        newer = at >= row.as_of
+        if told.id:
+            row.customer_key = told.id  # a guest who got an account
+    values = {
+        "first_name": told.first_name,
+        "last_name": told.last_name,
+        "email": email,
+        "phone": phone,
+        "country": told.country,
+        "locale": told.locale,
+        "tags": list(told.tags) or None,
+        "orders_count": told.orders_count,
+        "total_spent": None if told.total_spent is None else str(told.total_spent),
+    }
+    former_phone = row.phone
+    for name, value in values.items():
+        if value is not None and (newer or not getattr(row, name)):
+            setattr(row, name, value)
+    row.as_of, row.updated_at, row.redacted_at = max(row.as_of, at), now, None
+    await session.flush()
+    linked = await _link(session, row, now)
+    if former_phone and row.phone != former_phone:
+        await _readdress(session, row, now)
+    heard = _hear(row, told.sms_consent, phone, at)
+    if heard or linked:
+        _write_consent(session, shop, row, at)
+    await session.flush()
+    return SavedCustomer(row, sentences)
+
+
+async def _find(
+    session: AsyncSession, shop_id: int, customer_id: str | None, email: str | None, phone: str | None
+) -> ShopCustomer | None:
+    """The customer with this id; else a guest, or with an event of a guest anybody, by mail address, then number."""
+    query = select(ShopCustomer).where(ShopCustomer.shop_id == shop_id).with_for_update(key_share=True)
+    if customer_id is not None:
+        known = await session.scalar(query.where(ShopCustomer.customer_key == customer_id))
+        if known is not None:
+            return known
+    guest = or_(ShopCustomer.customer_key.like("email:%"), ShopCustomer.customer_key.like("phone:%"))
+    for column, value in ((ShopCustomer.email, email), (ShopCustomer.phone, phone)):
+        if value is None:
+            continue
+        alike = query.where(column == value).order_by(ShopCustomer.id).limit(1)
+        # Two accounts may share a number, so an account is only taken for one that has no id of its own.
+        found = await session.scalar(alike.where(guest) if customer_id is not None else alike)
+        if found is not None:
+            return found
+    return None
+
+
+async def _link(session: AsyncSession, row: ShopCustomer, now: datetime) -> bool:
+    """Finds or makes the contact with the customer's number; whether it is another one than before."""
+    if row.phone is None:
+        return False
+    contact_id = await session.scalar(select(Contractor.id).where(Contractor.phone == row.phone))
+    if contact_id is None:
+        name = " ".join(part for part in (row.first_name, row.last_name) if part) or "Customer"
+        contact = Contractor(
+            name=name[:200],
+            first_name=row.first_name,
+            last_name=row.last_name,
+            phone=row.phone,
+            created_at=now,
+            updated_at=now,
+        )
+        session.add(contact)
+        await session.flush()
+        contact_id = contact.id
+    if row.contractor_id == contact_id:
+        return False
+    if row.contractor_id is not None:
+        row.former_contacts = [*(one for one in row.former_contacts if one != row.contractor_id), row.contractor_id]
+    row.contractor_id = contact_id
+    return True
+
+
+async def _readdress(session: AsyncSession, row: ShopCustomer, now: datetime) -> None:
+    """What waits for a customer follows them to their new number."""
+    waiting = (ShopMessage.customer_id == row.id, ShopMessage.status.in_((Status.SCHEDULED, Status.WAITING)))
+    await session.execute(
+        update(ShopMessage)
+        .where(ShopMessage.id.in_(locked_ids(ShopMessage, *waiting)))
+        .values(recipient=row.phone, contractor_id=row.contractor_id, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _hear(row: ShopCustomer, consent: SmsConsent | None, phone: str | None, at: datetime) -> bool:
+    """Takes over the state of SMS consent if it is news; consent for another number is none for this one."""
+    if consent is None or consent.state not in (*_WORDS, "not_subscribed", "pending"):
+        return False
+    if consent.phone is not None and row.phone is not None and phone != row.phone:
+        return False
+    said = consent.at or at
+    if row.sms_consent_at is not None and said < row.sms_consent_at:
+        return False
+    if (row.sms_consent, row.sms_consent_at) == (consent.state, said):
+        return False
+    is_repeated = row.sms_consent == consent.state and consent.at is None
+    row.sms_consent, row.sms_consent_at = consent.state, said
+    return not is_repeated
+
+
+def _write_consent(session: AsyncSession, shop: Shop, row: ShopCustomer, at: datetime) -> None:
+    granted = _WORDS.get(row.sms_consent or "")
+    if row.contractor_id is None or granted is None:
+        return
+    session.add(
+        Consent(
+            contact_id=row.contractor_id,
+            channel=CHANNEL,
+            scope=scope_of(shop.id),
+            granted=granted,
+            at=row.sms_consent_at or at,
+            source=SOURCE,
+            proof=f"{shop.domain} told: sms_marketing_consent is {row.sms_consent}",
+        )
+    )
+
+
+async def customers_alike(
+    session: AsyncSession, shop_id: int, *, key: str | None, email: str | None, phone: str | None, lock: bool = True
+) -> list[ShopCustomer]:
+    """Every row about one person: the account, and guests with its mail address or number.
+
+    Another account with the same number is somebody else, perhaps of the same household.
+    """
+    email = email.lower() if email else None
+    pairs = ((ShopCustomer.customer_key, key), (ShopCustomer.email, email), (ShopCustomer.phone, phone))
+    ways = [column == value for column, value in pairs if value is not None]
+    if not ways:
+        return []
+    query = select(ShopCustomer).where(ShopCustomer.shop_id == shop_id, or_(*ways)).order_by(ShopCustomer.id)
+    if lock:
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    rows = (await session.scalars(query)).all()
+    return [row for row in rows if key is None or row.customer_key == key or is_guest(row.customer_key)]
+
+
+def is_guest(customer_key: str) -> bool:
+    """Whether a key is that of somebody without an account."""
+    return customer_key.startswith(("email:", "phone:"))

@@ -1,0 +1,59 @@
+"""What Shopify calls, and what came of it. A body whose signature is not right is never read."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Query, Request
+from starlette.exceptions import HTTPException
+
+from tidings.errors import InvalidInput
+from tidings.features.shops.events.schemas import Received, ShopEventOut
+from tidings.features.shops.rules.contexts import topic_of
+from tidings.features.shops.schemas import InPath
+from tidings.features.shops.service import Shops
+from tidings.fields import After, Limit
+from tidings.web.routing import new_router, provided
+from tidings.web.signatures import SHOPIFY_HEADER
+
+Topic = Annotated[str | None, Query(max_length=64, description="Only this topic.")]
+ShopDomain = Annotated[str, Header(alias="X-Shopify-Shop-Domain", max_length=255, description="Names the shop.")]
+Signature = Annotated[str, Header(alias=SHOPIFY_HEADER, description="HMAC-SHA256 of the raw body, in base64.")]
+EventId = Annotated[str, Header(alias="X-Shopify-Event-Id", description="The same for every delivery of an event.")]
+WebhookId = Annotated[str, Header(alias="X-Shopify-Webhook-Id", description="Counts where there is no event id.")]
+NamedTopic = Annotated[
+    str, Header(alias="X-Shopify-Topic", max_length=255, description="Has to agree with the path.")
+]
+
+Service = Annotated[Shops, provided(Shops)]
+
+router = new_router()
+
+
+@router.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
+async def receive_shopify_webhook(
+    shops: Service,
+    topic: str,
+    request: Request,
+    shop_domain: ShopDomain = "",
+    signature: Signature = "",
+    event_id: EventId = "",
+    webhook_id: WebhookId = "",
+    named_topic: NamedTopic = "",
+) -> Received:
+    """Takes in what happened in a shop; each event once. What follows from it is done by workers."""
+    body = await request.body()
+    if not await shops.events.is_signed(shop_domain, body, signature):
+        raise HTTPException(401, f"{SHOPIFY_HEADER} is not the signature of this body for this shop.")
+    if named_topic and topic_of(named_topic) != topic_of(topic):
+        raise InvalidInput("X-Shopify-Topic", f"is {named_topic[:80]!r}, but the address says {topic[:80]!r}")
+    return await shops.events.receive(shop_domain, topic, event_id or webhook_id or None, body)
+
+
+@router.get("/shops/{domain}/events", tags=["shops"])
+async def list_shop_events(
+    shops: Service, domain: InPath, topic: Topic = None, after_id: After = 0, limit: Limit = 100
+) -> list[ShopEventOut]:
+    """What the shop told, and what came of it."""
+    rows = await shops.events.list(domain, topic=topic, after_id=after_id, limit=limit)
+    return [ShopEventOut.model_validate(row) for row in rows]

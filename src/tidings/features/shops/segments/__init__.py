@@ -1,0 +1,1 @@
+"""Segments: saved questions about a shop's customers, and whom they mean."""

@@ -1,0 +1,122 @@
+"""Changes that somebody makes to messages before their turn: called off, put off, let go, or brought back.
+
+Each writes the row, its line in the ledger and its job together, so that none of them is forgotten. Rows are locked
+by the caller, in order of id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, select, update
+
+from tidings.errors import Conflict
+from tidings.messages.kind import MessageKind
+from tidings.messages.ledger import Outcome, write_lines
+from tidings.messages.statuses import Reason, Status
+from tidings.work import Unit
+
+Kind = type[MessageKind] | MessageKind
+
+CHUNK = 1000
+"""Rows that one statement changes."""
+
+_ENDINGS = {Status.CANCELLED: Outcome.CANCELLED, Status.SKIPPED: Outcome.SKIPPED}
+
+
+def refuse(kind: Kind, row: Any, verb: str, *statuses: Status) -> None:
+    """Raises Conflict when the row has one of the statuses, in which it cannot be what the `verb` says."""
+    if row.status in statuses:
+        raise Conflict(f"{kind.noun} {row.id} {state_of(row)} and cannot be {verb}")
+
+
+def state_of(row: Any) -> str:
+    """Where a row stands, for the middle of a sentence."""
+    return "is being sent right now" if row.status == Status.SENDING else f"is {row.status} already"
+
+
+def revive(unit: Unit, kind: Kind, row: Any, now: datetime, *, reason: Reason = Reason.BY_REQUEST) -> None:
+    """Schedules a locked row (again) with fresh attempts, at the time that it has, and arms its job."""
+    row.status, row.status_reason, row.error_message, row.attempts = Status.SCHEDULED, reason, None, 0
+    row.held_until, row.updated_at = None, now
+    unit.arm(kind.job(row))
+
+
+def release(unit: Unit, kind: Kind, row: Any, at: datetime, now: datetime) -> None:
+    """Lets a locked, waiting row go at `at` (UTC), and arms its job."""
+    row.status, row.scheduled_time, row.held_until, row.updated_at = Status.SCHEDULED, at, None, now
+    unit.arm(kind.job(row))
+
+
+async def end(
+    unit: Unit,
+    kind: Kind,
+    rows: Sequence[Any],
+    status: Status,
+    reason: Reason,
+    now: datetime,
+    *,
+    inputs: Callable[[Any], Mapping[str, Any]] = lambda row: {},
+) -> None:
+    """Cancels or skips locked rows: `inputs` are what the decision about each was made from."""
+    for row in rows:
+        row.status, row.status_reason, row.held_until, row.updated_at = status, reason, None, now
+        unit.disarm(kind.job_type_of(row).queue.name, kind.job_id(row.id))
+    await unit.session.flush()
+    await write_lines(
+        unit.session, [decision(kind, row, _ENDINGS[status], reason, now, inputs=inputs(row)) for row in rows]
+    )
+
+
+async def cancel_where(unit: Unit, kind: Kind, which: ColumnElement[bool], reason: Reason, now: datetime) -> int:
+    """Cancels those of the rows that no worker has in its hands, a chunk at a time; returns how many."""
+    model = kind.model
+    ended = 0
+    while True:
+        found = (
+            select(model.id)
+            .where(which, model.status.in_((Status.SCHEDULED, Status.WAITING)))
+            .order_by(model.id)
+            .limit(CHUNK)
+            .with_for_update()
+        )
+        rows = await unit.session.scalars(
+            update(model)
+            .where(model.id.in_(found))
+            .values(status=Status.CANCELLED, status_reason=reason, held_until=None, updated_at=now)
+            .returning(model)
+            .execution_options(populate_existing=True)
+        )
+        changed = rows.all()
+        for row in changed:
+            unit.disarm(kind.job_type_of(row).queue.name, kind.job_id(row.id))
+        await write_lines(unit.session, [decision(kind, row, Outcome.CANCELLED, reason, now) for row in changed])
+        ended += len(changed)
+        if len(changed) < CHUNK:
+            return ended
+
+
+def decision(
+    kind: Kind,
+    row: Any,
+    outcome: Outcome,
+    reason: Reason | str | None,
+    now: datetime,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """The ledger's line of a decision that was made before the message's turn; `more` are further columns."""
+    return {
+        "at": now,
+        "kind": kind.name,
+        "message_id": row.id,
+        "contact_id": kind.contact_of(row),
+        "outcome": outcome,
+        "reason": reason,
+        "request_id": getattr(row, "request_id", None),
+        "inputs": dict(inputs or {}),
+        **more,
+    }

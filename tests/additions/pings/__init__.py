@@ -1,0 +1,1 @@
+"""A small feature: it sends one text to one number."""
