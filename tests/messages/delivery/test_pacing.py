@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidings.messages.delivery.pacing import FORGOTTEN, LONGEST_PAUSE, RECOVERY, SLOWEST, Pace
@@ -359,6 +359,7 @@ def test_when_the_provider_lifts_its_limit_the_line_hurries_and_then_nobody_wait
         max_size=40,
     )
 )
+@example([("refused", None), ("asks", 3), ("passes", 2.0), ("refused", None)])
 def test_who_comes_at_its_time_is_let_through_and_never_two_at_once(steps: list[tuple[str, float | None]]) -> None:
     now = Time()
     pace = Pace(now)

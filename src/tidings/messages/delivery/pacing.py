@@ -2,15 +2,15 @@
 
 The rule is TCP's (RFC 5681): a refusal halves the rate, and afterwards it grows steadily, here by time. Each message
 that has to wait is given a place in a line, a moment that is its own. The places are planned as if the provider took
-every message; a refusal (429 or 503) makes a new plan, in the same order, and whoever comes at an old time learns
-the new one.
+every message; a refusal (429 or 503) makes a new plan, in the same order and with nobody earlier, and whoever comes
+at an old time learns the new one.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 SLOWEST = 0.2
 """Messages per second, at least."""
@@ -71,7 +71,7 @@ class Pace:
         before = self._achieved.at(now) if plan is None else plan.rate_at(now)
         pause = asked if asked is not None else min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
         self._pauses = min(self._pauses + 1, 10)
-        self._plan = _Plan(now + pause, before, plan.line if plan is not None else ())
+        self._plan = _Plan(now + pause, before, plan.times() if plan is not None else {})
 
     def taken(self) -> None:
         """The provider took a message."""
@@ -97,7 +97,7 @@ class _Plan:
     `start` is the end of the pause; every place is kept in seconds after it, so that a longer pause moves them all.
     """
 
-    def __init__(self, start: float, before: float, line: Iterable[str]) -> None:
+    def __init__(self, start: float, before: float, times: Mapping[str, float]) -> None:
         self.start = start
         self.in_use = False
         self._goal = max(before, SLOWEST)
@@ -105,8 +105,14 @@ class _Plan:
         self._recovered = RECOVERY * (1 - self._first_rate / self._goal)
         self._free = 0.0  # the first place that nobody has
         self.line: OrderedDict[str, float] = OrderedDict()
-        for key in line:
+        for key, at in times.items():
+            # It comes back at its old time and not before, so the next one keeps its distance from that.
+            self._free = max(self._free, at - start)
             self._append(key)
+
+    def times(self) -> dict[str, float]:
+        """When everybody in line comes, in the order of the line."""
+        return {key: self.start + place for key, place in self.line.items()}
 
     def rate_at(self, now: float) -> float:
         return self._rate(now - self.start)
