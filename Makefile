@@ -8,7 +8,7 @@ NODE_READY := tests/node/node_modules/.ready
 # Compiled files save each process of the tests seconds, also where the environment says not to write any.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all lint check format bench clean
+.PHONY: demo test test-all mutants lint check format bench clean
 
 demo: $(READY) ## watch a conference day's messages leave, in about a minute
 	$(BIN)/tidings demo
@@ -22,6 +22,9 @@ test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and
 test-all: $(READY_TO_TEST) $(NODE_READY) ## run the tests, every test of a database on SQLite and on PostgreSQL
 	$(BIN)/pytest --both-databases -m "not timing" -n 3 --dist worksteal
 	$(BIN)/pytest --both-databases -m timing -n 3
+
+mutants: $(READY_TO_TEST) ## break the wiring in many ways, and see that the tests notice each
+	$(BIN)/python tests/mutants.py
 
 lint: $(READY_TO_TEST) ## format, lint, types, architecture
 	$(BIN)/ruff format --check .
