@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import bullmq
 
 from engine.worker.rig import Rig
 from support.workshop import eventually
+from tidings.engine import Worker
 
 
 async def add_child(rig: Rig, parent: Any, **options: Any) -> Any:
@@ -40,9 +42,11 @@ async def test_a_job_whose_child_has_failed_meanwhile_fails_for_good_and_the_nex
     async def outlast_a_failing_child(job: Any, token: str) -> str:
         if job.id == "a":
             child = await add_child(rig, job, failParentOnFailure=True)
-            parts = bullmq.Worker("parts", fail, {"connection": rig.url, "prefix": rig.prefix})
+            parts = Worker("parts", fail, {"connection": rig.url, "prefix": rig.prefix, "autorun": False})
+            run = asyncio.ensure_future(parts.run())
             await eventually(child.isFailed)
             await parts.close()
+            await run
         return "done, so it says"
 
     rig.worker(outlast_a_failing_child)
