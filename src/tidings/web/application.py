@@ -12,7 +12,7 @@ from tidings.web.access import HEALTH_PATHS, OPEN_PREFIXES, Access, HolderOfKey,
 from tidings.web.errors import HANDLERS, Problem, UnexpectedErrors
 from tidings.web.limits import BodyLimit
 from tidings.web.request_id import RequestIds
-from tidings.web.routing import PROBLEM, SCHEMAS, operation_id
+from tidings.web.routing import SCHEMAS
 
 
 def create_application(
@@ -39,8 +39,8 @@ def create_application(
         version=version,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=operation_id,
-        responses={"4XX": PROBLEM, "5XX": PROBLEM},
+        # The routes themselves: `include_router` would build each of them anew for every application.
+        routes=[route for router in routers for route in router.routes],
         exception_handlers=HANDLERS,
         middleware=[  # from the outside in
             Middleware(RequestIds),
@@ -51,8 +51,6 @@ def create_application(
     )
     application.needs_key = usable_key(api_key) is not None
     application.state.parts = parts
-    for router in routers:
-        application.include_router(router)
     return application
 
 
