@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from support.locks import Watch, watching
 from tidings.db.database import Database, open_database
-from tidings.db.locks import EXCEPTIONS, IN_NO_ORDER, LOCK_ORDER
+from tidings.db.locks import EXCEPTIONS, GUARDED, IN_NO_ORDER, LOCK_ORDER
 from tidings.db.rows import locked_ids
 from tidings.features.events.models import Event, Registration
 from tidings.messages.contacts.contractors import Contractor
@@ -197,6 +197,15 @@ async def test_tables_whose_rows_hang_on_another_row_may_be_locked_in_no_order(d
     assert len(await mistakes(database, change, in_no_order={})) == 1
 
 
+async def test_rows_that_another_row_guards_may_come_after_any_others_once_that_is_held(database: Database) -> None:
+    order = ("contractors", "events")
+    guarded = {("events", "contractors"): "a contact is only locked by whoever holds the event"}
+    steps = (person(THIRD), lock_event, person(FIRST))
+    assert await mistakes(database, *steps, order=order, guarded=guarded) == []
+    assert len(await mistakes(database, *steps, order=order)) == 2
+    assert len(await mistakes(database, person(THIRD), person(FIRST), order=order, guarded=guarded)) == 1
+
+
 # Transactions
 
 
@@ -245,7 +254,7 @@ async def test_every_table_has_its_place_in_the_order(database: Database) -> Non
 
 
 def test_exceptions_are_from_the_order_and_name_tables_of_it() -> None:
-    for held, then in EXCEPTIONS:
+    for held, then in (*EXCEPTIONS, *GUARDED):
         assert LOCK_ORDER.index(held) > LOCK_ORDER.index(then), f"{then} is locked before {held} anyway"
     assert set(IN_NO_ORDER) <= set(LOCK_ORDER)
 

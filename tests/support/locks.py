@@ -46,6 +46,10 @@ class Held:
         return Held(rows, dict(self.places), added, referred)
 
 
+_known: WeakKeyDictionary[Any, tuple[Lock, ...]] = WeakKeyDictionary()
+"""What each compiled statement locks."""
+
+
 class Watch:
     """The transactions under way of all engines, and the `mistakes` found in them, each a sentence.
 
@@ -56,16 +60,17 @@ class Watch:
         self,
         order: Sequence[str] = locks.LOCK_ORDER,
         exceptions: Mapping[tuple[str, str], str] = locks.EXCEPTIONS,
+        guarded: Mapping[tuple[str, str], str] = locks.GUARDED,
         in_no_order: Mapping[str, str] = locks.IN_NO_ORDER,
         source: Path = SOURCE,
     ) -> None:
         self.mistakes: list[str] = []
         self._ranks = {table: rank for rank, table in enumerate(order)}
-        self._exceptions = exceptions
+        self._exceptions = {*exceptions, *guarded}
+        self._guarded = guarded
         self._in_no_order = in_no_order
         self._source = source
         self._held: WeakKeyDictionary[Connection, list[Held]] = WeakKeyDictionary()
-        self._read: WeakKeyDictionary[Any, tuple[Lock, ...]] = WeakKeyDictionary()
         self._inserts: WeakSet[Any] = WeakSet()
 
     # What SQLAlchemy tells, under its own names
@@ -88,9 +93,9 @@ class Watch:
         compiled = context.compiled
         if compiled is None:
             return
-        found = self._read.get(compiled)
+        found = _known.get(compiled)
         if found is None:
-            found = self._read[compiled] = tuple(locks_of(compiled))
+            found = _known[compiled] = tuple(locks_of(compiled))
         held = self._of(connection)[-1]
         if found:
             rows = list(cursor._rows)
@@ -120,7 +125,8 @@ class Watch:
             self._check_table(held, table, place)
             if lock.strong and held.referred.get(table, set()).intersection(new or ()):
                 self._note(f"{place} comes after rows were added that refer to these; lock them before")
-            if table not in self._in_no_order:
+            is_guarded = any((other, table) in self._guarded for other in held.places)
+            if table not in self._in_no_order and not is_guarded:
                 self._check_rows(held, lock, new, number, many, place)
         held.places[table] = place
         held.rows.setdefault(table, set()).update(new or ())

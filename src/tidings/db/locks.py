@@ -71,11 +71,15 @@ LOCK_ORDER: tuple[str, ...] = (
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("contractors", "event_registrations"): "a registration is only locked by whoever holds its event",
     ("contractors", "event_messages"): "the gate does not count messages of events, so their claim locks no contact",
-    ("conversations", "messages"): "a message that waits is only locked by whoever holds its conversation",
     ("deliveries", "messages"): "a line is locked by whoever holds its message, and then comes the next message",
     ("shop_messages", "shop_campaigns"): "the messages have failed, and who holds a campaign waits for none of those",
 }
 """Tables that are locked after one which stands behind them, and why that stops nobody: (held, then locked)."""
+
+GUARDED: Mapping[tuple[str, str], str] = {
+    ("conversations", "messages"): "a message that waits is only locked by whoever holds its conversation",
+}
+"""Rows that nobody else can want: (held, then locked). They may come after any other rows of their table as well."""
 
 IN_NO_ORDER: Mapping[str, str] = {
     "agenda_sessions": "by whoever holds their event",
