@@ -2,53 +2,40 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from support.programs import Program, running
 from support.servers import free_port
 from tidings.db.migrate import newest
 
+_numbers = itertools.count(1)
 
-def tidings(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tidings", *arguments],
-        cwd=folder,
-        env={**os.environ, "TIDINGS_DATA_DIR": str(folder / "data"), **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+
+def tidings(*arguments: str, folder: Path, **variables: str) -> Program:
+    return Program(
+        *arguments,
+        variables={"TIDINGS_DATA_DIR": str(folder / "data"), **variables},
+        folder=folder,
+        output=folder / f"output-{next(_numbers)}.txt",
     )
 
 
-def finished(process: subprocess.Popen[str]) -> tuple[int, str]:
-    output, _ = process.communicate(timeout=60)
-    return process.returncode, output
+def finished(program: Program) -> tuple[int, str]:
+    assert program.output
+    return program.wait(), program.output.read_text()
 
 
-@contextmanager
-def running(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[str]]:
-    process = tidings(*arguments, folder=folder, **variables)
-    try:
-        yield process
-    finally:
-        process.terminate()  # killed, it would leave its Valkey behind
-        process.communicate(timeout=60)
-
-
-def answer(client: httpx.Client, process: subprocess.Popen[str], path: str) -> dict[str, Any]:
+def answer(client: httpx.Client, program: Program, path: str) -> dict[str, Any]:
     """The first good answer of a server that is just starting."""
     deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and program.is_running:
         try:
             response = client.get(path)
         except httpx.TransportError:
@@ -65,17 +52,17 @@ def answer(client: httpx.Client, process: subprocess.Popen[str], path: str) -> d
 def test_up_serves_sends_and_stops_at_a_signal_leaving_nothing_behind(tmp_path: Path, stop: signal.Signals) -> None:
     port = free_port()
     with (
-        running("up", "--port", str(port), folder=tmp_path) as process,
+        running(tidings("up", "--port", str(port), folder=tmp_path)) as program,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
-        assert answer(client, process, "/queue/health")["redis"] is True
+        assert answer(client, program, "/queue/health")["redis"] is True
         event = client.post("/events", json={"name": "Expo", "date": "2099-05-04"}).raise_for_status().json()
         person = client.post("/contractors", json={"name": "Ada", "phone": "+18105550123"}).json()
         client.post(f"/events/{event['id']}/registrations", json={"contractor_id": person["id"]}).raise_for_status()
         while not client.get("/event-messages", params={"status": "sent"}).json():
             time.sleep(0.02)
-        process.send_signal(stop)
-        assert process.wait(timeout=30) == 0
+        program.send_signal(stop)
+        assert program.wait() == 0
     assert "confirm" in (tmp_path / "data" / "simulator.jsonl").read_text().lower()
     assert not (tmp_path / "data" / "valkey" / "server.json").exists()
 
@@ -83,17 +70,17 @@ def test_up_serves_sends_and_stops_at_a_signal_leaving_nothing_behind(tmp_path: 
 def test_api_and_worker_run_apart_on_one_folder(tmp_path: Path) -> None:
     port = free_port()
     with (
-        running("api", "--port", str(port), folder=tmp_path) as api,
+        running(tidings("api", "--port", str(port), folder=tmp_path)) as api,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         answer(client, api, "/health")
         idle = client.get("/queue/health")
         assert idle.status_code == 503
         queues = [worker["name"] for worker in idle.json()["workers"]["workers"]]
-        with running("worker", *queues, folder=tmp_path) as worker:
+        with running(tidings("worker", *queues, folder=tmp_path)) as worker:
             answer(client, worker, "/queue/health")
             worker.terminate()
-            assert worker.wait(timeout=30) == 0
+            assert worker.wait() == 0
 
 
 @pytest.mark.parametrize(

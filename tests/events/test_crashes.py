@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
 
+from support.programs import start_worker
 from support.servers import own_valkey
 from support.sink import Sink
 from tidings.app import App
@@ -41,27 +39,6 @@ async def schedule_burst(app: App, count: int, due: datetime) -> int:
     return event.id
 
 
-async def start_worker(app: App, sink: Sink) -> asyncio.subprocess.Process:
-    settings = app.settings
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tidings",
-        "worker",
-        env={
-            **os.environ,
-            "DATABASE_URL": settings.database,
-            "REDIS_URL": app.redis_url,
-            "REDIS_PREFIX": settings.redis_prefix,
-            "N8N_OUTBOUND_WEBHOOK_URL": sink.url,
-            "EVENT_MESSAGES_RATE_LIMIT": "off",
-            "TIDINGS_LOCK_DURATION": "1",
-            "TIDINGS_HTTP_TIMEOUT": "1",
-            "TIDINGS_LOG_LEVEL": "error",
-        },
-    )
-
-
 async def all_ended(app: App, event_id: int) -> dict[str, int]:
     """Waits until no message of the event is under way and returns how many ended how."""
     while True:
@@ -77,16 +54,16 @@ async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_kill
     app = await open_app(database_url=database_url)
     async with Sink() as sink:
         event_id = await schedule_burst(app, 300, datetime.now(UTC) + timedelta(seconds=1))
-        worker = await start_worker(app, sink)
+        worker = start_worker(app, sink, EVENT_MESSAGES_RATE_LIMIT="off")
         await sink.wait_for(60)
-        os.kill(worker.pid, signal.SIGKILL)
-        await worker.wait()
+        worker.kill()
+        await worker.ended()
         assert len(sink.taken) < 300
 
-        successor = await start_worker(app, sink)
+        successor = start_worker(app, sink, EVENT_MESSAGES_RATE_LIMIT="off")
         counts = await all_ended(app, event_id)
         successor.terminate()
-        assert await successor.wait() == 0
+        assert await successor.ended() == 0
 
         assert counts == {Status.SENT: 300}
         assert len(sink.taken) == 300

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
 from followups.conftest import Office, seconds
+from support.programs import start_worker
 from support.sink import Sink
 from tidings.messages.statuses import Status
 
@@ -20,26 +18,13 @@ pytestmark = pytest.mark.both_databases
 SERIES = 24
 
 
-async def start_worker(office: Office, sink: Sink) -> asyncio.subprocess.Process:
-    settings = office.app.settings
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tidings", "worker"),
-        env={
-            **os.environ,
-            "DATABASE_URL": settings.database,
-            "REDIS_URL": office.app.redis_url,
-            "REDIS_PREFIX": settings.redis_prefix,
-            "N8N_OUTBOUND_WEBHOOK_URL": sink.url,
-            "CONTRACTOR_FOLLOWUPS_RATE_LIMIT": "off",
-            "TIDINGS_QUIET_HOURS": "off",
-            "TIDINGS_FREQUENCY_CAPS": "off",
-            "TIDINGS_AI_TIMEOUT": "0.5",
-            "TIDINGS_LOCK_DURATION": "1",
-            "TIDINGS_HTTP_TIMEOUT": "0.5",
-            "TIDINGS_LOG_LEVEL": "error",
-        },
-    )
+VARIABLES = {
+    "CONTRACTOR_FOLLOWUPS_RATE_LIMIT": "off",
+    "TIDINGS_QUIET_HOURS": "off",
+    "TIDINGS_FREQUENCY_CAPS": "off",
+    "TIDINGS_AI_TIMEOUT": "0.5",
+    "TIDINGS_HTTP_TIMEOUT": "0.5",
+}
 
 
 async def test_a_killed_worker_leaves_no_series_without_its_next_one_and_none_with_two(
@@ -48,12 +33,12 @@ async def test_a_killed_worker_leaves_no_series_without_its_next_one_and_none_wi
     async with Sink() as sink:
         office = await new_office()
         rows = [await office.schedule(is_recurring=True, recurrence_interval_days=1) for _ in range(SERIES)]
-        worker = await start_worker(office, sink)
+        worker = start_worker(office.app, sink, **VARIABLES)
         await sink.wait_for(5)
-        os.kill(worker.pid, signal.SIGKILL)
-        await worker.wait()
+        worker.kill()
+        await worker.ended()
         assert len(sink.taken) < SERIES
-        successor = await start_worker(office, sink)
+        successor = start_worker(office.app, sink, **VARIABLES)
         ended = [await office.ended(row) for row in rows]
         assert {row.status for row in ended} == {Status.SENT}
         assert len(sink.taken) == SERIES
@@ -71,4 +56,4 @@ async def test_a_killed_worker_leaves_no_series_without_its_next_one_and_none_wi
             assert row.series_id is not None
             assert row.scheduled_time - first[row.series_id] == timedelta(days=1)
         successor.terminate()
-        assert await successor.wait() == 0
+        assert await successor.ended() == 0

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import sys
 
 import pytest
 
-from shops.market import Market, OpenMarket, assert_adds_up
+from shops.market import OpenMarket, assert_adds_up
+from support.programs import start_worker
 from support.sink import Sink
 from tidings.clock import SystemClock
 
@@ -23,25 +23,7 @@ IN_HAND = 50
 """What one worker has in its hands at most, and may offer again when it died before it could write it down."""
 
 
-async def start_worker(market: Market, sink: Sink) -> asyncio.subprocess.Process:
-    settings = market.app.settings
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "tidings", "worker"),
-        env={
-            **os.environ,
-            "DATABASE_URL": settings.database,
-            "REDIS_URL": market.app.redis_url,
-            "REDIS_PREFIX": settings.redis_prefix,
-            "N8N_OUTBOUND_WEBHOOK_URL": sink.url,
-            "TIDINGS_DATA_DIR": str(settings.data_dir),
-            "TIDINGS_QUIET_HOURS": "off",
-            "TIDINGS_FREQUENCY_CAPS": "off",
-            "TIDINGS_HTTP_TIMEOUT": "1",
-            "TIDINGS_LOCK_DURATION": "1",
-            "TIDINGS_LOG_LEVEL": "error",
-        },
-    )
+VARIABLES = {"TIDINGS_QUIET_HOURS": "off", "TIDINGS_FREQUENCY_CAPS": "off"}
 
 
 @pytest.mark.timeout(60 + RECIPIENTS // 10 + 12 * KILLS)
@@ -56,18 +38,18 @@ async def test_every_recipient_of_a_campaign_gets_it_exactly_once_however_often_
         await market.campaign(shop)
         campaign = await market.shops.campaigns.schedule(shop.domain, "sale")
         for kill in range(KILLS):
-            worker = await start_worker(market, sink)
+            worker = start_worker(market.app, sink, **VARIABLES)
             # The first one dies while it starts, or writes the audience down; the others in the middle of sending.
             if kill:
                 await sink.wait_for(min(len(sink.taken) + chance.randint(1, RECIPIENTS // KILLS), RECIPIENTS))
             await asyncio.sleep(chance.uniform(0, 0.3 if kill else 1.5))
             worker.kill()
-            await worker.wait()
+            await worker.ended()
             assert_adds_up((await market.shops.campaigns.progress(shop.domain, "sale")).model_dump())
-        last = await start_worker(market, sink)
+        last = start_worker(market.app, sink, **VARIABLES)
         progress = await market.until_over(shop.domain)
         last.terminate()
-        assert await last.wait() == 0
+        assert await last.ended() == 0
         assert await market.counts(campaign) == {"sent": RECIPIENTS}
     assert (progress["audience"], progress["sent"]) == (RECIPIENTS, RECIPIENTS)
     assert len(sink.taken) == RECIPIENTS
