@@ -136,7 +136,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "src/tidings/features/events/feature.py",
         "    parts.activities.append(event_activities)\n",
         "",
-        ("tests/proactive/test_evaluation.py", "tests/proactive/test_triggers.py"),
+        ("tests/proactive/test_evaluation.py",),
     ),
     Mutant(
         "texts go to the simulator although n8n is set up",

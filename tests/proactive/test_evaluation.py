@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import event
 
 from proactive.desk import DAY, HELLO, NOW, Desk, Scribe, trigger
+from support.app import run_job
 from tidings.feature import Activity
+from tidings.features.events.jobs import ORCHESTRATE, Orchestrate
 from tidings.features.proactive import contact_states as loading
 from tidings.features.proactive.discovery import Trigger
 from tidings.features.proactive.evaluation import WRITERS_AT_ONCE
@@ -226,6 +228,18 @@ async def test_what_other_features_tell_reaches_the_triggers(desk: Desk) -> None
 
     await desk.proactive(Trigger("note", "Never.", note), activities=[tell]).evaluate_proactive_triggers()
     assert {contact: len(activities) for contact, activities in seen.items()} == {ada: 1, ben: 0}
+
+
+async def test_a_guest_of_an_event_that_is_over_is_asked_about_it(desk: Desk) -> None:
+    guest, _somebody_else = await desk.contact(), await desk.contact(name="Ben")
+    event = await desk.app.events.create_event({"name": "Expo", "date": f"{NOW + DAY:%Y-%m-%d}", "timezone": "UTC"})
+    await desk.app.events.register(event.id, {"contractor_id": guest})
+    desk.clock.move(4 * DAY)
+    await run_job(desk.app, ORCHESTRATE, Orchestrate())
+    await desk.app.proactive.evaluate_proactive_triggers()
+    [row] = await desk.messages()
+    assert (row.contractor_id, row.message_type) == (guest, "silence_after_event")
+    assert row.ai_reasoning.startswith("Expo ended")
 
 
 async def test_a_state_tells_when_a_contact_was_last_written_to_by_any_feature(desk: Desk) -> None:
