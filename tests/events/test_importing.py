@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from tidings.clock import ManualClock
 from tidings.errors import Conflict, InvalidRows, NotFound
+from tidings.features.events import people_import
 from tidings.features.events.models import EventMessage, Registration
 from tidings.features.events.people_import import import_people
 from tidings.messages.contacts.contractors import Contractor
@@ -134,10 +135,11 @@ async def test_only_living_events_take_people(app: Any) -> None:
 
 
 @pytest.mark.both_databases
-async def test_more_than_one_batch(app: Any) -> None:
+async def test_more_than_one_batch(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     event_id = await an_event(app, date=(NOW + timedelta(days=9)).date())
-    people = [Person(name=f"P {number}", phone=f"+1810555{number:04}") for number in range(1200)]
+    monkeypatch.setattr(people_import, "AT_ONCE", 100)
+    people = [Person(name=f"P {number}", phone=f"+1810555{number:04}") for number in range(120)]
     result = await import_people(app.work, people, event_id)
-    assert (result.added, result.registered, result.messages.scheduled) == (1200, 1200, 6000)
+    assert (result.added, result.registered, result.messages.scheduled) == (120, 120, 600)
     again = await import_people(app.work, people, event_id)
-    assert (again.completed, again.already_registered) == (1200, 1200)
+    assert (again.completed, again.already_registered) == (120, 120)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import update
 
 from support.app import due_in, run_job
+from support.examples import examples
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.errors import Conflict, InvalidInput
@@ -759,7 +760,7 @@ async def busy_app(open_app: OpenApp) -> App:
     return await open_app(clock=ManualClock(REGISTERED))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(agendas=st.lists(_SLOTS, min_size=1, max_size=5), hours=st.integers(min_value=0, max_value=12))
 async def test_after_any_agenda_edits_the_waiting_messages_are_exactly_the_plan(
     busy_app: App, agendas: list[dict[str, tuple[int, int, str]]], hours: int

@@ -12,16 +12,17 @@ import random
 import pytest
 
 from shops.market import OpenMarket, assert_adds_up
+from support.examples import examples
 from support.programs import start_worker
 from support.sink import Sink
 from tidings.clock import SystemClock
 
 pytestmark = pytest.mark.both_databases
 
-RECIPIENTS, KILLS = (int(part) for part in os.environ.get("TIDINGS_TEST_CAMPAIGN", "400x3").split("x"))
+SIZE = os.environ.get("TIDINGS_TEST_CAMPAIGN", f"{examples(500)}x{examples(5)}")
+RECIPIENTS, KILLS = (int(part) for part in SIZE.split("x"))
 IN_HAND = 50
 """What one worker has in its hands at most, and may offer again when it died before it could write it down."""
-
 
 VARIABLES = {"TIDINGS_QUIET_HOURS": "off", "TIDINGS_FREQUENCY_CAPS": "off"}
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from support.app import deliver
+from support.examples import examples
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, PostponeJob
@@ -208,9 +209,9 @@ async def live(settings: Any, steps: Sequence[tuple[Any, ...]]) -> int:
         return world.carrier.sent
 
 
-def promises(database: Callable[[], str], settings_for: Callable[..., Any], examples: int) -> None:
+def promises(database: Callable[[], str], settings_for: Callable[..., Any], number: int) -> None:
     @settings(
-        max_examples=examples,
+        max_examples=examples(number),
         deadline=None,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -232,13 +233,13 @@ def test_nothing_leaves_against_the_gates_promises_on_sqlite(
         shutil.copy(migrated_sqlite, file)
         return f"sqlite:///{file}"
 
-    promises(database, settings_for, examples=25)
+    promises(database, settings_for, number=25)
 
 
 def test_nothing_leaves_against_the_gates_promises_on_postgresql(
     new_postgres_database: Callable[[], str], settings_for: Callable[..., Any]
 ) -> None:
-    promises(new_postgres_database, settings_for, examples=10)
+    promises(new_postgres_database, settings_for, number=10)
 
 
 @pytest.mark.parametrize(("local_hour", "sent"), [(9, 1), (22, 0)], ids=["by day it leaves", "by night it waits"])
