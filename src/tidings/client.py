@@ -8,7 +8,7 @@ from typing import Any, Self
 from tidings.app import App
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound
-from tidings.messages.why import Answer
+from tidings.messages.why import Story
 from tidings.registry import Features, load
 
 
@@ -48,6 +48,6 @@ class Tidings(Features):
         """Where replies and delivery reports go in."""
         return self.app.inbound
 
-    async def why(self, message: str) -> Answer:
+    async def why(self, message: str) -> Story:
         """Why a message, like `event-message-123`, did or did not go out. Raises InvalidInput and NotFound."""
         return await self.app.why.explain(message)

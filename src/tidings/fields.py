@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic.alias_generators import to_camel
 
 MAX_ID = 2**63 - 1
 """The highest id that the databases can hold."""
@@ -83,6 +84,12 @@ def in_zone(moment: datetime, timezone: str) -> datetime:
     """
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(timezone))
     return aware.astimezone(UTC)
+
+
+class JobData(BaseModel):
+    """What a job carries, in the field names of the specifications, which are camelCase."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
 
 
 class Input(BaseModel):

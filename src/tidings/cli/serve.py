@@ -38,7 +38,7 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
         if with_workers:
             await app.start_workers()
         settle()
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 app.http(),
                 host=host,
@@ -64,8 +64,8 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
             raise typer.Exit(1)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to us: workers have to end their jobs after the last request."""
+class Server(uvicorn.Server):
+    """uvicorn, with the signals left to the command, whose workers end their jobs after the last request."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ from tidings.cli.opening import open_app
 from tidings.cli.output import open_console
 from tidings.cli.running import prepare, run
 from tidings.log import mask_phones
-from tidings.messages.why import Answer
+from tidings.messages.why import Story
 from tidings.registry import Settings
 
 
@@ -27,6 +27,6 @@ def why(
         console.print("  Nothing has happened to it yet.", style="dim")
 
 
-async def _why(settings: Settings, message: str) -> Answer:
+async def _why(settings: Settings, message: str) -> Story:
     async with open_app(settings, reading=True) as app:
         return await app.why.explain(message)

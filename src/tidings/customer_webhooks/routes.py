@@ -9,7 +9,6 @@ from fastapi import Query
 from tidings.customer_webhooks.schemas import (
     EventsRecorded,
     EventsReplayed,
-    EventStatus,
     ReplayIn,
     RotationIn,
     WebhookDeliveryIn,
@@ -17,6 +16,7 @@ from tidings.customer_webhooks.schemas import (
     WebhookEndpointIn,
     WebhookEndpointOut,
     WebhookEventOut,
+    WebhookEventStatus,
     WebhookSecretOut,
 )
 from tidings.customer_webhooks.service import CustomerWebhooks
@@ -114,7 +114,7 @@ async def list_webhook_events(
     webhooks: Webhooks,
     customer_id: Id,
     endpoint_id: Id | None = None,
-    status: EventStatus | None = None,
+    status: WebhookEventStatus | None = None,
     event: EventFilter = None,
     after_id: After = 0,
     limit: Limit = 100,

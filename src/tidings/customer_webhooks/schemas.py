@@ -16,7 +16,7 @@ from tidings.providers.webhooks.addresses import MAX_URL_LENGTH
 MOST_OVERLAP_HOURS = 7 * 24
 
 
-class EventStatus(StrEnum):
+class WebhookEventStatus(StrEnum):
     """How a delivery stands."""
 
     PENDING = "PENDING"
@@ -24,12 +24,15 @@ class EventStatus(StrEnum):
     FAILED = "FAILED"
 
 
-_STATUSES: dict[str, EventStatus] = {Status.SENT: EventStatus.DELIVERED, Status.FAILED: EventStatus.FAILED}
+_STATUSES: dict[str, WebhookEventStatus] = {
+    Status.SENT: WebhookEventStatus.DELIVERED,
+    Status.FAILED: WebhookEventStatus.FAILED,
+}
 
 
-def event_status(status: str) -> EventStatus:
+def event_status(status: str) -> WebhookEventStatus:
     """The customer's word for the status of a row."""
-    return _STATUSES.get(status, EventStatus.PENDING)
+    return _STATUSES.get(status, WebhookEventStatus.PENDING)
 
 
 def _filter(text: str) -> str:
@@ -127,7 +130,7 @@ class WebhookEventOut(BaseModel):
     webhook_id: str
     event: str
     payload: dict[str, Any]
-    status: EventStatus
+    status: WebhookEventStatus
     attempts: int
     error: str | None
     next_attempt_at: datetime | None
@@ -138,7 +141,7 @@ class WebhookEventOut(BaseModel):
     def of(cls, row: Any) -> WebhookEventOut:
         """The event of one row."""
         status = event_status(row.status)
-        pending = status is EventStatus.PENDING
+        pending = status is WebhookEventStatus.PENDING
         return cls(
             id=row.id,
             endpoint_id=row.endpoint_id,

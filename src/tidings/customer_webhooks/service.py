@@ -14,12 +14,12 @@ from tidings.customer_webhooks.events import TEST, EndpointStatus, emit, record_
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
 from tidings.customer_webhooks.schemas import (
     EventsReplayed,
-    EventStatus,
     ReplayIn,
     RotationIn,
     WebhookDeliveryIn,
     WebhookEndpointChange,
     WebhookEndpointIn,
+    WebhookEventStatus,
 )
 from tidings.customer_webhooks.secrets import first_secrets, rotated
 from tidings.customer_webhooks.stored import delete_events, deliver_again, ended_events, events_of, find_event
@@ -38,9 +38,9 @@ MOST_REPLAYED = 1000
 """Events that one call replays, the oldest first."""
 
 _WITH_STATUS = {
-    EventStatus.PENDING: OPEN,
-    EventStatus.DELIVERED: (Status.SENT,),
-    EventStatus.FAILED: (Status.FAILED,),
+    WebhookEventStatus.PENDING: OPEN,
+    WebhookEventStatus.DELIVERED: (Status.SENT,),
+    WebhookEventStatus.FAILED: (Status.FAILED,),
 }
 
 
@@ -195,7 +195,7 @@ class CustomerWebhooks:
         customer_id: int,
         *,
         endpoint_id: int | None = None,
-        status: EventStatus | None = None,
+        status: WebhookEventStatus | None = None,
         event: str | None = None,
         after_id: int = 0,
         limit: int = 100,

@@ -20,7 +20,7 @@ from tidings.work import Work
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Story:
     """A message's story: where it stands, and one sentence or more for everything that happened to it."""
 
     message: str
@@ -37,7 +37,7 @@ class Why:
         self._work = work
         self._kinds = kinds
 
-    async def explain(self, name: str) -> Answer:
+    async def explain(self, name: str) -> Story:
         """The story of `event-message-123` and the like. Raises InvalidInput and NotFound."""
         kind, message_id = require_name(name)
         found = next((one for one in self._kinds() if one.name == kind), None)
@@ -55,7 +55,7 @@ class Why:
             + [(reply.received_at, _reply(reply)) for reply in replies],
             key=lambda entry: entry[0],
         )
-        return Answer(name, row.status, _summary(row), tuple(sentence for _, sentence in story), lines)
+        return Story(name, row.status, _summary(row), tuple(sentence for _, sentence in story), lines)
 
     async def count_open(self, until: datetime) -> dict[str, int]:
         """How many messages of each kind are still to go out by `until` (UTC), those under way included.

@@ -18,7 +18,7 @@ from support.cases import every_case
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules.contexts import TOPICS, EventContext, normalize_event_context
 from tidings.features.shops.rules.field_types import READERS
-from tidings.features.shops.rules.variables import FIELDS, Shop, names_for, variables
+from tidings.features.shops.rules.variables import FIELDS, ShopVariables, names_for, variables
 
 
 def at(day: int, hour: int, minute: int, second: int = 0) -> datetime:
@@ -328,7 +328,7 @@ def test_the_variables_are_those_that_a_template_may_use(name: str) -> None:
 def test_a_shop_without_a_name_goes_by_its_domain() -> None:
     context = context_of("orders_create")
     assert variables(context)["shop"]["name"] == "blossom-soaps"
-    assert variables(context, Shop("Blossom Soaps"))["shop"]["name"] == "Blossom Soaps"
+    assert variables(context, ShopVariables("Blossom Soaps"))["shop"]["name"] == "Blossom Soaps"
 
 
 ODD: st.SearchStrategy[Any] = st.recursive(

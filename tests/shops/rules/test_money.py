@@ -13,7 +13,7 @@ from shops.rules.payloads import context_of
 from support.cases import every_case
 from tidings.errors import TemplateError
 from tidings.features.shops.rules.money import MONEY_FILTERS, shop_templates
-from tidings.features.shops.rules.variables import Shop, variables
+from tidings.features.shops.rules.variables import ShopVariables, variables
 from tidings.messages.text.segments import measure
 
 TEMPLATES = shop_templates()
@@ -80,9 +80,9 @@ def test_the_filters_that_shops_know(source: str, amount: Any, currency: str, lo
 
 
 def test_an_event_brings_the_currency_of_its_order_and_the_locale_of_its_shop() -> None:
-    found = variables(context_of("orders_create"), Shop("Blossom Soaps", "de-DE", "EUR"))
+    found = variables(context_of("orders_create"), ShopVariables("Blossom Soaps", "de-DE", "EUR"))
     assert TEMPLATES.render("{{ order.total_price | money }}", found) == "64,89 $"
-    found = variables(context_of("customers_create"), Shop("Blossom Soaps", "de-DE", "EUR"))
+    found = variables(context_of("customers_create"), ShopVariables("Blossom Soaps", "de-DE", "EUR"))
     assert TEMPLATES.render("{{ 5 | money }}", found) == "5,00 €"
 
 

@@ -10,12 +10,12 @@ from tidings.features.shops.rules.contexts import TOPICS
 from tidings.features.shops.rules.money import shop_templates
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.presets import PRESETS, Preset
-from tidings.features.shops.rules.variables import FIELDS, Shop, names_for, variables
+from tidings.features.shops.rules.variables import FIELDS, ShopVariables, names_for, variables
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.text.segments import measure
 
 TEMPLATES = shop_templates()
-SHOP = Shop("Blossom Soaps", "en", "USD")
+SHOP = ShopVariables("Blossom Soaps", "en", "USD")
 STARTS = [(preset, name) for preset in PRESETS.values() for name in NAMES if topic_of_file(name) == preset.trigger]
 
 
@@ -111,7 +111,7 @@ def test_the_presets_wait_as_long_as_they_say() -> None:
 
 
 def test_a_long_name_of_a_shop_or_an_item_is_cut() -> None:
-    shop = Shop("The Extraordinarily Long Named Soap Company of Michigan")
+    shop = ShopVariables("The Extraordinarily Long Named Soap Company of Michigan")
     lines = [{"title": "Soap " * 40, "quantity": 1, "price": "1.00"}]
     found = variables(context_of("fulfillments_create", line_items=lines), shop)
     text = TEMPLATES.render(PRESETS["review_request"].template, found)

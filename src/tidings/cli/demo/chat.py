@@ -13,10 +13,10 @@ from rich.console import Console
 
 from tidings import log
 from tidings.app import App
-from tidings.cli.demo.chat_script import Script
+from tidings.cli.demo.chat_script import ChatScript
 from tidings.cli.demo.chat_servers import Receiver, serving
 from tidings.cli.demo.rehearsal import OFFLINE
-from tidings.cli.demo.shop import Shop, open_shop, sample_questions
+from tidings.cli.demo.shop import DemoShop, open_shop, sample_questions
 from tidings.cli.running import run, settle, stop_signal
 from tidings.features.chat.models import ChatChannel, Role
 from tidings.messages.ledger import DeliveryStatus
@@ -61,7 +61,7 @@ async def _demo(folder: Path, *, seconds: float, port: int, scripted: bool) -> b
                 console.print(
                     "[bold]Chats of a small shop[/], answered from its knowledge. Nothing leaves this machine."
                 )
-                return await Script(app, shop, receiver, console, seconds=seconds).play()
+                return await ChatScript(app, shop, receiver, console, seconds=seconds).play()
             await _talk(app, shop, console, f"{tidings}/widget/{shop.widget_key}")
             console.print(f"{receiver.taken.total()} webhooks told the shop's own server what happened.")
             return True
@@ -69,7 +69,7 @@ async def _demo(folder: Path, *, seconds: float, port: int, scripted: bool) -> b
             await app.stop_workers()
 
 
-async def _talk(app: App, shop: Shop, console: Console, address: str) -> None:
+async def _talk(app: App, shop: DemoShop, console: Console, address: str) -> None:
     """A chat in the terminal, until an empty line or Ctrl-C."""
     console.print("[bold]You are chatting with the Corner Shop.[/] An empty line ends it.")
     console.print(f"The same shop in a browser: {address}")
@@ -99,7 +99,7 @@ async def _talk(app: App, shop: Shop, console: Console, address: str) -> None:
         await asyncio.gather(listening, stopping, return_exceptions=True)
 
 
-async def _listen(app: App, shop: Shop, console: Console) -> None:
+async def _listen(app: App, shop: DemoShop, console: Console) -> None:
     """Prints answers as they come, as a page of the widget does."""
     widget = app.chat.widget
     with widget.listen(shop.chatbot_id, VISITOR) as news:

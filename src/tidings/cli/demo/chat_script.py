@@ -13,7 +13,7 @@ from rich.table import Table
 
 from tidings.app import App
 from tidings.cli.demo.chat_servers import Receiver
-from tidings.cli.demo.shop import Question, Shop, sample_questions
+from tidings.cli.demo.shop import DemoShop, ScriptedQuestion, sample_questions
 from tidings.customer_webhooks.models import WebhookEvent
 from tidings.features.chat.models import ChatChannel, ChatMessage, Role
 from tidings.messages.ledger import DeliveryStatus
@@ -34,7 +34,7 @@ GREETING = "Hello, Ada from the shop here. What can I do for you?"
 
 
 @dataclass
-class Person:
+class Visitor:
     """Somebody who writes, on one channel, and what they were answered."""
 
     name: str
@@ -44,7 +44,7 @@ class Person:
 
 
 @dataclass
-class Account:
+class Observations:
     """What the script saw with its own eyes."""
 
     asked: int = 0
@@ -52,16 +52,16 @@ class Account:
     wrong: list[str] = field(default_factory=list)
 
 
-class Script:
+class ChatScript:
     """Plays the conversations over about `seconds`, and then accounts for every message."""
 
-    def __init__(self, app: App, shop: Shop, receiver: Receiver, console: Console, *, seconds: float) -> None:
+    def __init__(self, app: App, shop: DemoShop, receiver: Receiver, console: Console, *, seconds: float) -> None:
         self._app = app
         self._shop = shop
         self._receiver = receiver
         self._console = console
         self._seconds = seconds
-        self._account = Account()
+        self._seen = Observations()
         self._ids = itertools.count(1)
         self._people = [self._person(number) for number in range(PEOPLE)]
 
@@ -86,12 +86,12 @@ class Script:
             await asyncio.gather(*watching, return_exceptions=True)
         return await self._summarise()
 
-    def _person(self, number: int) -> Person:
+    def _person(self, number: int) -> Visitor:
         channel = (ChatChannel.WIDGET, ChatChannel.WHATSAPP_CLOUD, ChatChannel.WHATSAPP_QR)[number % 3]
         user_id = f"+1810555{1000 + number}" if channel.is_whatsapp else f"demo-visitor-{number:04}"
-        return Person(f"{channel.value.replace('_', ' ')} {number + 1}", channel, user_id)
+        return Visitor(f"{channel.value.replace('_', ' ')} {number + 1}", channel, user_id)
 
-    async def _converse(self, number: int, person: Person) -> None:
+    async def _converse(self, number: int, person: Visitor) -> None:
         """Asks one question after the other, each when the one before is answered."""
         questions = sample_questions()
         pause = random.Random(number)  # the same every time
@@ -103,23 +103,23 @@ class Script:
             if number == 0 and turn == 0:
                 await self._take_over(person)
 
-    async def _ask(self, person: Person, question: Question) -> None:
+    async def _ask(self, person: Visitor, question: ScriptedQuestion) -> None:
         for text in question.asks:
             await self._write(person, text)
             await asyncio.sleep(0.1)
-        self._account.asked += 1
+        self._seen.asked += 1
         try:
             answer = await asyncio.wait_for(person.answers.get(), ANSWER_WITHIN)
         except TimeoutError:
-            self._account.wrong.append(f"{person.name} got no answer to {question.asks[-1]!r}")
+            self._seen.wrong.append(f"{person.name} got no answer to {question.asks[-1]!r}")
             return
-        self._account.answered += 1
+        self._seen.answered += 1
         self._console.print(f"[dim]{person.name}:[/] {' / '.join(question.asks)}")
         self._console.print(f"  [green]{answer}[/]")
         if question.expects not in answer:
-            self._account.wrong.append(f"{person.name} was answered {answer!r} to {question.asks[-1]!r}")
+            self._seen.wrong.append(f"{person.name} was answered {answer!r} to {question.asks[-1]!r}")
 
-    async def _take_over(self, person: Person) -> None:
+    async def _take_over(self, person: Visitor) -> None:
         """A colleague takes the conversation over: the bot is silent until it is handed back."""
         conversations, chatbot_id = self._app.chat.conversations, self._shop.chatbot_id
         conversation = next(
@@ -131,10 +131,10 @@ class Script:
         said = await asyncio.wait_for(person.answers.get(), ANSWER_WITHIN)
         self._console.print(f"[dim]{person.name}:[/] Can I talk to a person?\n  [cyan]{COLLEAGUE}: {said}[/]")
         if said != GREETING:
-            self._account.wrong.append(f"the bot answered although {COLLEAGUE} had taken over")
+            self._seen.wrong.append(f"the bot answered although {COLLEAGUE} had taken over")
         await conversations.hand_back(chatbot_id, conversation.id)
 
-    async def _write(self, person: Person, text: str) -> None:
+    async def _write(self, person: Visitor, text: str) -> None:
         message = {
             "chatbot_id": self._shop.chatbot_id,
             "channel": person.channel,
@@ -145,7 +145,7 @@ class Script:
         await self._app.chat.enqueue_incoming_message(message)
         await self._app.chat.enqueue_incoming_message(message)  # providers do deliver twice
 
-    async def _watch(self, person: Person) -> None:
+    async def _watch(self, person: Visitor) -> None:
         """Reads as a page of the widget does, and says that it has shown what it read."""
         widget, chatbot_id = self._app.chat.widget, self._shop.chatbot_id
         with widget.listen(chatbot_id, person.user_id) as news:
@@ -186,8 +186,8 @@ class Script:
         messages, events = await self._messages(), await self._events()
         written = [message for message in messages if message.role == Role.USER]
         answers = [message for message in messages if message.role != Role.USER]
-        wrong = list(self._account.wrong)
-        expected = self._account.asked + 1  # the colleague's message
+        wrong = list(self._seen.wrong)
+        expected = self._seen.asked + 1  # the colleague's message
         if len(answers) != expected:
             wrong.append(f"{len(answers)} answers to {expected} turns: a burst is answered once")
         wrong += [f"answer {one.id} is {one.status}: {one.error_message}" for one in answers if one.status != "sent"]

@@ -6,14 +6,15 @@ import asyncio
 import hmac
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
+from tidings.cli.serve import Server
 from tidings.providers.webhooks.signatures import sign
 
 HOST = "127.0.0.1"
@@ -63,7 +64,7 @@ async def serving(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
-        server = _Server(config)
+        server = Server(config)
         running = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             while not server.started and not running.done():
@@ -72,11 +73,3 @@ async def serving(app: FastAPI, port: int = 0) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await running
-
-
-class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to the command."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield

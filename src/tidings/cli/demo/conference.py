@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 
 from tidings.app import App
-from tidings.cli.demo.people import Person, demo_people
+from tidings.cli.demo.people import Guest, demo_people
 from tidings.cli.demo.rehearsal import sleep_until
 from tidings.cli.demo.view import LedgerView, account, lateness, print_lateness
 from tidings.clock import AcceleratedClock, Stage
@@ -151,7 +151,7 @@ def _postponed(slot: AgendaSession, key: str) -> dict[str, datetime]:
     return {"start_time": slot.start_time + delay, "end_time": slot.end_time + delay}
 
 
-async def _register(app: App, event: Event, person: Person, talks: Sequence[AgendaSession]) -> int:
+async def _register(app: App, event: Event, person: Guest, talks: Sequence[AgendaSession]) -> int:
     contractor, _ = await app.events.create_contractor(person.contractor)
     chosen = [slot.key for slot in talks if slot.room == person.favourite_room] or [slot.key for slot in talks]
     await app.events.register(event.id, RegistrationIn(contractor_id=contractor.id, sessions=chosen))

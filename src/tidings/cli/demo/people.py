@@ -13,21 +13,21 @@ _ROOMS = ("Gray Room", "Tan Room")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Guest:
     """Somebody who comes, and the room whose talks they chose."""
 
     contractor: ContractorIn
     favourite_room: str
 
 
-def demo_people(count: int) -> list[Person]:
+def demo_people(count: int) -> list[Guest]:
     """As many different people as asked for, always the same ones."""
     return [_person(number) for number in range(count)]
 
 
-def _person(number: int) -> Person:
+def _person(number: int) -> Guest:
     first, last = _FIRST[number % len(_FIRST)], _LAST[number % len(_LAST)]
-    return Person(
+    return Guest(
         ContractorIn(
             name=f"{first} {last}",
             first_name=first,

@@ -16,7 +16,7 @@ WHATSAPP = {"phone_number_id": "100000000000001", "access_token": "sample-token"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ScriptedQuestion:
     """What somebody writes, in one or more messages, and words that the answer holds."""
 
     asks: Sequence[str]
@@ -24,7 +24,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class DemoShop:
     """A customer with one chatbot, and the secret of its webhook endpoint if it has one."""
 
     customer_id: int
@@ -33,12 +33,12 @@ class Shop:
     secret: str | None
 
 
-def sample_questions() -> list[Question]:
+def sample_questions() -> list[ScriptedQuestion]:
     """What people ask in the demo."""
-    return [Question(entry["asks"], entry["expects"]) for entry in _sample()["questions"]]
+    return [ScriptedQuestion(entry["asks"], entry["expects"]) for entry in _sample()["questions"]]
 
 
-async def open_shop(app: App, webhook_url: str | None = None) -> Shop:
+async def open_shop(app: App, webhook_url: str | None = None) -> DemoShop:
     """Stores the sample shop; its events go to `webhook_url`."""
     sample, accounts, knowledge = _sample(), app.chat.accounts, app.chat.knowledge
     plan = await accounts.create_plan({"name": "Pro", "monthly_price": "59"})
@@ -61,7 +61,7 @@ async def open_shop(app: App, webhook_url: str | None = None) -> Shop:
     secret = None
     if webhook_url is not None:
         _, secret = await app.chat.webhooks.create_endpoint(customer.id, {"url": webhook_url})
-    return Shop(customer.id, chatbot.id, chatbot.widget_key, secret)
+    return DemoShop(customer.id, chatbot.id, chatbot.widget_key, secret)
 
 
 def _sample() -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ from tidings.features.chat.jobs import (
     UpkeepJob,
 )
 from tidings.features.chat.kind import ChatMessages
-from tidings.features.chat.knowledge.embeddings import Embeddings
+from tidings.features.chat.knowledge.embeddings import ItemEmbedder
 from tidings.features.chat.knowledge.retrieval import Retrieval
 from tidings.features.chat.models import ChatChannel
 from tidings.features.chat.service import Chat
@@ -56,7 +56,7 @@ def build(parts: Parts) -> Feature:
             Handler(DELIVERY_REPORT, LateReports(work, inbound.reports).take),
             Handler(UPKEEP, Upkeep(work, retrieval).run),
             Handler(AI_ANSWER, AnswerWriter(work, retrieval, parts.model).answer),
-            Handler(EMBED_ITEM, Embeddings(work, retrieval).embed),
+            Handler(EMBED_ITEM, ItemEmbedder(work, retrieval).embed),
             Handler(OUTGOING_MESSAGE, OutgoingMessages(work, messages).route),
             Handler(CLOUD_SEND, messages.handle),
             Handler(QR_SEND, messages.handle),

@@ -11,13 +11,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.chat.models import ChatChannel
+from tidings.fields import JobData
 from tidings.messages.kind import MessageJob, message_job
 from tidings.providers.reports import DeliveryReport, ReportedStatus
 
@@ -65,12 +65,6 @@ def priority_for(monthly_price: Decimal | None) -> int:
     if price >= PREMIUM_PRICE:
         return PREMIUM_PRIORITY
     return PRO_PRIORITY if price >= PRO_PRICE else BASIC_PRIORITY
-
-
-class JobData(BaseModel):
-    """Job data in the specification's field names."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
 
 
 class IncomingMessageJob(JobData):

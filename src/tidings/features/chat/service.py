@@ -8,7 +8,7 @@ from typing import Any
 from tidings.customer_webhooks.service import CustomerWebhooks
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.queues import QueueStats
-from tidings.features.chat.accounts.service import Accounts
+from tidings.features.chat.accounts.service import ChatAccounts
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.conversations.service import Conversations
 from tidings.features.chat.conversations.store import Stored, store_message
@@ -17,7 +17,7 @@ from tidings.features.chat.knowledge.retrieval import Retrieval
 from tidings.features.chat.knowledge.service import Knowledge
 from tidings.features.chat.whatsapp.callbacks import WhatsApp
 from tidings.features.chat.widget.service import Widget
-from tidings.messages.inbound.reports import Reports
+from tidings.messages.inbound.reports import DeliveryReports
 from tidings.vault import Vault
 from tidings.work import Work
 
@@ -37,12 +37,12 @@ class Chat:
         vault: Vault,
         retrieval: Retrieval,
         broadcast: Broadcast,
-        reports: Reports,
+        reports: DeliveryReports,
         *,
         allow_private: bool,
     ) -> None:
         self._work = work
-        self.accounts = Accounts(work, vault)
+        self.accounts = ChatAccounts(work, vault)
         self.knowledge = Knowledge(work, retrieval)
         self.conversations = Conversations(work)
         self.whatsapp = WhatsApp(work, vault, reports)

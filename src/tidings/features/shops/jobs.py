@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.shops.rules.contexts import TOPICS
+from tidings.fields import JobData
 
 
 def _queue(name: str, concurrency: int) -> QueuePolicy:
@@ -36,15 +36,13 @@ TRANSACTIONAL_PRIORITY, PROMOTIONAL_PRIORITY, CAMPAIGN_PRIORITY = 1, 5, 10
 """BullMQ priorities in `delivery`: an order confirmation overtakes every campaign."""
 
 
-class JobData(BaseModel):
-    """Job data in the specification's field names. `shop_id` is the shop's domain."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+class ShopJobData(JobData):
+    """What a shop's job carries. `shop_id` is the shop's domain."""
 
     request_id: str | None = Field(None, max_length=100)
 
 
-class EventData(JobData):
+class EventData(ShopJobData):
     """Something that happened in a shop: with `id` a row of `shop_webhook_events`, else `raw` is the payload."""
 
     id: int | None = None
@@ -60,7 +58,7 @@ class EventData(JobData):
         return self
 
 
-class EvaluateData(JobData):
+class EvaluateData(ShopJobData):
     """An event that the automations are to be asked about: a stored one (`id`), or a payload.
 
     The payload is `originalEvent`, or `context` when that is one.
@@ -83,7 +81,7 @@ class EvaluateData(JobData):
         return self
 
 
-class SendData(JobData):
+class SendData(ShopJobData):
     """A message to send: a stored one (`id`), or the text `template` for `recipient` with `context` as variables.
 
     Without `purpose` a message is promotional, so that it needs consent.
@@ -103,7 +101,7 @@ class SendData(JobData):
         return self
 
 
-class BatchData(JobData):
+class BatchData(ShopJobData):
     """A campaign whose audience is to be written down; `campaign_id` is its id or its key."""
 
     campaign_id: int | str
@@ -111,14 +109,14 @@ class BatchData(JobData):
     batch_size: int | None = Field(None, ge=1, le=10_000)
 
 
-class TaskData(JobData):
+class TaskData(ShopJobData):
     """A task of housekeeping; without `shop_id` it is done for every shop."""
 
     task: Literal["cleanup_old_messages", "retry_failed_messages", "rollup_reports"]
     shop_id: str | None = Field(None, max_length=255)
 
 
-class CatchUpData(JobData):
+class CatchUpData(ShopJobData):
     """A look for stored events whose job was lost."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidings.features.shops.accounts.service import Accounts
+from tidings.features.shops.accounts.service import ShopAccounts
 from tidings.features.shops.automations.service import Automations
 from tidings.features.shops.campaigns.service import Campaigns
 from tidings.features.shops.customers.service import Customers
-from tidings.features.shops.events.service import Events
+from tidings.features.shops.events.service import ShopEvents
 from tidings.features.shops.external_jobs import enqueue_job
 from tidings.features.shops.messages import Messages
-from tidings.features.shops.reports.service import Reports
+from tidings.features.shops.reports.service import ShopReports
 from tidings.features.shops.segments.service import Segments
 from tidings.messages.gate.policy import Rules
 from tidings.messages.text.templates import Sandbox
@@ -32,14 +32,14 @@ class Shops:
     """
 
     def __init__(self, work: Work, *, vault: Vault, templates: Sandbox, rules: Rules) -> None:
-        self.accounts = Accounts(work, vault, templates)
+        self.accounts = ShopAccounts(work, vault, templates)
         self.automations = Automations(work, templates)
         self.segments = Segments(work)
         self.campaigns = Campaigns(work, templates, rules)
-        self.events = Events(work, vault)
+        self.events = ShopEvents(work, vault)
         self.customers = Customers(work)
         self.messages = Messages(work)
-        self.reports = Reports(work)
+        self.reports = ShopReports(work)
         self._queues = work.queues
 
     async def enqueue_job(self, queue: str, name: str, data: Mapping[str, Any]) -> None:

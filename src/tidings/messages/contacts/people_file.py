@@ -63,16 +63,16 @@ def read_people(text: str | bytes, *, region: str = DEFAULT_REGION, source: str)
     unknown `region`.
     """
     layout = read_layout(decode(text, source), source)
-    reading = _Reading(region, layout.columns)
+    collector = _Collector(region, layout.columns)
     for line in layout.people:
-        reading.take(line)
-    if reading.bad:
-        raise InvalidRows(source, reading.bad)
-    return reading.people
+        collector.take(line)
+    if collector.bad:
+        raise InvalidRows(source, collector.bad)
+    return collector.people
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Collector:
     """Collects people, bad rows, and where each phone and email was first seen."""
 
     region: str

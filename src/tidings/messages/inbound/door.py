@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tidings.messages.inbound.notices import NoticeTexts
 from tidings.messages.inbound.replies import IncomingReply, Received, Replies
-from tidings.messages.inbound.reports import Reports, StatusUpdate
+from tidings.messages.inbound.reports import DeliveryReports, StatusUpdate
 from tidings.messages.kind import Kinds
 from tidings.work import Work
 
@@ -14,7 +14,7 @@ class Inbound:
 
     def __init__(self, work: Work, kinds: Kinds, texts: NoticeTexts, *, region: str) -> None:
         self.replies = Replies(work, kinds, texts, region=region)
-        self.reports = Reports(work, kinds)
+        self.reports = DeliveryReports(work, kinds)
 
     async def receive_reply(self, reply: IncomingReply) -> Received:
         """Takes in what somebody answered; see `Replies.receive`."""

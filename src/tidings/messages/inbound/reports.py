@@ -31,7 +31,7 @@ class StatusUpdate:
     error: str | None = None
 
 
-class Reports:
+class DeliveryReports:
     """Takes delivery reports about messages of `kinds`. A status only moves upward, and a failure is final."""
 
     def __init__(self, work: Work, kinds: Kinds) -> None:

@@ -37,7 +37,7 @@ class Culprit:
 
 
 @dataclass(frozen=True, slots=True)
-class Segments:
+class SegmentCount:
     """What a text takes on its way. `units` are septets in GSM-7 and UTF-16 code units in UCS-2; `left` is how many
     more go into the last segment; `plain_segments` is what `plain` of the text would need."""
 
@@ -49,7 +49,7 @@ class Segments:
     plain_segments: int
 
 
-def measure(text: str) -> Segments:
+def measure(text: str) -> SegmentCount:
     """How `text` is sent as SMS: 160 septets or 70 UTF-16 units alone, 153 or 67 in each of several segments.
 
     A character that takes two units (the extension table's, and those beyond U+FFFF) is not split over two segments,
@@ -60,7 +60,7 @@ def measure(text: str) -> Segments:
     widths = _widths(text, encoding)
     segments, left = _packed(widths, encoding)
     plain_segments = _packed(_widths(plain(text), "GSM-7"), "GSM-7")[0] if culprits else segments
-    return Segments(encoding, segments, sum(widths), left, culprits, plain_segments)
+    return SegmentCount(encoding, segments, sum(widths), left, culprits, plain_segments)
 
 
 def plain(text: str) -> str:
@@ -71,7 +71,7 @@ def plain(text: str) -> str:
     return "".join(c if _is_gsm(c) else _rewrite(c) for c in unicodedata.normalize("NFC", text))
 
 
-def explain(measured: Segments) -> str:
+def explain(measured: SegmentCount) -> str:
     """One sentence for the person who writes the text: what it takes, which characters are why, what to write."""
     size = f"{measured.segments} SMS"
     if not measured.culprits:
@@ -121,7 +121,7 @@ def _rewrite(character: str) -> str:
     return "".join(c for c in (composed if _is_gsm(composed) else rewritten(composed)) if _is_gsm(c))
 
 
-def _can_be_plain(measured: Segments) -> bool:
+def _can_be_plain(measured: SegmentCount) -> bool:
     lost = any(not c.rewrite and unicodedata.category(c.character)[0] == "L" for c in measured.culprits)
     return measured.plain_segments > 0 and not lost
 

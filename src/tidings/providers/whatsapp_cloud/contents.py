@@ -13,7 +13,7 @@ _SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class CloudContent:
     """`payload` belongs to a button, a list row or a form; `about` is the id of another message that it concerns."""
 
     text: str
@@ -21,7 +21,7 @@ class Content:
     about: str | None = None
 
 
-def content_of(kind: str, message: Mapping[str, Any]) -> Content | None:
+def content_of(kind: str, message: Mapping[str, Any]) -> CloudContent | None:
     """The content of a message of Meta's type `kind`; None when it lacks the words that such a message has."""
     body = message.get(kind)
     part = as_object(body)
@@ -36,35 +36,37 @@ def content_of(kind: str, message: Mapping[str, Any]) -> Content | None:
             edited = as_object(part.get("message"))
             form = identifier(edited.get("type"))
             inner = content_of(form, edited) if form and form != "edit" else None
-            return inner and Content(inner.text, inner.payload, identifier(part.get("original_message_id")))
+            return inner and CloudContent(inner.text, inner.payload, identifier(part.get("original_message_id")))
         case "revoke":
-            return Content("[message deleted]", about=identifier(part.get("original_message_id")))
+            return CloudContent("[message deleted]", about=identifier(part.get("original_message_id")))
         case "reaction":
             emoji = line(part.get("emoji"), _SHOWN)
-            return Content(f"[reaction {emoji or 'removed'}]", about=identifier(part.get("message_id")))
+            return CloudContent(f"[reaction {emoji or 'removed'}]", about=identifier(part.get("message_id")))
         case "audio":
-            return Content("[voice message]" if part.get("voice") is True else "[audio]")
+            return CloudContent("[voice message]" if part.get("voice") is True else "[audio]")
         case "document":
             return _captioned("document", part.get("filename"), part)
         case "location":
             names = [found for key in ("name", "address") if (found := line(part.get(key), _SHOWN))]
-            return Content(_bracket("location", ", ".join([_place(part), *names])))
+            return CloudContent(_bracket("location", ", ".join([_place(part), *names])))
         case "contacts":
-            return Content(_bracket("contact", ", ".join(_contact(as_object(card)) for card in as_list(body)[:5])))
+            return CloudContent(
+                _bracket("contact", ", ".join(_contact(as_object(card)) for card in as_list(body)[:5]))
+            )
         case "system":
-            return Content(_bracket("system", line(part.get("body"))))
+            return CloudContent(_bracket("system", line(part.get("body"))))
         case "unsupported":
-            return Content("[unsupported message]")
+            return CloudContent("[unsupported message]")
         case _:  # image, video, sticker, and what WhatsApp will think of
             return _captioned(kind, None, part)
 
 
-def _words(body: object, payload: object = None) -> Content | None:
+def _words(body: object, payload: object = None) -> CloudContent | None:
     words = text(body)
-    return None if words is None else Content(words, text(payload))
+    return None if words is None else CloudContent(words, text(payload))
 
 
-def _chosen(part: Mapping[str, Any]) -> Content | None:
+def _chosen(part: Mapping[str, Any]) -> CloudContent | None:
     match part.get("type"):
         case "button_reply" | "list_reply" as kind:
             reply = as_object(part.get(kind))
@@ -73,12 +75,12 @@ def _chosen(part: Mapping[str, Any]) -> Content | None:
             reply = as_object(part.get("nfm_reply"))
             return _words(reply.get("body"), reply.get("response_json"))
         case _:
-            return Content("[interactive]")
+            return CloudContent("[interactive]")
 
 
-def _captioned(kind: str, name: object, part: Mapping[str, Any]) -> Content:
+def _captioned(kind: str, name: object, part: Mapping[str, Any]) -> CloudContent:
     caption = (text(part.get("caption")) or "").strip()
-    return Content(f"{_bracket(kind, line(name, _SHOWN))} {caption}".strip())
+    return CloudContent(f"{_bracket(kind, line(name, _SHOWN))} {caption}".strip())
 
 
 def _place(part: Mapping[str, Any]) -> str:

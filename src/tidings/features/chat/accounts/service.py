@@ -33,7 +33,7 @@ _NULLABLE = frozenset({"knowledge_base_id", "model", "temperature", "fallback_me
 Row = TypeVar("Row", bound=Base)
 
 
-class Accounts:
+class ChatAccounts:
     """Who the chatbots belong to, and how they are reached."""
 
     def __init__(self, work: Work, vault: Vault) -> None:

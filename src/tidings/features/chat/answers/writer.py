@@ -42,7 +42,7 @@ NO_MODEL = "no AI is configured: set OPENAI_API_KEY to have questions answered b
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WrittenAnswer:
     """A text to send, who wrote it, what it cost, and the items it was made from."""
 
     text: str
@@ -84,7 +84,9 @@ class AnswerWriter:
                 exc_info=not isinstance(error, AIError),
             )
             text = question.chatbot.fallback_message or FALLBACK
-            await self._store(question, Answer(text, "fallback", usages, fallback=str(error) or type(error).__name__))
+            await self._store(
+                question, WrittenAnswer(text, "fallback", usages, fallback=str(error) or type(error).__name__)
+            )
             raise GiveUpJob(f"the fallback was sent: {error}") from error
         return await self._store(question, answer)
 
@@ -101,7 +103,7 @@ class AnswerWriter:
                 settle(conversation, data.turn)
         return "the user has opted out"
 
-    async def _make(self, question: Question) -> Answer:
+    async def _make(self, question: Question) -> WrittenAnswer:
         found: list[Found] = []
         usages: list[Usage] = []
         if question.chatbot.knowledge_base_id is not None:
@@ -121,17 +123,17 @@ class AnswerWriter:
         )
         text = clean(completion.text)[:MAX_ANSWER].replace("\0", "")
         sources = [item.id for item in found]
-        return Answer(text, "openai", [*usages, completion.usage], sources)
+        return WrittenAnswer(text, "openai", [*usages, completion.usage], sources)
 
-    def _from_knowledge(self, question: Question, found: Sequence[Found]) -> Answer:
+    def _from_knowledge(self, question: Question, found: Sequence[Found]) -> WrittenAnswer:
         """The answer where there is no AI: the best item when it fits, else the fallback."""
         best = found[0] if found else None
         if best is not None and best.fit >= FITS:
-            return Answer(best.content[:MAX_ANSWER], "knowledge", sources=[best.id])
+            return WrittenAnswer(best.content[:MAX_ANSWER], "knowledge", sources=[best.id])
         text = question.chatbot.fallback_message or FALLBACK
-        return Answer(text, "fallback", fallback=f"{NO_MODEL}; no knowledge fits the question")
+        return WrittenAnswer(text, "fallback", fallback=f"{NO_MODEL}; no knowledge fits the question")
 
-    async def _store(self, question: Question, answer: Answer) -> str:
+    async def _store(self, question: Question, answer: WrittenAnswer) -> str:
         """Adds the answer to the conversation, unless it has become pointless meanwhile. What it cost is logged."""
         now = self._work.clock.now()
         async with self._work.begin() as unit:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from tidings.customer_webhooks import events
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation
-from tidings.messages.inbound.reports import Reports
+from tidings.messages.inbound.reports import DeliveryReports
 from tidings.messages.kind import Report, idempotency_key
 from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
 from tidings.providers.reports import DeliveryReport
@@ -31,7 +31,7 @@ class Source:
     chatbot_ids: frozenset[int]
 
 
-async def take_report(unit: Unit, reports: Reports, source: Source, report: DeliveryReport) -> bool:
+async def take_report(unit: Unit, reports: DeliveryReports, source: Source, report: DeliveryReport) -> bool:
     """Takes a provider's report; False when none of the source's messages has this id or reference (yet)."""
     message_id = await _find(unit, source, report)
     if message_id is None:

@@ -20,7 +20,7 @@ def embedding_job(item_id: int) -> Job:
     return EMBED_ITEM.job(EmbeddingJob(id=item_id), priority=PRIORITY)
 
 
-class Embeddings:
+class ItemEmbedder:
     """Gives items their embeddings."""
 
     def __init__(self, work: Work, retrieval: Retrieval) -> None:

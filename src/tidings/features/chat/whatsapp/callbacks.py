@@ -19,7 +19,7 @@ from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import ChatChannel, QrState, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, session_context
 from tidings.log import get_logger
-from tidings.messages.inbound.reports import Reports
+from tidings.messages.inbound.reports import DeliveryReports
 from tidings.providers.reports import DeliveryReport
 from tidings.providers.whatsapp_cloud.callbacks import IncomingWhatsApp, parse_webhook, verify_handshake
 from tidings.providers.whatsapp_qr import IncomingQr, parse_qr_webhook
@@ -56,7 +56,7 @@ class TakenIn:
 class WhatsApp:
     """The verbs of WhatsApp's webhooks. Each answers once everything is stored."""
 
-    def __init__(self, work: Work, vault: Vault, reports: Reports) -> None:
+    def __init__(self, work: Work, vault: Vault, reports: DeliveryReports) -> None:
         self._work = work
         self._vault = vault
         self._reports = reports

@@ -10,14 +10,14 @@ from tidings.errors import NotFound
 from tidings.features.chat.conversations.reports import Source, take_report
 from tidings.features.chat.jobs import StatusJob
 from tidings.features.chat.models import ChatChannel, WhatsAppCloudAccount, WhatsAppQrSession
-from tidings.messages.inbound.reports import Reports
+from tidings.messages.inbound.reports import DeliveryReports
 from tidings.work import Work
 
 
 class LateReports:
     """What the queue incoming-messages does with reports about messages that were not known when they came."""
 
-    def __init__(self, work: Work, reports: Reports) -> None:
+    def __init__(self, work: Work, reports: DeliveryReports) -> None:
         self._work = work
         self._reports = reports
 

@@ -18,7 +18,7 @@ from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.rules.throttle import Places
 from tidings.features.chat.widget.provider import topic_of
-from tidings.messages.inbound.reports import Reports
+from tidings.messages.inbound.reports import DeliveryReports
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
 from tidings.work import Work
@@ -71,7 +71,9 @@ class Widget:
     the connections that this process holds.
     """
 
-    def __init__(self, work: Work, broadcast: Broadcast, reports: Reports, *, look_again: float = LOOK_AGAIN) -> None:
+    def __init__(
+        self, work: Work, broadcast: Broadcast, reports: DeliveryReports, *, look_again: float = LOOK_AGAIN
+    ) -> None:
         self._work = work
         self._broadcast = broadcast
         self._reports = reports

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda.times import Day, end_of, start_of
+from tidings.features.events.agenda.times import AgendaDay, end_of, start_of
 from tidings.features.events.agenda.values import EXPORT, as_list, as_object, clean, cut, text_of
 from tidings.features.events.models import SessionKind
 from tidings.features.events.schemas import SessionIn
@@ -45,7 +45,9 @@ def sessions_of(day: dict[str, Any], path: str) -> Iterator[tuple[str, str, Any]
             yield f"{at}.{index}", name, entry
 
 
-def read_session(raw: dict[str, Any], path: str, room_of_list: str, day: Day, keys: dict[str, int]) -> SessionIn:
+def read_session(
+    raw: dict[str, Any], path: str, room_of_list: str, day: AgendaDay, keys: dict[str, int]
+) -> SessionIn:
     """The session that `raw` describes; `keys` holds those of the sessions before it and takes its own."""
     start = start_of(raw, path, day)
     end = end_of(raw, path, day, start)

@@ -19,7 +19,7 @@ _DAYS = re.compile(r"([1-9]):([01]\d|2[0-3]):([0-5]\d)")
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class AgendaDay:
     """A day of the agenda, which may last beyond midnight.
 
     Clock times before `change` belong to the next calendar day, unless that is past `end` (wall clock, naive).
@@ -32,7 +32,7 @@ class Day:
     zone: tzinfo
 
 
-def read_day(raw: dict[str, Any], path: str, zone: tzinfo, conference: dict[str, Any]) -> Day:
+def read_day(raw: dict[str, Any], path: str, zone: tzinfo, conference: dict[str, Any]) -> AgendaDay:
     """The day that `raw` describes, in `zone` unless its `day_start` has another offset."""
     start = _iso(raw["day_start"], f"{path}.day_start") if raw.get("day_start") else None
     end = _iso(raw["day_end"], f"{path}.day_end") if raw.get("day_end") else None
@@ -42,7 +42,7 @@ def read_day(raw: dict[str, Any], path: str, zone: tzinfo, conference: dict[str,
         change = _clock(conference["day_change"], f"{ROOT}.day_change")
     else:
         change = _wall_clock(start, zone).time() if start is not None else _DAY_CHANGE
-    return Day(
+    return AgendaDay(
         date=read_date(raw.get("date"), f"{path}.date") if raw.get("date") or start is None else start.date(),
         change=change,
         end=_wall_clock(end, zone) if end is not None else None,
@@ -50,7 +50,7 @@ def read_day(raw: dict[str, Any], path: str, zone: tzinfo, conference: dict[str,
     )
 
 
-def start_of(raw: dict[str, Any], path: str, day: Day) -> datetime:
+def start_of(raw: dict[str, Any], path: str, day: AgendaDay) -> datetime:
     """When the session begins, in UTC."""
     moment, clock = raw.get("date"), raw.get("start")
     if not moment and not clock:
@@ -61,7 +61,7 @@ def start_of(raw: dict[str, Any], path: str, day: Day) -> datetime:
     return _moment(moment, f"{path}.date", day) if moment else _moment(clock, f"{path}.start", day)
 
 
-def end_of(raw: dict[str, Any], path: str, day: Day, start: datetime) -> datetime:
+def end_of(raw: dict[str, Any], path: str, day: AgendaDay, start: datetime) -> datetime:
     """When it ends, in UTC: after its duration; without one, which the format is about to drop, at its `end`."""
     at = f"{path}.duration"
     if raw.get("duration") in (None, "") and raw.get("end"):
@@ -98,7 +98,7 @@ def _wall_clock(moment: datetime, zone: tzinfo) -> datetime:
     return moment if moment.tzinfo is None else moment.astimezone(zone).replace(tzinfo=None)
 
 
-def _on_day(clock: time, day: Day) -> datetime:
+def _on_day(clock: time, day: AgendaDay) -> datetime:
     moment = datetime.combine(day.date, clock)
     after_midnight = moment + timedelta(days=1)
     if clock < day.change and (day.end is None or after_midnight < day.end):
@@ -106,7 +106,7 @@ def _on_day(clock: time, day: Day) -> datetime:
     return moment.replace(tzinfo=day.zone).astimezone(UTC)
 
 
-def _moment(value: Any, path: str, day: Day) -> datetime:
+def _moment(value: Any, path: str, day: AgendaDay) -> datetime:
     """An ISO 8601 time, or a clock time of that day, in UTC."""
     if isinstance(value, str) and _CLOCK.fullmatch(value.strip()):
         return _on_day(_clock(value, path), day)

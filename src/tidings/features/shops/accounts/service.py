@@ -31,7 +31,7 @@ log = get_logger(__name__)
 _MAY_BE_TAKEN_AWAY = frozenset({"sender", "mitto_api_key"})
 
 
-class Accounts:
+class ShopAccounts:
     """Shops themselves. `domain` is the shop's, such as blossom.myshopify.com.
 
     `vault` seals their secrets, `templates` check the automations that a shop starts with.

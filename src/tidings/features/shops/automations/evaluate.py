@@ -182,7 +182,7 @@ class _Question:
 
 def facts_of(context: EventContext, shop: Shop, customer: ShopCustomer | None) -> dict[str, Any]:
     """The variables of an event; what its payload does not tell of the customer is filled in from the row."""
-    spoken = names.Shop(shop.name, shop.locale, shop.currency)
+    spoken = names.ShopVariables(shop.name, shop.locale, shop.currency)
     facts = names.variables(context, spoken)
     if customer is not None and "customer" in facts:
         known = {name: getattr(customer, name) for name in _OF_CUSTOMER}

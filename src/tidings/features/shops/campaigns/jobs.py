@@ -7,16 +7,16 @@ from datetime import datetime
 
 from tidings.engine.jobs import Job, JobType, Schedule
 from tidings.features.shops.campaigns.models import ShopCampaign
-from tidings.features.shops.jobs import BATCH, CAMPAIGNS, REPEAT, BatchData, JobData, TaskData
+from tidings.features.shops.jobs import BATCH, CAMPAIGNS, REPEAT, BatchData, ShopJobData, TaskData
 
 
-class ReleaseData(JobData):
+class ReleaseData(ShopJobData):
     """A look at who of one shop's recipients may go now. `shop` is its row's id."""
 
     shop: int
 
 
-class UpkeepData(JobData):
+class UpkeepData(ShopJobData):
     """A look at every campaign."""
 
 

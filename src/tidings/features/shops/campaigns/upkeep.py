@@ -33,7 +33,7 @@ _LIVE = or_(
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class UpkeepResult:
     """What one look at all campaigns came to."""
 
     released: int = 0
@@ -41,7 +41,7 @@ class Upkeep:
     ended: int = 0
 
 
-async def keep_up(work: Work, releases: Releases) -> Upkeep:
+async def keep_up(work: Work, releases: Releases) -> UpkeepResult:
     """Looks at every campaign that is not history, and releases recipients of every shop that has a running one."""
     async with work.read() as session:
         found = (
@@ -67,7 +67,7 @@ async def keep_up(work: Work, releases: Releases) -> Upkeep:
     released = 0
     for shop_id in running:
         released += (await releases.release(shop_id)).released
-    return Upkeep(released, batches, ended)
+    return UpkeepResult(released, batches, ended)
 
 
 async def end_recipients(work: Work, campaign_id: int) -> int:

@@ -10,11 +10,11 @@ from typing import Any
 from tidings.errors import InvalidInput
 from tidings.features.shops.models import Shop
 from tidings.features.shops.rules.contexts import normalize_event_context
-from tidings.features.shops.rules.customers import Customer
+from tidings.features.shops.rules.customers import CustomerDetails
 from tidings.messages.contacts.phones import parse_phone
 
 
-def phone_of(told: Customer, shop: Shop) -> str | None:
+def phone_of(told: CustomerDetails, shop: Shop) -> str | None:
     """The number of a customer as E.164, read where they are or where the shop is."""
     if told.phone is None:
         return None
@@ -27,7 +27,7 @@ def phone_of(told: Customer, shop: Shop) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonKeys:
     """Everything by which one person can be recognised in a shop's payloads."""
 
     keys: Set[str]

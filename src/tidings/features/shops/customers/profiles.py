@@ -16,7 +16,7 @@ from tidings.db.rows import locked_ids
 from tidings.features.shops.customers.people import phone_of
 from tidings.features.shops.kind import CHANNEL, scope_of
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
-from tidings.features.shops.rules.customers import Customer, SmsConsent
+from tidings.features.shops.rules.customers import CustomerDetails, SmsConsent
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
 from tidings.messages.statuses import Status
@@ -36,7 +36,7 @@ class SavedCustomer:
 
 
 async def save_customer(
-    session: AsyncSession, shop: Shop, told: Customer, at: datetime, now: datetime
+    session: AsyncSession, shop: Shop, told: CustomerDetails, at: datetime, now: datetime
 ) -> SavedCustomer | None:
     """Stores what an event of the moment `at` tells about a customer; None when it names nobody.
 

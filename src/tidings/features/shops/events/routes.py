@@ -8,7 +8,7 @@ from fastapi import Header, Query, Request
 from starlette.exceptions import HTTPException
 
 from tidings.errors import InvalidInput
-from tidings.features.shops.events.schemas import Received, ShopEventOut
+from tidings.features.shops.events.schemas import ShopEventOut, WebhookReceipt
 from tidings.features.shops.rules.contexts import topic_of
 from tidings.features.shops.schemas import InPath
 from tidings.features.shops.service import Shops
@@ -40,7 +40,7 @@ async def receive_shopify_webhook(
     event_id: EventId = "",
     webhook_id: WebhookId = "",
     named_topic: NamedTopic = "",
-) -> Received:
+) -> WebhookReceipt:
     """Takes in what happened in a shop; each event once. What follows from it is done by workers."""
     body = await request.body()
     if not await shops.events.is_signed(shop_domain, body, signature):

@@ -25,7 +25,7 @@ class ShopEventOut(Output):
     evaluation: dict[str, Any]
 
 
-class Received(Output):
+class WebhookReceipt(Output):
     """What became of a webhook. `duplicate`: it had been taken in before. `ignored` says why nothing comes of it."""
 
     duplicate: bool = False

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from tidings.errors import ConfigurationError
 from tidings.features.shops.accounts.secrets import secret_context
 from tidings.features.shops.events.payloads import read_payload
-from tidings.features.shops.events.schemas import Received
+from tidings.features.shops.events.schemas import WebhookReceipt
 from tidings.features.shops.events.store import store_event
 from tidings.features.shops.lookup import find_one, find_page, find_shop
 from tidings.features.shops.models import Shop, ShopWebhookEvent
@@ -28,7 +28,7 @@ AFTER_UNINSTALLING = frozenset({"customers/data_request", "customers/redact", "s
 _NOBODYS = "no shop has this secret"
 
 
-class Events:
+class ShopEvents:
     """The events of shops; their bodies are judged as raw bytes, before anything in them is read."""
 
     def __init__(self, work: Work, vault: Vault) -> None:
@@ -41,7 +41,7 @@ class Events:
         # An unknown shop takes as long as a wrong signature.
         return is_shopify(secrets or [_NOBODYS], body, signature) and bool(secrets)
 
-    async def receive(self, domain: str, topic: str, event_id: str | None, body: bytes) -> Received:
+    async def receive(self, domain: str, topic: str, event_id: str | None, body: bytes) -> WebhookReceipt:
         """Takes in one webhook whose signature was checked; the same event again changes nothing.
 
         Raises NotFound for an unknown shop and InvalidInput for a body that is no JSON object.
@@ -49,15 +49,15 @@ class Events:
         topic = topic_of(topic)
         if topic not in TOPICS:
             log.warning("webhook of a topic that is not understood", shop=domain, topic=topic[:80])
-            return Received(ignored=f"the topic {topic[:80]} is not one that is understood")
+            return WebhookReceipt(ignored=f"the topic {topic[:80]} is not one that is understood")
         raw = read_payload(body)
         async with self._work.begin() as unit:
             shop = await find_shop(unit.session, domain)
             if shop.uninstalled_at is not None and topic not in AFTER_UNINSTALLING:
-                return Received(ignored="the shop has uninstalled the app")
+                return WebhookReceipt(ignored="the shop has uninstalled the app")
             unique = event_id or f"body-{hashlib.sha256(topic.encode() + body).hexdigest()}"
             stored = await store_event(unit, shop, topic, unique, raw, self._work.clock.now())
-        return Received(duplicate=not stored.is_new)
+        return WebhookReceipt(duplicate=not stored.is_new)
 
     async def get(self, domain: str, row_id: int) -> ShopWebhookEvent:
         """One webhook, with what came of it. Raises NotFound."""

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.db.rows import locked_ids
 from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.campaigns.models import ShopCampaign
-from tidings.features.shops.customers.people import Person, phone_of
+from tidings.features.shops.customers.people import PersonKeys, phone_of
 from tidings.features.shops.customers.profiles import customers_alike
 from tidings.features.shops.jobs import QUEUES, SHOP_MESSAGE
 from tidings.features.shops.kind import ShopMessages, scope_of
@@ -120,14 +120,14 @@ async def _person(
     context: EventContext,
     rows: Sequence[ShopCustomer],
     phones: Iterable[str],
-) -> Person:
+) -> PersonKeys:
     """By what the person is recognised: what the event tells, what the rows have, and their contacts' `phones`."""
     told = context.customer
     phone = phone_of(told, shop) if told else None
     orders = await session.scalars(
         select(ShopOrder.order_key).where(ShopOrder.customer_id.in_([row.id for row in rows]))
     )
-    return Person(
+    return PersonKeys(
         keys={row.customer_key for row in rows} | ({told.id} if told and told.id else set()),
         emails={row.email for row in rows if row.email} | ({told.email.lower()} if told and told.email else set()),
         phones={*phones, *(row.phone for row in rows if row.phone), *([phone] if phone else [])},
@@ -175,7 +175,7 @@ async def _erase_replies(session: AsyncSession, message_ids: Sequence[int]) -> N
         )
 
 
-async def _erase_events(session: AsyncSession, shop: Shop, person: Person, customer_ids: Sequence[int]) -> None:
+async def _erase_events(session: AsyncSession, shop: Shop, person: PersonKeys, customer_ids: Sequence[int]) -> None:
     """Empties every payload that is about the person, also those that were never linked to a customer."""
     last_id = 0
     while True:
@@ -206,7 +206,7 @@ async def _erase_events(session: AsyncSession, shop: Shop, person: Person, custo
         )
 
 
-async def _erase_dead_letters(session: AsyncSession, shop: Shop, person: Person) -> None:
+async def _erase_dead_letters(session: AsyncSession, shop: Shop, person: PersonKeys) -> None:
     for letter in await _dead_letters(session, shop):
         raw: Any = next((letter.data[key] for key in ("raw", "originalEvent", "context") if letter.data.get(key)), {})
         topic = str(letter.data.get("topic") or letter.data.get("trigger") or "")

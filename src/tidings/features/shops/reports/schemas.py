@@ -23,7 +23,7 @@ class DayFigures(Output):
     cost: str
 
 
-class Report(Output):
+class ShopReport(Output):
     """The figures of some days and their totals. `rolled_up_at` is how old the newest of them are."""
 
     currency: str

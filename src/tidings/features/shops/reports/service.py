@@ -15,20 +15,20 @@ from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.reports.models import ShopDailyReport
-from tidings.features.shops.reports.schemas import DayFigures, Report
+from tidings.features.shops.reports.schemas import DayFigures, ShopReport
 from tidings.work import Work
 
 MOST_DAYS = 366
 _COUNTED = ("sent", "delivered", "undelivered", "skipped", "failed", "segments")
 
 
-class Reports:
+class ShopReports:
     """Daily figures of shops."""
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    async def get(self, domain: str, *, first: date | None = None, last: date | None = None) -> Report:
+    async def get(self, domain: str, *, first: date | None = None, last: date | None = None) -> ShopReport:
         """The figures of the days from `first` to `last`, by default the last 30; they are counted every hour.
 
         Raises NotFound, and InvalidInput for a last day before the first or more than 366 days.
@@ -58,7 +58,7 @@ class Reports:
             )
             for row, automation, campaign in rows
         ]
-        return Report(
+        return ShopReport(
             currency=shop.currency,
             days=days,
             total=_total(days),

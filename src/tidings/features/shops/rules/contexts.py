@@ -13,7 +13,7 @@ from typing import Any
 
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules import reading
-from tidings.features.shops.rules.customers import Customer, read_bare_customer, read_customer
+from tidings.features.shops.rules.customers import CustomerDetails, read_bare_customer, read_customer
 from tidings.features.shops.rules.purchases import (
     Fulfillment,
     Purchase,
@@ -38,7 +38,7 @@ class EventContext:
     shop_id: str
     object_id: str | None
     occurred_at: datetime | None
-    customer: Customer | None = None
+    customer: CustomerDetails | None = None
     order: Purchase | None = None
     checkout: Purchase | None = None
     fulfillment: Fulfillment | None = None
@@ -58,7 +58,7 @@ class _Reading:
 
     about: str
     times: tuple[str, ...]
-    customer: Callable[[Mapping[str, Any]], Customer | None] | None = None
+    customer: Callable[[Mapping[str, Any]], CustomerDetails | None] | None = None
     order: Callable[[Mapping[str, Any]], Purchase] | None = None
     checkout: Callable[[Mapping[str, Any]], Purchase] | None = None
     fulfillment: Callable[[Mapping[str, Any]], Fulfillment] | None = None

@@ -29,7 +29,7 @@ class SmsConsent:
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
+class CustomerDetails:
     """A shop's customer. `phone` is as people wrote it, to be read in `country` (ISO 3166-1, two letters).
 
     `total_spent` is in the shop's currency.
@@ -48,21 +48,21 @@ class Customer:
     sms_consent: SmsConsent | None
 
 
-def read_customer(raw: Mapping[str, Any]) -> Customer | None:
+def read_customer(raw: Mapping[str, Any]) -> CustomerDetails | None:
     """The customer of an order, a checkout or a fulfillment, or None when it names nobody."""
     return _read(raw, reading.mapping(raw.get("customer")))
 
 
-def read_bare_customer(raw: Mapping[str, Any]) -> Customer | None:
+def read_bare_customer(raw: Mapping[str, Any]) -> CustomerDetails | None:
     """The customer that a payload is, as those of customers/… are."""
     return _read({}, raw)
 
 
-def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> Customer | None:
+def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> CustomerDetails | None:
     addresses = _addresses(purchase, person)
     opted_in = _opted_in_at_checkout(purchase)
     phone, address = _phone(purchase, person, addresses, opted_in)
-    customer = Customer(
+    customer = CustomerDetails(
         id=reading.identifier(person.get("id")),
         first_name=_named("first_name", person, addresses),
         last_name=_named("last_name", person, addresses),

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from tidings.features.shops.rules.contexts import TOPICS, EventContext, topic_of
-from tidings.features.shops.rules.customers import Customer
+from tidings.features.shops.rules.customers import CustomerDetails
 from tidings.features.shops.rules.field_types import FieldType
 from tidings.features.shops.rules.purchases import Fulfillment, LineItem, Purchase, Refund
 
@@ -78,7 +78,7 @@ FIELDS: Mapping[str, Mapping[str, FieldType]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Shop:
+class ShopVariables:
     """What a message says of its shop. `locale` (BCP 47) is how the shop writes amounts; `currency` its own one."""
 
     name: str
@@ -94,12 +94,12 @@ def names_for(topic: str) -> frozenset[str]:
     return frozenset({"currency", *FIELDS.get(topic, ()), *known, *(f"shop.{name}" for name in _SHOP)})
 
 
-def variables(context: EventContext, shop: Shop | None = None) -> dict[str, Any]:
+def variables(context: EventContext, shop: ShopVariables | None = None) -> dict[str, Any]:
     """The event's facts by name, for conditions and templates; what is not known is None.
 
     Amounts are decimals, times aware UTC datetimes. Without `shop`, its name is the first part of its domain.
     """
-    shop = shop or Shop(context.shop_id.partition(".")[0])
+    shop = shop or ShopVariables(context.shop_id.partition(".")[0])
     roots = _roots(context.topic)
     purchase = context.purchase
     currency = (context.refund and context.refund.currency) or (purchase and purchase.currency) or shop.currency
@@ -120,7 +120,7 @@ def variables(context: EventContext, shop: Shop | None = None) -> dict[str, Any]
     return found
 
 
-def _of_customer(customer: Customer | None) -> dict[str, Any]:
+def _of_customer(customer: CustomerDetails | None) -> dict[str, Any]:
     consent = customer.sms_consent if customer else None
     return {name: getattr(customer, name, None) for name in _CUSTOMER} | {
         "tags": list(customer.tags) if customer else [],
