@@ -27,7 +27,7 @@ async def test_a_jobs_events_come_in_order_with_the_job_and_what_became_of_it(ri
 
     rig.worker(fail_at_first)
     await rig.add("a", attempts=2)
-    await rig.happened("drained")
+    await rig.happened("completed")
     about_the_job = rig.events("active", "failed", "completed")
     assert [told.event for told in about_the_job] == ["active", "failed", "active", "completed"]
     first, failed, second, completed = (told.arguments for told in about_the_job)
