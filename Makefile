@@ -18,11 +18,11 @@ demo: $(READY) ## watch a conference day's messages leave, in about a minute
 TIMING = -m timing $$(grep -rl mark.timing tests --include=*.py) -n 5 --maxschedchunk 1
 
 test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and SQLite or PostgreSQL
-	$(BIN)/pytest -m "not timing" -n 6 --dist worksteal
+	$(BIN)/pytest -m "not timing" -n 5 --dist worksteal
 	$(BIN)/pytest $(TIMING)
 
 test-all: $(READY_TO_TEST) $(NODE_READY) ## run the tests, those of a database on SQLite and on PostgreSQL, with every example
-	$(BIN)/pytest --both-databases -m "not timing" -n 6 --dist worksteal
+	$(BIN)/pytest --both-databases -m "not timing" -n 5 --dist worksteal
 	$(BIN)/pytest --both-databases $(TIMING)
 
 mutants: $(READY_TO_TEST) ## break the wiring in many ways, and see that the tests notice each
