@@ -70,14 +70,15 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test of a database runs on one of them, always the same, unless its subject differs between them.
 
-    Those are marked `both_databases`. With --both-databases, or when tests are asked for by name, each runs on both.
+    Those are marked `both_databases`. With --both-databases, or when tests are asked for by name, each runs on both,
+    and those marked `long` run at all.
     """
     if config.getoption("both_databases") or any("::" in argument for argument in config.args):
         return
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []
     for item in items:
-        (kept if _runs_on_its_database(item) else others).append(item)
+        (kept if _runs_on_its_database(item) and not item.get_closest_marker("long") else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = kept
 

@@ -30,6 +30,7 @@ TINY = replace(
 )
 
 
+@pytest.mark.long
 def test_a_tiny_bench_compares_every_measure_and_writes_it_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

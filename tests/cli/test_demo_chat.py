@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.long
 def test_the_scripted_chat_accounts_for_every_message(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tidings", "demo", "chat", "--seconds", "5"]
     done = subprocess.run(

@@ -108,6 +108,7 @@ def test_migrate_brings_a_database_up_to_date_and_is_harmless_again(tmp_path: Pa
     assert finished(tidings("migrate", folder=tmp_path)) == (0, f"database at revision {newest()}\n")
 
 
+@pytest.mark.long
 def test_the_demo_accounts_for_every_message_without_a_terminal(tmp_path: Path) -> None:
     status, output = finished(tidings("demo", "--seconds", "8", "--people", "8", folder=tmp_path))
     assert status == 0, output
