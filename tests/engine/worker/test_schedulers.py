@@ -80,6 +80,7 @@ async def test_a_limited_schedule_ends(rig: Rig) -> None:
     assert {job_id.split(":")[1] for job_id in await upcoming(rig)} <= {"on"}
 
 
+@pytest.mark.timing
 async def test_a_schedule_ends_at_its_end(rig: Rig) -> None:
     end = round(time.time() * 1000) + 250
     await rig.idle_worker()

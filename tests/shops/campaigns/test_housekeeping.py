@@ -32,9 +32,9 @@ async def do(market: Market, task: str, domain: str | None = DOMAIN) -> Mapping[
 
 
 async def do_twice_at_once(market: Market, task: str) -> list[int]:
-    """Runs a task twice at the same moment and once more; returns how many rows each run came to."""
-    done = await asyncio.gather(do(market, task), do(market, task))
-    return [each["rows"] for each in (*done, await do(market, task))]
+    """Runs a task twice at the same moment and once more; returns how many rows those two and that one came to."""
+    one, other = await asyncio.gather(do(market, task), do(market, task))
+    return [one["rows"] + other["rows"], (await do(market, task))["rows"]]
 
 
 async def send_all(market: Market, shop: Shop, campaign: ShopCampaign) -> None:
@@ -81,7 +81,7 @@ async def test_what_is_older_than_the_installation_keeps_it_is_emptied_and_its_f
     new = await market.started(shop, "new")
     await send_all(market, shop, new)
     await add_event(market, shop, "new")
-    assert await do_twice_at_once(market, "cleanup_old_messages") in ([4, 0, 0], [0, 4, 0])
+    assert await do_twice_at_once(market, "cleanup_old_messages") == [4, 0]
     assert [row.text for row in await market.rows(old)] == [None] * 3
     assert all(row.text for row in await market.rows(new))
     after = await market.shops.campaigns.progress(DOMAIN, "old")
@@ -117,11 +117,11 @@ async def test_what_used_up_its_attempts_is_tried_once_more_and_never_again(mark
     await fail_all(market, shop, campaign)
     progress = await market.shops.campaigns.progress(DOMAIN, "sale")
     assert (progress.status, progress.failed) == ("finished", 2)
-    assert await do_twice_at_once(market, "retry_failed_messages") in ([2, 0, 0], [0, 2, 0], [1, 1, 0])
+    assert await do_twice_at_once(market, "retry_failed_messages") == [2, 0]
     assert await market.counts(campaign) == {"waiting": 2}
     assert (await market.shops.campaigns.progress(DOMAIN, "sale")).status == "running"
     await fail_all(market, shop, campaign)
-    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0, 0]
+    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0]
     assert (await market.shops.campaigns.progress(DOMAIN, "sale")).failed == 2
 
 
@@ -134,7 +134,7 @@ async def test_a_failure_that_stays_one_is_not_tried_again(market: Market) -> No
     campaign = await market.started(shop)
     market.provider.refuse = refuse
     await send_all(market, shop, campaign)
-    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0, 0]
+    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_nobody_is_written_to_again_for_whom_it_is_over(
             for row in await unit.session.scalars(select(ShopMessage)):
                 row.not_after = change["not_after"]
     market.clock.move(change.get("later", timedelta(0)))
-    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0, 0], why
+    assert await do_twice_at_once(market, "retry_failed_messages") == [0, 0], why
 
 
 @pytest.mark.both_databases
@@ -183,7 +183,7 @@ async def test_daily_figures_are_those_of_the_shops_own_days_and_the_same_howeve
         line.delivery_status = "DELIVERED"
     clock.move(timedelta(hours=1))
     await send_all(market, shop, await market.started(shop, "early"))
-    assert await do_twice_at_once(market, "rollup_reports") == [2, 2, 2]
+    assert await do_twice_at_once(market, "rollup_reports") == [4, 2]
     report = await market.shops.reports.get(DOMAIN)
     assert [
         (str(day.day), day.campaign, day.sent, day.delivered, day.skipped, day.segments, day.cost)
