@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from tidings.db.base import BigId, Json, UtcDateTime
+from tidings.db.migrations.first_release.columns import message_columns
 
 SEARCH = "knowledge_search"
 
@@ -181,15 +182,7 @@ def create() -> None:
         sa.Column("metadata", Json, nullable=False),
         sa.Column("request_id", sa.String(length=100), nullable=True),
         sa.Column("sent_at", UtcDateTime(), nullable=True),
-        sa.Column("id", BigId, nullable=False),
-        sa.Column("scheduled_time", UtcDateTime(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("status_reason", sa.String(length=32), nullable=True),
-        sa.Column("error_message", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("held_until", UtcDateTime(), nullable=True),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        *message_columns(),
         sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"], name=op.f("fk_messages_conversation_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
         sa.UniqueConstraint("conversation_id", "external_id", name=op.f("uq_messages_conversation_id_external_id")),

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from tidings.db.base import BigId, Json, UtcDateTime
+from tidings.db.migrations.first_release.columns import message_columns
 
 
 def create() -> None:
@@ -63,15 +64,7 @@ def create() -> None:
         sa.Column("variant", sa.String(length=64), nullable=True),
         sa.Column("sentiment_score", sa.Double(), nullable=True),
         sa.Column("action_taken", sa.String(length=64), nullable=True),
-        sa.Column("id", BigId, nullable=False),
-        sa.Column("scheduled_time", UtcDateTime(), nullable=False),
-        sa.Column("status", sa.String(length=16), nullable=False),
-        sa.Column("status_reason", sa.String(length=32), nullable=True),
-        sa.Column("error_message", sa.Text(), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("held_until", UtcDateTime(), nullable=True),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("updated_at", UtcDateTime(), nullable=False),
+        *message_columns(),
         sa.ForeignKeyConstraint(
             ["contractor_id"], ["contractors.id"], name=op.f("fk_contractor_followup_schedules_contractor_id")
         ),
