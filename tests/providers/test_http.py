@@ -4,8 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from providers.receiver import Receiver, Script, answers, receiving, repeats, says_nothing, writes
 from tidings.errors import SendError
 from tidings.providers.http import HttpClient, HttpResponse
 from tidings.providers.responses import raise_for_response, retry_after
@@ -21,109 +21,27 @@ from tidings.providers.responses import raise_for_response, retry_after
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 SECRET = "hunter2"
 
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+@pytest.fixture
+async def provider() -> AsyncIterator[Receiver]:
+    async with receiving() as provider:
+        provider.script = answers("200 OK", b"{}")
+        yield provider
 
 
-@dataclass(frozen=True)
-class Request:
-    line: str
-    headers: dict[str, str]
-    body: bytes
-
-
-def answers(status: str, body: bytes = b"", headers: bytes = b"") -> Script:
-    return writes(b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status.encode(), headers, len(body), body))
-
-
-def writes(data: bytes) -> Script:
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        await writer.drain()
-
-    return script
-
-
-def hangs_up_after(data: bytes) -> Script:
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(data)
-        writer.close()
-
-    return script
-
-
-async def says_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()  # until the client goes away
-
-
-def repeats(start: bytes, piece: bytes, pause: float) -> Script:
-    async def script(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(start)
-        while not writer.is_closing():
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(pause)
-
-    return script
-
-
-@dataclass
-class Provider:
-    """A server that treats every request as `script` says, and counts."""
-
-    script: Script = field(default_factory=lambda: answers("200 OK", b"{}"))
-    connections: int = 0
-    requests: list[Request] = field(default_factory=list)
-    port: int = 0
-    _open: dict[asyncio.Task[Any], asyncio.StreamWriter] = field(default_factory=dict)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook/{SECRET}?token={SECRET}"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._open[task] = writer
-        try:
-            while not writer.is_closing():
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:-2])}
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.requests.append(Request(head[0], headers, body))
-                await self.script(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def stop(self) -> None:
-        for writer in self._open.values():
-            writer.close()
-        if self._open:
-            await asyncio.wait(self._open, timeout=5)
+def url_of(provider: Receiver) -> str:
+    return f"http://127.0.0.1:{provider.port}/hook/{SECRET}?token={SECRET}"
 
 
 @pytest.fixture
-async def provider() -> AsyncIterator[Provider]:
-    provider = Provider()
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
-    provider.port = server.sockets[0].getsockname()[1]
-    yield provider
-    server.close()
-    await provider.stop()
-    await server.wait_closed()
-
-
-@pytest.fixture
-async def http(provider: Provider) -> AsyncIterator[HttpClient]:
+async def http(provider: Receiver) -> AsyncIterator[HttpClient]:
     client = HttpClient()
     yield client
     await client.close()
 
 
 @pytest.fixture
-async def hasty(provider: Provider) -> AsyncIterator[HttpClient]:
+async def hasty(provider: Receiver) -> AsyncIterator[HttpClient]:
     client = HttpClient(timeout=0.2)
     yield client
     await client.close()
@@ -136,8 +54,8 @@ def closed_port() -> int:
         return port
 
 
-async def test_a_message_arrives_as_compact_utf8_json(provider: Provider, http: HttpClient) -> None:
-    await http.post_json(provider.url, {"phone": "+4930123", "message": "Grüße 👋\n"}, {"Idempotency-Key": "k-1"})
+async def test_a_message_arrives_as_compact_utf8_json(provider: Receiver, http: HttpClient) -> None:
+    await http.post_json(url_of(provider), {"phone": "+4930123", "message": "Grüße 👋\n"}, {"Idempotency-Key": "k-1"})
 
     [request] = provider.requests
     assert request.line == f"POST /hook/{SECRET}?token={SECRET} HTTP/1.1"
@@ -147,72 +65,72 @@ async def test_a_message_arrives_as_compact_utf8_json(provider: Provider, http: 
     assert request.body == '{"phone":"+4930123","message":"Grüße 👋\\n"}'.encode()
 
 
-async def test_no_compressed_answer_is_asked_for(provider: Provider, http: HttpClient) -> None:
-    await http.post_json(provider.url, {})
+async def test_no_compressed_answer_is_asked_for(provider: Receiver, http: HttpClient) -> None:
+    await http.post_json(url_of(provider), {})
 
     assert "accept-encoding" not in provider.requests[0].headers
 
 
-async def test_an_answer_has_lower_case_headers_and_its_whole_body(provider: Provider, http: HttpClient) -> None:
+async def test_an_answer_has_lower_case_headers_and_its_whole_body(provider: Receiver, http: HttpClient) -> None:
     provider.script = answers("201 Created", b"taken", b"X-Kind: a\r\nRetry-After: 3\r\nx-kind: b\r\n")
 
-    response = await http.post_json(provider.url, {})
+    response = await http.post_json(url_of(provider), {})
 
     assert response == HttpResponse(
         201, {"x-kind": "a, b", "retry-after": "3", "content-length": "5"}, b"taken"
     )  # fmt: skip
 
 
-async def test_an_unreadable_header_does_not_spoil_an_answer(provider: Provider, http: HttpClient) -> None:
+async def test_an_unreadable_header_does_not_spoil_an_answer(provider: Receiver, http: HttpClient) -> None:
     provider.script = answers("200 OK", b"taken", b"X-Odd: \xff\r\nX-Fine: yes\r\n")
 
-    response = await http.post_json(provider.url, {})
+    response = await http.post_json(url_of(provider), {})
 
     assert response.body == b"taken"
     assert response.headers == {"x-fine": "yes", "content-length": "5"}
 
 
-async def test_one_connection_serves_many_messages(provider: Provider, http: HttpClient) -> None:
+async def test_one_connection_serves_many_messages(provider: Receiver, http: HttpClient) -> None:
     for status in ["200 OK", "404 Not Found", "302 Found", "500 Oops", "200 OK"]:
         provider.script = answers(status, b"x" * 1000)
-        await http.post_json(provider.url, {})
+        await http.post_json(url_of(provider), {})
 
     assert len(provider.requests) == 5
     assert provider.connections == 1
 
 
-async def test_many_tasks_share_a_client(provider: Provider, http: HttpClient) -> None:
-    responses = await asyncio.gather(*(http.post_json(provider.url, {"n": n}) for n in range(50)))
+async def test_many_tasks_share_a_client(provider: Receiver, http: HttpClient) -> None:
+    responses = await asyncio.gather(*(http.post_json(url_of(provider), {"n": n}) for n in range(50)))
 
     assert [response.status for response in responses] == [200] * 50
     assert sorted(json.loads(request.body)["n"] for request in provider.requests) == list(range(50))
     assert provider.connections <= 50
 
 
-async def test_a_redirect_is_not_followed(provider: Provider, http: HttpClient) -> None:
-    provider.script = answers("307 Temporary Redirect", headers=b"Location: %b\r\n" % provider.url.encode())
+async def test_a_redirect_is_not_followed(provider: Receiver, http: HttpClient) -> None:
+    provider.script = answers("307 Temporary Redirect", headers=b"Location: %b\r\n" % url_of(provider).encode())
 
-    response = await http.post_json(provider.url, {})
+    response = await http.post_json(url_of(provider), {})
 
     assert response.status == 307
     assert len(provider.requests) == 1
 
 
 @pytest.mark.parametrize("size", [999, 1000, 1001])
-async def test_a_body_is_read_up_to_the_limit(provider: Provider, size: int) -> None:
+async def test_a_body_is_read_up_to_the_limit(provider: Receiver, size: int) -> None:
     provider.script = answers("200 OK", b"x" * size)
     http = HttpClient(max_response_bytes=1000)
 
-    response = await http.post_json(provider.url, {})
+    response = await http.post_json(url_of(provider), {})
     await http.close()
 
     assert response.body == b"x" * min(size, 1000)
 
 
-async def test_an_endless_answer_is_cut_and_its_status_counts(provider: Provider, http: HttpClient) -> None:
+async def test_an_endless_answer_is_cut_and_its_status_counts(provider: Receiver, http: HttpClient) -> None:
     provider.script = repeats(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000, pause=0)
 
-    response = await http.post_json(provider.url, {})
+    response = await http.post_json(url_of(provider), {})
 
     assert response.status == 200
     assert len(response.body) == 64 * 1024
@@ -221,10 +139,10 @@ async def test_an_endless_answer_is_cut_and_its_status_counts(provider: Provider
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
-        pytest.param(hangs_up_after(b""), "the connection to {host} failed: connection closed", id="no answer"),
-        pytest.param(hangs_up_after(b"HTTP/1.1 200 OK\r\nCont"), "{host}", id="closed in the head"),
+        pytest.param(writes(b"", hang_up=True), "the connection to {host} failed: connection closed", id="no answer"),
+        pytest.param(writes(b"HTTP/1.1 200 OK\r\nCont", hang_up=True), "{host}", id="closed in the head"),
         pytest.param(
-            hangs_up_after(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+            writes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", hang_up=True),
             "{host} gave a broken answer: end of file",
             id="closed in the body",
         ),
@@ -243,19 +161,19 @@ async def test_an_endless_answer_is_cut_and_its_status_counts(provider: Provider
     ],
 )
 async def test_a_broken_answer_may_be_retried(
-    provider: Provider, http: HttpClient, script: Script, sentence: str
+    provider: Receiver, http: HttpClient, script: Script, sentence: str
 ) -> None:
     provider.script = script
 
     with pytest.raises(SendError) as caught:
-        await http.post_json(provider.url, {})
+        await http.post_json(url_of(provider), {})
 
     assert caught.value.retryable
     assert sentence.format(host=f"127.0.0.1:{provider.port}") in str(caught.value)
     assert SECRET not in str(caught.value)
 
     provider.script = answers("200 OK")
-    assert (await http.post_json(provider.url, {})).status == 200
+    assert (await http.post_json(url_of(provider), {})).status == 200
 
 
 @pytest.mark.parametrize(
@@ -269,20 +187,20 @@ async def test_a_broken_answer_may_be_retried(
     ],
 )
 async def test_no_answer_takes_longer_than_the_deadline(
-    provider: Provider, hasty: HttpClient, script: Script
+    provider: Receiver, hasty: HttpClient, script: Script
 ) -> None:
     provider.script = script
     started = time.monotonic()
 
     with pytest.raises(SendError) as caught:
-        await hasty.post_json(provider.url, {})
+        await hasty.post_json(url_of(provider), {})
 
     assert 0.19 < time.monotonic() - started < 2
     assert caught.value.retryable
     assert str(caught.value) == f"127.0.0.1:{provider.port} did not answer in time; a request has 0.2 s"
 
 
-async def test_a_tls_handshake_counts_towards_the_deadline(provider: Provider, hasty: HttpClient) -> None:
+async def test_a_tls_handshake_counts_towards_the_deadline(provider: Receiver, hasty: HttpClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(SendError, match=f"^127.0.0.1:{port} did not answer in time") as caught:
@@ -322,9 +240,9 @@ async def test_an_unusable_url_is_final_and_not_quoted(http: HttpClient, url: st
     assert SECRET not in str(caught.value)
 
 
-async def test_a_header_cannot_smuggle_in_another(provider: Provider, http: HttpClient) -> None:
+async def test_a_header_cannot_smuggle_in_another(provider: Receiver, http: HttpClient) -> None:
     with pytest.raises(SendError) as caught:
-        await http.post_json(provider.url, {}, {"Idempotency-Key": f"k\r\nAuthorization: {SECRET}"})
+        await http.post_json(url_of(provider), {}, {"Idempotency-Key": f"k\r\nAuthorization: {SECRET}"})
 
     assert not caught.value.retryable
     assert SECRET not in str(caught.value)
@@ -332,15 +250,15 @@ async def test_a_header_cannot_smuggle_in_another(provider: Provider, http: Http
 
 
 @pytest.mark.parametrize("value", [NOW, float("nan"), {1, 2}, "half \ud83d of a smiley"])
-async def test_what_is_not_json_is_final_and_never_sent(provider: Provider, http: HttpClient, value: Any) -> None:
+async def test_what_is_not_json_is_final_and_never_sent(provider: Receiver, http: HttpClient, value: Any) -> None:
     with pytest.raises(SendError, match=f"^nothing was sent to 127.0.0.1:{provider.port}: the message ") as caught:
-        await http.post_json(provider.url, {"message": value})
+        await http.post_json(url_of(provider), {"message": value})
 
     assert not caught.value.retryable
     assert provider.connections == 0
 
 
-async def test_closing_ends_requests_under_way_and_later_ones_as_retryable(provider: Provider) -> None:
+async def test_closing_ends_requests_under_way_and_later_ones_as_retryable(provider: Receiver) -> None:
     http, arrived = HttpClient(), asyncio.Event()
 
     async def never(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
@@ -348,11 +266,11 @@ async def test_closing_ends_requests_under_way_and_later_ones_as_retryable(provi
         await reader.read()
 
     provider.script = never
-    under_way = asyncio.create_task(http.post_json(provider.url, {}))
+    under_way = asyncio.create_task(http.post_json(url_of(provider), {}))
     await arrived.wait()
     await http.close()
 
-    for request in (under_way, http.post_json(provider.url, {})):
+    for request in (under_way, http.post_json(url_of(provider), {})):
         with pytest.raises(SendError, match="stop") as caught:
             await request
         assert caught.value.retryable
@@ -485,10 +403,10 @@ def test_an_unknown_status_without_a_body_is_still_a_sentence() -> None:
         raise_for_response("n8n", response(599), NOW)
 
 
-async def test_a_throttled_request_over_the_wire_carries_its_pause(provider: Provider, http: HttpClient) -> None:
+async def test_a_throttled_request_over_the_wire_carries_its_pause(provider: Receiver, http: HttpClient) -> None:
     provider.script = answers("429 Too Many Requests", b"slow down", b"Retry-After: 30\r\n")
 
-    answer = await http.post_json(provider.url, {})
+    answer = await http.post_json(url_of(provider), {})
 
     with pytest.raises(SendError, match=r"^n8n answered 429: slow down$") as caught:
         raise_for_response("n8n", answer, NOW)

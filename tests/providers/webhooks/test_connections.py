@@ -10,7 +10,7 @@ from ipaddress import ip_address
 import pytest
 import trustme
 
-from providers.webhooks.receiver import Names, Receiver, receiving
+from providers.receiver import Names, Receiver, receiving
 from support.servers import free_port
 from tidings.errors import SendError
 from tidings.providers.http import HttpResponse

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from providers.webhooks.receiver import (
+from providers.receiver import (
     Names,
     Receiver,
     Script,

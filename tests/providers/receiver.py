@@ -1,4 +1,4 @@
-"""A customer's server and a name server, both as good or as bad as a test wants them."""
+"""A server that takes our requests and a name server, both as good or as bad as a test wants them."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ class Receiver:
 async def receiving(
     host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Receiver]:
+    """A receiver at work."""
     receiver = Receiver()
     server = await asyncio.start_server(receiver.serve, host, port, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
