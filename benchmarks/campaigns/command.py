@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from benchmarks.campaigns.orders import GOAL, SlowProvider, Spells, measure_orders, percentile
+from benchmarks.campaigns.orders import GOAL, SlowProvider, Spells, measure_orders
+from benchmarks.engine.report import percentile
 from tidings import log
 from tidings.app import App
 from tidings.cli.demo.rehearsal import OFFLINE

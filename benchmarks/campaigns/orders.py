@@ -11,9 +11,9 @@ import random
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from statistics import quantiles
 from typing import Any
 
+from benchmarks.engine.report import percentile
 from tidings.features.shops.customers.samples import NewCustomer, add_customers
 from tidings.features.shops.service import Shops
 from tidings.providers.base import Outgoing, Receipt
@@ -111,11 +111,6 @@ async def measure_orders(
         await shops.campaigns.pause(BIG, "sale")
     progress = await shops.campaigns.progress(BIG, "sale")
     return Spells(quiet, busy, progress.audience, progress.sent, progress.sent / (rounds * seconds))
-
-
-def percentile(samples: list[float], rank: int) -> float:
-    """The value below which `rank` per cent of the samples lie."""
-    return quantiles(samples, n=100)[rank - 1]
 
 
 class _Orders:

@@ -7,7 +7,8 @@ from typing import Any
 
 import bullmq
 
-from benchmarks.campaigns.orders import SlowProvider, measure_orders, percentile
+from benchmarks.campaigns.orders import SlowProvider, measure_orders
+from benchmarks.engine.report import percentile
 from shops.rules.payloads import SHOP
 from shops.storefront import OpenStorefront, Storefront
 from tidings.clock import SystemClock
