@@ -22,8 +22,8 @@ test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and
 	$(BIN)/pytest $(TIMING)
 
 test-all: $(READY_TO_TEST) $(NODE_READY) ## run the tests, those of a database on SQLite and on PostgreSQL, with every example
-	$(BIN)/pytest --both-databases -m "not timing" -n 5 --dist worksteal
-	$(BIN)/pytest --both-databases $(TIMING)
+	$(BIN)/pytest --thorough -m "not timing" -n 5 --dist worksteal
+	$(BIN)/pytest --thorough $(TIMING)
 
 mutants: $(READY_TO_TEST) ## break the wiring in many ways, and see that the tests notice each
 	$(BIN)/python tests/mutants.py

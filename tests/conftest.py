@@ -52,13 +52,13 @@ _numbers = itertools.count(1)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--both-databases", action="store_true", help="run every test of a database on each, and try every example"
+        "--thorough", action="store_true", help="every test of a database on each of them, every example, every demo"
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before the tests are imported, which ask for it."""
-    examples.thorough = config.getoption("both_databases")
+    examples.thorough = config.getoption("thorough")
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
@@ -70,10 +70,10 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A test of a database runs on one of them, always the same, unless its subject differs between them.
 
-    Those are marked `both_databases`. With --both-databases, or when tests are asked for by name, each runs on both,
+    Those are marked `both_databases`. With --thorough, or when tests are asked for by name, each runs on both,
     and those marked `long` run at all.
     """
-    if config.getoption("both_databases") or any("::" in argument for argument in config.args):
+    if config.getoption("thorough") or any("::" in argument for argument in config.args):
         return
     kept: list[pytest.Item] = []
     others: list[pytest.Item] = []

@@ -17,7 +17,6 @@ pytestmark = pytest.mark.both_databases
 
 SERIES = 24
 
-
 VARIABLES = {
     "CONTRACTOR_FOLLOWUPS_RATE_LIMIT": "off",
     "TIDINGS_QUIET_HOURS": "off",
