@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any, TextIO
 
 import structlog
@@ -15,6 +16,8 @@ import structlog
 _PHONE = re.compile(r"\+\d{6,15}\b")
 _PLAIN_PHONE = re.compile(r"\d{6,15}")
 _PHONE_FIELDS = frozenset({"phone", "to", "recipient"})
+
+_job: ContextVar[tuple[str, str, int, str] | None] = ContextVar("job", default=None)
 
 
 def mask_phone(number: str) -> str:
@@ -61,6 +64,7 @@ def configure(*, level: str = "INFO", json: bool | None = None, stream: TextIO |
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name_job,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *renderers,
@@ -82,7 +86,26 @@ def new_request_id() -> str:
     return f"req_{time.time_ns() // 1_000_000}_{secrets.token_hex(3)}"
 
 
+def work_on(queue: str, job_id: str, attempt: int, request_id: str) -> None:
+    """From here on, this task's events say which job they are about.
+
+    Only noted here, and put into words when there is an event: most jobs have none.
+    """
+    _job.set((queue, job_id, attempt, request_id))
+
+
+def _name_job(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    job = _job.get()
+    if job is not None:
+        for name, value in zip(("queue", "job_id", "attempt", "request_id"), job, strict=True):
+            event.setdefault(name, value)
+    return event
+
+
 def current_request_id() -> str:
     """The request id that this task works under; a new one when it has none."""
     bound = structlog.contextvars.get_contextvars().get("request_id")
-    return bound if isinstance(bound, str) else new_request_id()
+    if isinstance(bound, str):
+        return bound
+    job = _job.get()
+    return new_request_id() if job is None else job[3]

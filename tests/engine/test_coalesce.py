@@ -158,9 +158,7 @@ async def test_the_item_of_a_caller_that_is_cancelled_before_its_turn_is_left_ou
 async def test_when_every_caller_was_cancelled_nothing_is_called_and_the_next_is_served() -> None:
     gate = Gate()
     double = Coalescer(gate)
-    caller = asyncio.ensure_future(double(1))
-    await turns(1)
-    caller.cancel()
+    double(1).cancel()
     await turns(3)
     assert gate.batches == []
     assert await double(2) == 4

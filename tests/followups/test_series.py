@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from followups.conftest import NOW, Office, OpenApp, seconds
-from support.app import restore_jobs
+from support.app import load_messages, restore_jobs
 from tidings.clock import ManualClock
 from tidings.features.followups.jobs import FOLLOW_UP
 from tidings.features.followups.kind import USEFUL, FollowUpMessages
@@ -41,7 +41,7 @@ async def end(office: Office, row: FollowUp, status: Status, reason: Reason | No
     """What follows from an ending, in a transaction of its own."""
     kind = kind_of(office)
     async with office.app.database.writer.begin() as connection:
-        [message] = await kind.load(connection, [row.id])
+        [message] = await load_messages(connection, kind, [row.id])
         await kind.on_ended(connection, [Ended(message, status, reason)])
 
 
@@ -122,7 +122,7 @@ async def test_an_occurrence_is_not_sent_after_the_next_ones_time(office: Office
     once = await office.schedule()
     own = await office.schedule(not_after=NOW + timedelta(days=30))
     async with office.app.database.writer.begin() as connection:
-        messages = await kind_of(office).load(connection, [row.id for row in (daily, weekly, once, own)])
+        messages = await load_messages(connection, kind_of(office), [row.id for row in (daily, weekly, once, own)])
     ends = {message.id: message.not_after for message in messages}
     assert ends[daily.id] == NOW + timedelta(days=1)
     assert ends[weekly.id] == ends[once.id] == NOW + USEFUL
@@ -323,7 +323,7 @@ async def test_an_ending_whose_transaction_fails_leaves_neither_the_ending_nor_a
     kind = kind_of(office)
     async with office.app.database.writer.connect() as connection:
         power_cut = await connection.begin()
-        [message] = await kind.load(connection, [row.id])
+        [message] = await load_messages(connection, kind, [row.id])
         assert len(await kind.on_ended(connection, [Ended(message, Status.SENT, None)])) == 1
         await power_cut.rollback()
     assert len(await office.all()) == 1

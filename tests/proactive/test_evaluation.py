@@ -166,7 +166,7 @@ async def test_no_transaction_is_open_while_a_text_is_written(desk: Desk) -> Non
     database = desk.app.database
 
     async def look() -> None:
-        pools: list[Any] = [engine.pool for engine in {database.writer, database.reader}]
+        pools: list[Any] = [engine.pool for engine in {database.writer, database.reader, database.road}]
         assert sum(pool.checkedout() for pool in pools) == 0
 
     assert (await desk.proactive(writer=Scribe(look)).evaluate_proactive_triggers()).created == 1

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import httpx
 import uvicorn
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.app import App
 from tidings.engine.jobs import Handler, JobType, Run
 from tidings.messages.delivery.recovery import Recovery
+from tidings.messages.kind import Message, MessageKind
 from tidings.messages.ledger import LedgerEntry, history
 
 
@@ -43,6 +45,12 @@ async def deliver(app: App, kind: str, message_id: int, *, attempt: int = 1, las
     job_type = of_kind.job_type_of(row)
     data = job_type.model.model_validate({"id": message_id})
     return await run_job(app, job_type, data, attempt=attempt, last=last)
+
+
+async def load_messages(connection: AsyncConnection, kind: MessageKind, ids: Sequence[int]) -> Sequence[Message]:
+    """The messages of rows, as a claim loads them."""
+    rows = await connection.execute(kind.loaded.where(kind.model.id.in_(ids)))
+    return await kind.load(connection, [dict(row) for row in rows.mappings()])
 
 
 async def ledger(app: App, kind: str, message_id: int) -> list[LedgerEntry]:

@@ -33,26 +33,27 @@ class Lock:
 def locks_of(compiled: Any) -> Iterator[Lock]:
     """What a statement locks, in that order."""
     statement = compiled.statement
-    changed = statement.table if isinstance(statement, Update | Delete) else None
+    change = next((one for one in visitors.iterate(statement) if isinstance(one, Update | Delete)), None)
+    changed = None if change is None else change.table
     chosen: Lock | None = None  # by the SELECT … FOR UPDATE that says which rows are changed
     for element in visitors.iterate(statement):
         if isinstance(element, Select) and element._for_update_arg is not None:
             for table in filter(is_ours, _tables(element)):
                 lock = _of_select(element, table)
                 if changed is not None and table.name == changed.name:
-                    chosen = lock
+                    chosen = replace(lock, names=_names(compiled, element, table))
                 elif element is statement:
                     yield replace(lock, column=id_column(compiled, table), names=_names(compiled, element, table))
                 else:
                     yield lock
-    if changed is not None and is_ours(changed):
-        verb = "UPDATE of" if isinstance(statement, Update) else "DELETE from"
+    if change is not None and is_ours(changed):
+        verb = "UPDATE of" if isinstance(change, Update) else "DELETE from"
         named = replace(chosen, verb=verb) if chosen else Lock(changed.name, verb)
         yield replace(
             named,
-            strong=isinstance(statement, Delete),
+            strong=isinstance(change, Delete),
             column=id_column(compiled, changed),
-            names=_names(compiled, statement, changed),
+            names=_names(compiled, change, changed) or named.names,
         )
 
 
@@ -99,7 +100,10 @@ def _names(compiled: Any, statement: Any, table: Table) -> tuple[str, ...]:
     for whole in statement._where_criteria:
         for part in whole.clauses if getattr(whole, "operator", None) is operators.and_ else [whole]:
             if getattr(part, "operator", None) in (operators.eq, operators.in_op) and _is_id(part.left, table):
-                named.append(compiled.bind_names.get(part.right))
+                right = part.right
+                while hasattr(right, "element"):  # … = ANY (array)
+                    right = right.element
+                named.append(compiled.bind_names.get(right))
     return tuple(name for name in named if name is not None)
 
 
@@ -113,9 +117,10 @@ def ids_of(lock: Lock, rows: Sequence[Any], parameters: Sequence[Mapping[str, An
 
 
 def _values(parameters: Mapping[str, Any], name: str) -> Iterator[Any]:
-    """The values of a parameter: of one for IN (…) there are several, `id_1_1`, `id_1_2` …"""
+    """The values of a parameter: of one for IN (…) there are several, `id_1_1`, `id_1_2` …; an array has its own."""
     if name in parameters:
-        yield parameters[name]
+        value = parameters[name]
+        yield from value if isinstance(value, list) else [value]
         return
     number = 1
     while (each := f"{name}_{number}") in parameters:

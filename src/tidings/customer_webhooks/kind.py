@@ -7,11 +7,11 @@ the same. Its address is the URL, its channel `webhook`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
@@ -27,6 +27,15 @@ from tidings.messages.statuses import Status
 from tidings.providers.webhooks.send import EndpointGone, WebhookAccount, Webhooks
 from tidings.vault import Vault
 
+_EVENT, _ENDPOINT = WebhookEvent.__table__.c, WebhookEndpoint.__table__.c
+
+_LOADED = select(
+    *(_EVENT[name] for name in ("id", "endpoint_id", "webhook_id", "event", "payload", "tries")),
+    *(_EVENT[name] for name in ("scheduled_time", "attempts")),
+    *(_ENDPOINT[name] for name in ("customer_id", "url", "secrets")),
+    _ENDPOINT.status.label("endpoint_status"),
+).join(_ENDPOINT.id.table, _ENDPOINT.id == _EVENT.endpoint_id)
+
 GONE = "its server answered 410: it wants no more webhooks"
 
 
@@ -37,6 +46,7 @@ class WebhookEvents(MessageKind):
     noun = "webhook event"
     model = WebhookEvent
     job_type = DELIVER_WEBHOOK
+    loaded = _LOADED
 
     def __init__(self, clock: Clock, vault: Vault, *, attempts: int) -> None:
         self.clock = clock
@@ -48,22 +58,12 @@ class WebhookEvents(MessageKind):
         """A server is nobody's contact."""
         return None
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed events; every taking counts as a try, also one that ends in a wait or a crash."""
-        event, endpoint = WebhookEvent, WebhookEndpoint
-        await connection.execute(update(event).where(event.id.in_(ids)).values(tries=event.tries + 1))
-        rows = await connection.execute(
-            select(
-                *(event.id, event.endpoint_id, event.webhook_id, event.event, event.payload, event.tries),
-                *(event.scheduled_time, event.attempts),
-                *(endpoint.customer_id, endpoint.url, endpoint.secrets, endpoint.status.label("endpoint_status")),
-            )
-            .join(endpoint, endpoint.id == event.endpoint_id)
-            .where(event.id.in_(ids))
-        )
-        return [self._message(dict(row)) for row in rows.mappings()]
+    @classmethod
+    def columns_when_claimed(cls) -> dict[str, Any]:
+        """Every taking counts as a try, also one that ends in a wait or a crash."""
+        return {"tries": _EVENT.tries + 1}
 
-    def _message(self, row: dict[str, Any]) -> Message:
+    def message(self, row: Mapping[str, Any]) -> Message:
         account, trouble = None, DISABLED if row["endpoint_status"] == EndpointStatus.DISABLED else None
         try:
             secrets = signing_secrets(self._vault, row["endpoint_id"], row["secrets"], self.clock.now())

@@ -21,19 +21,27 @@ class Database:
 
     Whoever writes goes through `writer`, whoever only reads through `reader`. On PostgreSQL they are the
     same. On SQLite, which has one writer at a time, writers of this process queue for one connection
-    instead of polling for its lock, and readers never wait for them. `batches` is how many batched writes
-    are worth having under way at once.
+    instead of polling for its lock, and readers never wait for them. `road` is for messages on their way out: on
+    PostgreSQL it has connections of its own, so that due messages wait for nobody else. `batches` is how many of
+    their batches are worth having under way at once.
     """
 
-    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, *, batches: int) -> None:
+    def __init__(self, writer: AsyncEngine, reader: AsyncEngine, road: AsyncEngine, *, batches: int) -> None:
         self.writer = writer
         self.reader = reader
+        self.road = road
         self.batches = batches
+
+    @property
+    def dialect(self) -> str:
+        """`postgresql` or `sqlite`."""
+        return self.writer.dialect.name
 
     async def close(self) -> None:
         """Closes every connection."""
         await self.writer.dispose()
         await self.reader.dispose()
+        await self.road.dispose()
 
 
 WAL_ATTEMPTS = 500
@@ -68,13 +76,16 @@ def open_database(address: str) -> Database:
     url = url.set(drivername=driver)
     if driver == "postgresql+asyncpg":
         engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
-        return Database(engine, engine, batches=2)
+        # No question whether a connection still lives before each batch: it would cost a due message three round
+        # trips. Who finds one dead begins again with a new one.
+        road = create_async_engine(url, pool_size=4, max_overflow=4)
+        return Database(engine, engine, road, batches=2)
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("DATABASE_URL needs a file: sqlite:///path (several workers share it).")
     Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # BEGIN IMMEDIATE takes the writer's place at once, so that no transaction fails half-way.
     writer = _sqlite_engine(url, "BEGIN IMMEDIATE", pool_size=1, max_overflow=0)
-    return Database(writer, _sqlite_engine(url, "BEGIN", pool_size=4, max_overflow=4), batches=1)
+    return Database(writer, _sqlite_engine(url, "BEGIN", pool_size=4, max_overflow=4), writer, batches=1)
 
 
 def _sqlite_engine(url: URL, begin: str, **pool: int) -> AsyncEngine:

@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 class Coalescer(Generic[Item, Result]):
     """Gathers the items of concurrent callers into calls of `run`, which answers item by item.
 
-    It never waits for company: a lone item goes out in the same turn of the event loop, and while
+    An item that is in no hurry may wait for company, others go out in the same turn of the event loop; and while
     `in_flight` batches are under way the next one fills up, to at most `limit` items. When a batch of
     several fails as a whole, each item is tried alone, so one bad item spoils no other.
     """
@@ -32,19 +32,26 @@ class Coalescer(Generic[Item, Result]):
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._flush_planned = False
+        self._alarm: asyncio.TimerHandle | None = None
 
-    async def __call__(self, item: Item) -> Result:
-        """The result for `item`. Raises what `run` raised for it."""
+    def __call__(self, item: Item, patience: float = 0.0) -> asyncio.Future[Result]:
+        """The result for `item`, which waits for company for at most `patience` seconds. Fails as `run` did."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
-        if not self._flush_planned:
+        if patience and len(self._waiting) < self._limit:
+            if self._alarm is None and not self._flush_planned:
+                self._alarm = loop.call_later(patience, self._flush)
+        elif not self._flush_planned:
             self._flush_planned = True
             loop.call_soon(self._flush)
-        return await future
+        return future
 
     def _flush(self) -> None:
         self._flush_planned = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         while self._free and self._waiting:
             batch: list[tuple[Item, asyncio.Future[Result]]] = []
             while self._waiting and len(batch) < self._limit:
@@ -63,7 +70,8 @@ class Coalescer(Generic[Item, Result]):
             await self._answer(batch)
         finally:
             self._free += 1
-            self._flush()
+            if self._alarm is None or len(self._waiting) >= self._limit:
+                self._flush()
 
     async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

@@ -11,15 +11,15 @@ from typing import Any
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from pydantic import ValidationError
 from redis.asyncio import Redis
-from structlog.contextvars import bound_contextvars
 
 from tidings.clock import Clock, SystemClock
 from tidings.engine.jobs import DeadJob, GiveUpJob, Handler, PostponeJob, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
+from tidings.engine.slots import Slots
 from tidings.engine.worker import Worker
 from tidings.errors import TidingsError
-from tidings.log import get_logger, new_request_id
+from tidings.log import get_logger, new_request_id, work_on
 
 log = get_logger(__name__)
 
@@ -58,9 +58,10 @@ class WorkerHost:
     def start(self, policy: QueuePolicy, handlers: Sequence[Handler[Any]]) -> None:
         """Starts working on one queue; jobs are told apart by their kind."""
         by_name = {handler.job_type.name: handler for handler in handlers}
+        slots = Slots(policy.concurrency)
 
         async def process(job: Any, token: str) -> Any:
-            return await self._process(policy, by_name, job, token)
+            return await self._process(policy, by_name, slots, job, token)
 
         options: dict[str, Any] = {
             "connection": self._connect(),
@@ -81,6 +82,9 @@ class WorkerHost:
         worker.on("error", lambda error, *_: log.error("worker error", queue=policy.name, error=str(error)))
         worker.on("stalled", lambda job_id: log.warning("job stalled", queue=policy.name, job_id=job_id))
         worker.on("failed", lambda job, error: self._note_unseen(policy, job, error))
+        if all(handler.ahead for handler in handlers):
+            slots.on_change = lambda: _prepare_ahead(worker, slots)
+            _prepare_ahead(worker, slots)
         self._workers[policy.name] = worker
         self._running[policy.name] = asyncio.ensure_future(worker.run())
         log.info("worker ready", queue=policy.name, concurrency=policy.concurrency, rate_limit=options.get("limiter"))
@@ -102,38 +106,43 @@ class WorkerHost:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await asyncio.gather(*self._reports)
 
-    async def _process(self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], job: Any, token: str) -> Any:
-        run = _run_of(policy, job)
-        with bound_contextvars(queue=policy.name, job_id=run.job_id, attempt=run.attempt, request_id=run.request_id):
-            started = time.perf_counter()
-            try:
-                result = await self._handle(by_name, job, run)
-            except PostponeJob as postponed:
-                await job.moveToDelayed(self._queues.due_milliseconds(postponed.until), token)
-                log.info("job postponed", until=postponed.until.isoformat(), duration_ms=_since(started))
-                raise DelayedError from postponed
-            except GiveUpJob as error:
-                log.warning("job failed", error=str(error), final=True, duration_ms=_since(started))
+    async def _process(
+        self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], slots: Slots, job: Any, token: str
+    ) -> Any:
+        run = _run_of(policy, slots, job)
+        work_on(policy.name, run.job_id, run.attempt, run.request_id)  # each job is worked on in a task of its own
+        started = time.perf_counter()
+        handler = by_name.get(job.name)
+        try:
+            result = await self._handle(handler, job, run)
+        except PostponeJob as postponed:
+            await job.moveToDelayed(self._queues.due_milliseconds(postponed.until), token)
+            log.info("job postponed", until=postponed.until.isoformat(), duration_ms=_since(started))
+            raise DelayedError from postponed
+        except GiveUpJob as error:
+            log.warning("job failed", error=str(error), final=True, duration_ms=_since(started))
+            await self._report_dead(policy, job, error, run)
+            raise UnrecoverableError(str(error)) from error
+        except Exception as error:
+            log.warning(
+                "job failed",
+                error=str(error),
+                final=run.last,
+                duration_ms=_since(started),
+                exc_info=not isinstance(error, TidingsError),
+            )
+            if run.last:
                 await self._report_dead(policy, job, error, run)
-                raise UnrecoverableError(str(error)) from error
-            except Exception as error:
-                log.warning(
-                    "job failed",
-                    error=str(error),
-                    final=run.last,
-                    duration_ms=_since(started),
-                    exc_info=not isinstance(error, TidingsError),
-                )
-                if run.last:
-                    await self._report_dead(policy, job, error, run)
-                raise
+            raise
+        if handler is not None and not handler.ahead:  # who prepares ahead tells of many jobs in one line
             log.info("job completed", result=result, duration_ms=_since(started))
-            return result
+        return result
 
     def _note_unseen(self, policy: QueuePolicy, job: Any, error: BaseException) -> None:
         """A job that stalled too often fails without ever getting to `_process`."""
         if job.deferredFailure:
-            report = asyncio.ensure_future(self._report_dead(policy, job, error, _run_of(policy, job)))
+            run = _run_of(policy, Slots(policy.concurrency), job)
+            report = asyncio.ensure_future(self._report_dead(policy, job, error, run))
             self._reports.add(report)
             report.add_done_callback(self._reports.discard)
 
@@ -156,8 +165,7 @@ class WorkerHost:
         except Exception:
             log.exception("dead letter not kept", queue=policy.name, job_id=run.job_id)
 
-    async def _handle(self, by_name: dict[str, Handler[Any]], job: Any, run: Run) -> object:
-        handler = by_name.get(job.name)
+    async def _handle(self, handler: Handler[Any] | None, job: Any, run: Run) -> object:
         if handler is None:
             raise GiveUpJob(f"no handler for jobs named {job.name!r} in this queue")
         try:
@@ -170,7 +178,12 @@ class WorkerHost:
         return await handler.handle(data, run)
 
 
-def _run_of(policy: QueuePolicy, job: Any) -> Run:
+def _prepare_ahead(worker: Worker, slots: Slots) -> None:
+    """Has the worker fetch as many jobs as the slots will soon have room for."""
+    worker.concurrency = slots.limit + slots.ahead
+
+
+def _run_of(policy: QueuePolicy, slots: Slots, job: Any) -> Run:
     request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
     return Run(
         job_id=job.id,
@@ -178,6 +191,7 @@ def _run_of(policy: QueuePolicy, job: Any) -> Run:
         attempts=job.opts.get("attempts", 1),
         request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
         queue=policy,
+        slots=slots,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from tidings.engine.policy import QueuePolicy
+from tidings.engine.slots import Slots
 
 Data = TypeVar("Data", bound=BaseModel)
 
@@ -63,7 +64,7 @@ class JobType(Generic[Data]):
 class Run:
     """One execution of a job: the `attempt`, counted from 1, of `attempts` that it may have.
 
-    `queue` is the policy of the queue that it runs in.
+    `queue` is the policy of the queue that it runs in, `slots` what its handler keeps to if it prepares jobs ahead.
     """
 
     job_id: str
@@ -71,6 +72,7 @@ class Run:
     attempts: int
     request_id: str
     queue: QueuePolicy
+    slots: Slots = field(default_factory=lambda: Slots(1))
 
     @property
     def last(self) -> bool:
@@ -80,10 +82,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Handler(Generic[Data]):
-    """What a worker does with one kind of job. It may raise PostponeJob or GiveUpJob; other errors retry."""
+    """What a worker does with one kind of job. It may raise PostponeJob or GiveUpJob; other errors retry.
+
+    With `ahead` it is called for more jobs than the queue's concurrency, and does within `run.slots` what is limited.
+    """
 
     job_type: JobType[Data]
     handle: Callable[[Data, Run], Awaitable[object]]
+    ahead: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import String, Text
+from sqlalchemy import Select, String, Text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -152,12 +152,19 @@ class MessageKind:
     model: ClassVar[type[Any]]
     job_type: ClassVar[JobType[Any]]
 
+    loaded: ClassVar[Select[Any]]
+    """The table joined with all that its messages are made of; its `id` is among the columns."""
+
     compose_seconds: float = 0.0
     """Seconds that `compose` may take."""
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> Sequence[Message]:
-        """The messages of rows that were just claimed, in the claim's transaction."""
+    def message(self, row: Mapping[str, Any]) -> Message:
+        """The message of one row of `loaded`."""
         raise NotImplementedError
+
+    async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[Message]:
+        """The messages of rows (of `loaded`) that were just claimed, in the claim's transaction."""
+        return [self.message(row) for row in rows]
 
     async def compose(self, message: Message) -> Content:
         """One message's text. May raise TemplateError, which ends the message as failed."""
@@ -208,6 +215,11 @@ class MessageKind:
 
     # What happens to a message
 
+    @classmethod
+    def columns_when_claimed(cls) -> Mapping[str, Any]:
+        """The columns that a claim sets beside its own, as values or expressions."""
+        return {}
+
     def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> Mapping[str, Any]:
         """The columns that are set beside the status when a message went out, with this content and then (UTC)."""
         return {"sent_at": moment}
@@ -240,6 +252,12 @@ class MessageKind:
     async def expects_rating(self, session: AsyncSession, ids: Sequence[int]) -> Collection[int]:
         """Which of the given messages ask for a rating and have none yet."""
         return ()
+
+
+def follows(kind: MessageKind) -> bool:
+    """Whether anything follows from the endings and refusals of this kind's messages."""
+    own = (getattr(one, "__func__", one) for one in (kind.on_ended, kind.on_refused))
+    return any(one not in (MessageKind.on_ended, MessageKind.on_refused) for one in own)
 
 
 Kinds = Mapping[str, MessageKind]

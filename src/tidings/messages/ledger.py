@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String, Text, insert, select
+from sqlalchemy import Index, String, Text, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.db.batches import insert_rows
 from tidings.messages.contacts.contractors import Contractor
 
 
@@ -88,7 +89,7 @@ class LedgerEntry(Base):
 async def write_lines(connection: AsyncConnection | AsyncSession, lines: Sequence[Mapping[str, Any]]) -> None:
     """Adds lines in the caller's transaction; every line must name the same columns."""
     if lines:
-        await connection.execute(insert(LedgerEntry), list(lines))
+        await insert_rows(connection, LedgerEntry, lines)
 
 
 async def history(session: AsyncSession, kind: str, message_id: int) -> Sequence[LedgerEntry]:

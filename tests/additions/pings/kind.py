@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import String, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 from tidings.features.pings.jobs import SEND_PING
 
@@ -30,26 +30,23 @@ class Pings(MessageKind):
     noun = "ping"
     model = Ping
     job_type = SEND_PING
+    loaded = select(Ping.__table__)
 
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed rows."""
-        rows = await connection.execute(select(Ping.__table__).where(Ping.id.in_(ids)))
-        return [
-            Message(
-                id=row["id"],
-                contact_id=None,
-                scheduled_time=row["scheduled_time"],
-                attempt=row["attempts"],
-                channel="sms",
-                address=row["phone"],
-                idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
-                row=dict(row),
-            )
-            for row in rows.mappings()
-        ]
+    def message(self, row: Mapping[str, Any]) -> Message:
+        """The message of one ping."""
+        return Message(
+            id=row["id"],
+            contact_id=None,
+            scheduled_time=row["scheduled_time"],
+            attempt=row["attempts"],
+            channel="sms",
+            address=row["phone"],
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
+            row=row,
+        )
 
     async def compose(self, message: Message) -> Content:
         """The text."""

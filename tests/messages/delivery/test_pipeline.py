@@ -233,7 +233,7 @@ async def test_a_database_that_is_away_when_a_message_is_due_costs_it_no_attempt
 ) -> None:
     app = await open_with(Provider(takes))
     message = await some_message(app)
-    monkeypatch.setattr(app.database, "writer", Away(app.database.writer, calls=1))
+    monkeypatch.setattr(app.database, "road", Away(app.database.road, calls=1))
     with pytest.raises(PostponeJob) as postponed:
         await send(app, message, attempt=3, last=True)
     assert 0 < (postponed.value.until - app.clock.now()).total_seconds() <= AWAY_PAUSE
@@ -249,8 +249,8 @@ async def test_a_message_handed_over_while_the_database_went_away_is_remembered_
 
     app = await open_with(Provider(takes_and_then), **HASTY)
     message = await some_message(app)
-    away = Away(app.database.writer, calls=0)
-    monkeypatch.setattr(app.database, "writer", away)
+    away = Away(app.database.road, calls=0)
+    monkeypatch.setattr(app.database, "road", away)
     assert await send(app, message) == "sent"
     assert away.calls == 0
     assert (await app.events.get_message(message.id)).status == Status.SENT

@@ -48,6 +48,7 @@ class ChatMessages(MessageKind):
     name = CHAT_MESSAGE
     model = ChatMessage
     job_type = OUTGOING_MESSAGE
+    loaded = LOADED
 
     def __init__(self, clock: Clock, vault: Vault) -> None:
         self.clock = clock
@@ -68,12 +69,7 @@ class ChatMessages(MessageKind):
         """Rows do not know their contact; it is found by the conversation's number."""
         return None
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed rows."""
-        rows = (await connection.execute(LOADED.where(ChatMessage.id.in_(ids)))).mappings()
-        return [self._message(dict(row)) for row in rows]
-
-    def _message(self, row: Mapping[str, Any]) -> Message:
+    def message(self, row: Mapping[str, Any]) -> Message:
         notice = "notice" in row["metadata"]
         silenced = row["role"] == Role.ASSISTANT and row["taken_over_at"] is not None and not notice
         account = self._account(row)

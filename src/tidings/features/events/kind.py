@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
@@ -73,18 +73,14 @@ class EventMessages(MessageKind):
     name = EVENT_MESSAGE
     model = EventMessage
     job_type = SEND_EVENT_MESSAGE
+    loaded = _LOADED
 
     @classmethod
     def priority(cls, row: Any) -> int:
         """The priority of its type."""
         return priority_of(row.message_type)
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed rows, joined with their people and events in one query."""
-        rows = (await connection.execute(_LOADED.where(_MESSAGE.id.in_(ids)))).mappings()
-        return [self._message(dict(row)) for row in rows]
-
-    def _message(self, row: Mapping[str, Any]) -> Message:
+    def message(self, row: Mapping[str, Any]) -> Message:
         address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]
         event, session = _event_of(row), _session_of(row)
         return Message(

@@ -105,6 +105,7 @@ class FollowUpMessages(MessageKind):
     noun = "follow-up"
     model = FollowUp
     job_type = SEND_FOLLOW_UP
+    loaded = LOADED
 
     def __init__(self, drafts: DraftWriter, clock: Clock, *, timezone: str, compose_seconds: float) -> None:
         self.clock = clock
@@ -118,12 +119,7 @@ class FollowUpMessages(MessageKind):
         found: int = row.priority
         return found
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed rows."""
-        rows = (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()
-        return [self._message(dict(row)) for row in rows]
-
-    def _message(self, row: Mapping[str, Any]) -> Message:
+    def message(self, row: Mapping[str, Any]) -> Message:
         done = row["skip_if_completed"] and row["action_item_completed_at"] is not None
         return Message(
             id=row["id"],

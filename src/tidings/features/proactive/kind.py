@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.ai.base import Draft
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGE, SEND_PROACTIVE_MESSAGE
@@ -66,16 +66,12 @@ class ProactiveMessages(MessageKind):
     name = PROACTIVE_MESSAGE
     model = ProactiveMessage
     job_type = SEND_PROACTIVE_MESSAGE
+    loaded = _LOADED
 
     def __init__(self, safeguards: Safeguards) -> None:
         self.floor = safeguards.floor
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed rows."""
-        rows = (await connection.execute(_LOADED.where(_MESSAGE.id.in_(ids)))).mappings()
-        return [self._message(dict(row)) for row in rows]
-
-    def _message(self, row: Mapping[str, Any]) -> Message:
+    def message(self, row: Mapping[str, Any]) -> Message:
         min_trust = None if row["approval"] == Approval.APPROVED else self.floor
         return Message(
             id=row["id"],

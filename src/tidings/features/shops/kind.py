@@ -106,6 +106,7 @@ class ShopMessages(MessageKind):
     name = SHOP_MESSAGE
     model = ShopMessage
     job_type = SEND
+    loaded = LOADED
 
     def __init__(self, clock: Clock, mitto: MittoAccess, templates: Sandbox) -> None:
         self.clock = clock
@@ -124,16 +125,15 @@ class ShopMessages(MessageKind):
             return CAMPAIGN_PRIORITY
         return TRANSACTIONAL_PRIORITY if row.purpose == Purpose.TRANSACTIONAL else PROMOTIONAL_PRIORITY
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
+    async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> list[Message]:
         """The messages of claimed rows; those of a paused campaign go back to waiting and have none."""
-        rows = [dict(row) for row in (await connection.execute(LOADED.where(_ROW.id.in_(ids)))).mappings()]
         paused = [row["id"] for row in rows if row["campaign_status"] == CampaignStatus.PAUSED]
         await return_paused(connection, paused)
         rows = [row for row in rows if row["id"] not in paused]
         reached = await reached_among(connection, rows)
-        return [self._message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
+        return [self.message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
 
-    def _message(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Message:
+    def message(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Message:
         """One row of LOADED as a message."""
         account, trouble = None, None
         try:

@@ -57,7 +57,7 @@ class ShopsWorker:
             Handler(BATCH, self.process_campaign_batch),
             Handler(RELEASE, self.release),
             Handler(UPKEEP, self.keep_up),
-            Handler(SEND, self.process_delivery),
+            Handler(SEND, self.process_delivery, ahead=True),
             Handler(REPEAT, self.process_housekeeping),
             Handler(CLEANUP, self.process_housekeeping),
         )

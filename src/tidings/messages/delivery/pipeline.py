@@ -11,14 +11,16 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from tidings.ai.base import Draft
 from tidings.db.database import is_away
 from tidings.engine.coalesce import Coalescer
 from tidings.engine.jobs import GiveUpJob, Handler, PostponeJob, Run
 from tidings.errors import SendError, TemplateError
 from tidings.log import get_logger
-from tidings.messages.delivery.claim import AlreadyEnded, Claim, Claimed, NotYet, claim, look_again
+from tidings.messages.delivery.claim import AlreadyEnded, Claim, Claimed, Claims, NotYet
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.delivery.record import Attempt, Recorder, Result
 from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
@@ -35,6 +37,9 @@ MAX_CRASHES = 10
 
 AWAY_PAUSE = 2.0
 """Seconds until a message is tried again that could not be claimed because the database is away."""
+
+CLAIM_PATIENCE = 0.005
+"""Seconds that a claim waits for others to be made with it, while claimed messages wait for a slot anyway."""
 
 FRESH = 0.25
 """Seconds for which a decision of the gate holds. A text that took longer to write is decided about again."""
@@ -53,16 +58,14 @@ class DeliveryPipeline:
         self._providers = providers
         self._clock = work.clock
         self._deadline = deadline
-        lease = 2 * deadline + kind.compose_seconds
-        take = functools.partial(claim, work.database, kind, rules, work.clock, lease)
-        look = functools.partial(look_again, work.database, kind, rules, work.clock)
-        self._claims: Coalescer[int, Claim] = Coalescer(take, in_flight=work.database.batches)
-        self._second_looks: Coalescer[Message, Decision] = Coalescer(look)
+        claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
+        self._claims: Coalescer[int, Claim] = Coalescer(claims.claim, in_flight=work.database.batches)
+        self._second_looks: Coalescer[Message, Decision] = Coalescer(claims.look_again)
         self._record = Recorder(kind, work, providers, patience=deadline).record
 
     def handlers(self) -> tuple[Handler[Any], ...]:
         """What workers do with the jobs that wake this kind's messages."""
-        return tuple(Handler(job_type, self.handle) for job_type in self.kind.job_types())
+        return tuple(Handler(job_type, self.handle, ahead=True) for job_type in self.kind.job_types())
 
     async def handle(self, job: MessageJob, run: Run) -> str:
         """`deliver`, for the message that a job names."""
@@ -73,10 +76,10 @@ class DeliveryPipeline:
 
         Raises PostponeJob when it is not to go yet, GiveUpJob when it has failed for good, and SendError
         when the provider failed and another attempt is due: then, and how often, is the policy of the queue
-        that `run` is in.
+        that `run` is in. At most as many messages are composed and sent at once as `run.slots` has room for.
         """
         try:
-            claimed = await self._claims(message_id)
+            claimed = await self._claims(message_id, CLAIM_PATIENCE if run.slots.waiting else 0.0)
         except Exception as trouble:
             if not is_away(trouble):
                 raise
@@ -86,36 +89,42 @@ class DeliveryPipeline:
             return f"skipped: {claimed.status or 'no such message'}"
         if isinstance(claimed, NotYet):
             raise PostponeJob(claimed.until)
-        message, decision = claimed.message, claimed.decision
+        if not isinstance(claimed.decision, Send):
+            ending = _held_back(claimed.decision)
+        else:
+            async with run.slots as began:
+                ending = await self._bring_out(claimed, run)
+                run.slots.took(time.perf_counter() - began)
+        await self._record(claimed.message, run, ending.result, ending.attempt)
+        if isinstance(ending.answer, str):
+            return ending.answer
+        raise ending.answer
 
-        if not isinstance(decision, Send):
-            return await self._hold_back(message, run, decision)
+    async def _bring_out(self, claimed: Claimed, run: Run) -> _Ending:
+        """Composes and sends one message that the gate let out."""
+        message, decision = claimed.message, claimed.decision
+        assert isinstance(decision, Send)
         if message.attempt > run.attempts + MAX_CRASHES:
-            return await self._give_up(message, run, f"{message.attempt - 1} attempts ended without an outcome")
+            return _given_up(f"{message.attempt - 1} attempts ended without an outcome")
         if waiting := self._wait_for_provider(message, decision):
-            return await self._hold_back(message, run, waiting)
+            return _held_back(waiting)
 
         started = time.perf_counter()
         try:
             content = await self.kind.compose(message)
         except TemplateError as error:
-            return await self._give_up(message, run, str(error))
+            return _given_up(str(error))
         if time.perf_counter() - started > FRESH:
-            decision = await self._second_looks(message)
-            if not isinstance(decision, Send):
-                return await self._hold_back(message, run, decision, content)
+            again = await self._second_looks(message)
+            if not isinstance(again, Send):
+                return _held_back(again, content.draft)
+            decision = again
 
         started, left = time.perf_counter(), self._clock.now()
         try:
             receipt = await self._send(claimed, content)
         except SendError as error:
-            refused = self._refused(message, run, error, decision, content)
-            await self._record(message, run, refused, Attempt(left, _since(started)))
-            if error.retry_after is not None:
-                raise PostponeJob(self._clock.after(error.retry_after)) from error
-            if run.last or not error.retryable:
-                raise GiveUpJob(str(error)) from error
-            raise
+            return self._refused(run, error, decision, content, Attempt(left, _since(started)))
         sent = Result(
             Outcome.SENT,
             Status.SENT,
@@ -123,33 +132,7 @@ class DeliveryPipeline:
             inputs=decision.inputs,
             draft=content.draft,
         )
-        await self._record(message, run, sent, Attempt(left, _since(started), receipt))
-        return "sent"
-
-    async def _hold_back(
-        self, message: Message, run: Run, decision: Defer | Skip | Refuse, content: Content | None = None
-    ) -> str:
-        """Records that the gate did not let the message out, or not yet."""
-        draft = content.draft if content else None
-        match decision:
-            case Skip(reason, inputs):
-                skipped = Result(Outcome.SKIPPED, Status.SKIPPED, reason=reason, inputs=inputs, draft=draft)
-                await self._record(message, run, skipped)
-                return f"skipped: {reason.sentence}"
-            case Defer(until, reason, inputs):
-                deferred = Result(
-                    Outcome.DEFERRED,
-                    Status.SCHEDULED,
-                    reason=reason,
-                    held_until=until,
-                    counts=False,
-                    inputs=inputs,
-                    draft=draft,
-                )
-                await self._record(message, run, deferred)
-                raise PostponeJob(until)
-            case Refuse(error, inputs):
-                return await self._give_up(message, run, error, inputs)
+        return _Ending(sent, "sent", Attempt(left, _since(started), receipt))
 
     def _wait_for_provider(self, message: Message, decision: Send) -> Defer | None:
         """A provider that asked for fewer messages gets them one by one; each keeps the place it is given."""
@@ -190,24 +173,53 @@ class DeliveryPipeline:
         pace.taken()
         return receipt
 
-    async def _give_up(
-        self, message: Message, run: Run, error: str, inputs: Mapping[str, object] | None = None
-    ) -> str:
-        await self._record(message, run, Result(Outcome.FAILED, Status.FAILED, error=error, inputs=inputs or {}))
-        raise GiveUpJob(error)
-
-    def _refused(self, message: Message, run: Run, error: SendError, decision: Send, content: Content) -> Result:
+    def _refused(self, run: Run, error: SendError, decision: Send, content: Content, attempt: Attempt) -> _Ending:
         """What the provider's refusal means for the message: another attempt, a wait it asked for, or the end."""
         result = functools.partial(
             Result, error=str(error), inputs=decision.inputs, draft=content.draft, refusal=error
         )
         if error.retry_after is not None:
             until = self._clock.after(error.retry_after)
-            return result(Outcome.RETRY, Status.SCHEDULED, held_until=until, counts=False)
+            waiting = result(Outcome.RETRY, Status.SCHEDULED, held_until=until, counts=False)
+            return _Ending(waiting, PostponeJob(until), attempt)
         if run.last or not error.retryable:
-            return result(Outcome.FAILED, Status.FAILED)
+            return _Ending(result(Outcome.FAILED, Status.FAILED), GiveUpJob(str(error)), attempt)
         until = self._clock.after(run.queue.backoff_after(run.attempt))
-        return result(Outcome.RETRY, Status.SCHEDULED, held_until=until)
+        return _Ending(result(Outcome.RETRY, Status.SCHEDULED, held_until=until), error, attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """How a taking of a message ended: what is recorded, and what its job answers or fails with afterwards."""
+
+    result: Result
+    answer: str | Exception
+    attempt: Attempt | None = None
+
+
+def _held_back(decision: Defer | Skip | Refuse, draft: Draft | None = None) -> _Ending:
+    """The gate did not let the message out, or not yet."""
+    match decision:
+        case Skip(reason, inputs):
+            skipped = Result(Outcome.SKIPPED, Status.SKIPPED, reason=reason, inputs=inputs, draft=draft)
+            return _Ending(skipped, f"skipped: {reason.sentence}")
+        case Defer(until, reason, inputs):
+            deferred = Result(
+                Outcome.DEFERRED,
+                Status.SCHEDULED,
+                reason=reason,
+                held_until=until,
+                counts=False,
+                inputs=inputs,
+                draft=draft,
+            )
+            return _Ending(deferred, PostponeJob(until))
+        case Refuse(error, inputs):
+            return _given_up(error, inputs)
+
+
+def _given_up(error: str, inputs: Mapping[str, object] | None = None) -> _Ending:
+    return _Ending(Result(Outcome.FAILED, Status.FAILED, error=error, inputs=inputs or {}), GiveUpJob(error))
 
 
 def _since(started: float) -> float:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.ai.base import Draft
+from tidings.db.batches import update_rows
 from tidings.db.database import is_away
 from tidings.engine.coalesce import Coalescer
 from tidings.engine.jobs import Job, Run
@@ -20,7 +21,7 @@ from tidings.errors import SendError
 from tidings.log import get_logger
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.standing import settle_places
-from tidings.messages.kind import Ended, Message, MessageKind
+from tidings.messages.kind import Ended, Message, MessageKind, follows
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
@@ -31,6 +32,10 @@ log = get_logger(__name__)
 
 RECORD_PATIENCE = 600.0
 """Seconds for which an outcome waits for a database that is away; forgotten, the message would leave again."""
+
+
+COMPANY = 0.01
+"""Seconds that an outcome waits to be recorded with others, while there are others on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class Recorder:
         wait, started = 0.05, time.monotonic()
         while True:
             try:
-                return await self._records(record)
+                return await self._records(record, COMPANY if run.slots.busy else 0.0)
             except Exception as error:
                 if time.monotonic() - started > (RECORD_PATIENCE if is_away(error) else self._patience):
                     raise
@@ -105,6 +110,7 @@ class Recorder:
 
     def _row(self, message: Message, result: Result) -> dict[str, Any]:
         return {
+            "id": message.id,
             "status": result.status,
             **({"status_reason": result.reason} if result.status is Status.SKIPPED else {}),
             **({} if result.counts else {"attempts": message.attempt - 1}),
@@ -141,7 +147,7 @@ class Recorder:
         return round(real * 1000, 3)
 
     async def _write(self, records: Sequence[_Record]) -> list[None]:
-        async with self._work.database.writer.begin() as connection:
+        async with self._work.database.road.begin() as connection:
             applied = await self._write_rows(connection, sorted(records, key=lambda record: record.message.id))
             await write_lines(connection, [record.line for record in records])
             await write_usage(connection, [self._usage(record) for record in records])
@@ -158,6 +164,8 @@ class Recorder:
 
     async def _follow(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[Job]:
         """What follows from results. A mistake in it does not undo them, or what has left would leave again."""
+        if not follows(self._kind):
+            return []
         ended = [
             Ended(record.message, record.result.status, record.result.reason, record.result.refusal)
             for record in records
@@ -182,10 +190,9 @@ class Recorder:
 
     async def _write_rows(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[_Record]:
         """Writes the rows and returns the records that they now are as."""
-        table = self._kind.model.__table__
         alike: dict[tuple[bool, tuple[str, ...]], list[_Record]] = {}
         for record in records:
-            kind = record.result.status is Status.SENT, tuple(record.row)
+            kind = record.result.status is Status.SENT, tuple(name for name in record.row if name != "id")
             alike.setdefault(kind, []).append(record)
         # All of them at once, or one group after another would not be in order of id. What is sent needs no look.
         takings = {} if all(sent for sent, _ in alike) else await self._takings(connection, records)
@@ -195,12 +202,7 @@ class Recorder:
                 group = [record for record in group if takings.get(record.message.id) == record.message.attempt]
                 if not group:
                     continue
-            await connection.execute(
-                update(table)
-                .where(table.c.id == bindparam("row_id"))
-                .values({column: bindparam(column) for column in columns}),
-                [{**record.row, "row_id": record.message.id} for record in group],
-            )
+            await update_rows(connection, self._kind.model, columns, [record.row for record in group])
             applied += group
         return applied
 

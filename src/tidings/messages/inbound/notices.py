@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base
@@ -115,6 +114,7 @@ class Notices(MessageKind):
     noun = "notice"
     model = Notice
     job_type = SEND_NOTICE
+    loaded = select(Notice.__table__)
 
     @classmethod
     def contact_of(cls, row: Any) -> int | None:
@@ -122,25 +122,20 @@ class Notices(MessageKind):
         found: int | None = row.contact_id
         return found
 
-    async def load(self, connection: AsyncConnection, ids: Sequence[int]) -> list[Message]:
-        """The messages of claimed notices."""
-        table = Notice.__table__
-        rows = (await connection.execute(select(table).where(table.c.id.in_(ids)))).mappings()
-        return [
-            Message(
-                id=row["id"],
-                contact_id=row["contact_id"],
-                scheduled_time=row["scheduled_time"],
-                attempt=row["attempts"],
-                channel=row["channel"],
-                address=row["address"],
-                idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
-                row=dict(row),
-                terms=TERMS,
-                not_after=row["scheduled_time"] + USEFUL,
-            )
-            for row in rows
-        ]
+    def message(self, row: Mapping[str, Any]) -> Message:
+        """The message of one notice."""
+        return Message(
+            id=row["id"],
+            contact_id=row["contact_id"],
+            scheduled_time=row["scheduled_time"],
+            attempt=row["attempts"],
+            channel=row["channel"],
+            address=row["address"],
+            idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
+            row=row,
+            terms=TERMS,
+            not_after=row["scheduled_time"] + USEFUL,
+        )
 
     async def compose(self, message: Message) -> Content:
         """The text as it was stored."""

@@ -1,0 +1,96 @@
+"""Many rows in one statement, whose text does not depend on how many they are: PostgreSQL plans it once a connection.
+
+SQLite has no arrays; there the driver runs one small statement for each row, without a round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Table,
+    TableValuedAlias,
+    any_,
+    bindparam,
+    column,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from tidings.db.base import Base
+
+
+def among(place: ColumnElement[Any], parameter: str, dialect: str) -> ColumnElement[bool]:
+    """Whether a column is among the values that are given as a list when the statement is executed."""
+    if dialect == "postgresql":
+        return place == any_(bindparam(parameter, type_=ARRAY(place.type)))
+    return place.in_(bindparam(parameter, expanding=True))
+
+
+async def insert_rows(
+    connection: AsyncConnection | AsyncSession, model: type[Base], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Adds rows that all have the same columns."""
+    if not rows:
+        return
+    table = model.metadata.tables[model.__tablename__]
+    if isinstance(connection, AsyncSession):
+        connection = await connection.connection()
+    if connection.dialect.name == "postgresql":
+        columns = tuple(rows[0])
+        await connection.execute(_insertion(table, columns), _arrays(columns, rows))
+    else:
+        await connection.execute(insert(table), rows)
+
+
+async def update_rows(
+    connection: AsyncConnection, model: type[Base], columns: Collection[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Sets `columns` of the rows with these `id`s. They are locked in order of id, which is the order of `rows`."""
+    if not rows:
+        return
+    table = model.metadata.tables[model.__tablename__]
+    names = ("id", *columns)
+    if connection.dialect.name == "postgresql":
+        await connection.execute(_change(table, names), _arrays(names, rows))
+        return
+    await connection.execute(
+        update(table).where(table.c.id == bindparam("row_id")).values({name: bindparam(name) for name in columns}),
+        [{**row, "row_id": row["id"]} for row in rows],
+    )
+
+
+def _arrays(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {f"all_{name}": [row[name] for row in rows] for name in columns}
+
+
+def _given(table: Table, columns: Sequence[str]) -> TableValuedAlias:
+    arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
+    given = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in columns))
+    return given.render_derived(name="given")
+
+
+@cache
+def _insertion(table: Table, columns: tuple[str, ...]) -> Executable:
+    return insert(table).from_select(columns, select(*_given(table, columns).c))
+
+
+@cache
+def _change(table: Table, columns: tuple[str, ...]) -> Executable:
+    given = _given(table, columns)
+    locked = (
+        select(table.c.id).where(among(table.c.id, "all_id", "postgresql")).order_by(table.c.id).with_for_update()
+    )
+    return (
+        update(table)
+        .where(table.c.id == given.c.id, table.c.id.in_(locked))
+        .values({name: given.c[name] for name in columns if name != "id"})
+    )
