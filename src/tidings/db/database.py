@@ -79,7 +79,7 @@ def open_database(address: str) -> Database:
         # No question whether a connection still lives before each batch: it would cost a due message three round
         # trips. Who finds one dead begins again with a new one.
         road = create_async_engine(url, pool_size=4, max_overflow=4)
-        return Database(engine, engine, road, batches=2)
+        return Database(engine, engine, road, batches=1)
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("DATABASE_URL needs a file: sqlite:///path (several workers share it).")
     Path(url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

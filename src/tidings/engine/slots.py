@@ -11,7 +11,7 @@ from types import TracebackType
 HEAD_START = 0.1
 """Seconds of work that are prepared ahead of the slots. What is urgent waits for no more than that."""
 
-MOST_AHEAD = 200
+MOST_AHEAD = 400
 """Jobs prepared ahead at most."""
 
 

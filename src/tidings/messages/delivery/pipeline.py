@@ -38,7 +38,7 @@ MAX_CRASHES = 10
 AWAY_PAUSE = 2.0
 """Seconds until a message is tried again that could not be claimed because the database is away."""
 
-CLAIM_PATIENCE = 0.005
+CLAIM_PATIENCE = 0.01
 """Seconds that a claim waits for others to be made with it, while claimed messages wait for a slot anyway."""
 
 FRESH = 0.25

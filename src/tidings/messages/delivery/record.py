@@ -34,7 +34,7 @@ RECORD_PATIENCE = 600.0
 """Seconds for which an outcome waits for a database that is away; forgotten, the message would leave again."""
 
 
-COMPANY = 0.01
+COMPANY = 0.02
 """Seconds that an outcome waits to be recorded with others, while there are others on their way."""
 
 
