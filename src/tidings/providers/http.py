@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property, lru_cache
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +44,32 @@ class HttpResponse:
     body: bytes
 
 
+class Headers(Mapping[str, str]):
+    """The headers of an answer, read when somebody asks for one: of most answers nobody does."""
+
+    def __init__(self, headers: HeaderMap) -> None:
+        self._headers = headers
+
+    @cached_property
+    def _found(self) -> dict[str, str]:
+        found = {}
+        for name in dict.fromkeys(self._headers.keys()):
+            try:
+                found[name.lower()] = ", ".join(self._headers.getall(name))
+            except ValueError:
+                continue
+        return found
+
+    def __getitem__(self, name: str) -> str:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
 class HttpClient:
     """Posts JSON, reuses connections, and never waits longer than its deadline.
 
@@ -76,7 +103,7 @@ class HttpClient:
         try:
             async with request as response:
                 body = await self._read(response)
-                return HttpResponse(response.status, _readable(response.headers), body)
+                return HttpResponse(response.status, Headers(response.headers), body)
         except PyreqwestError as error:
             raise SendError(self._sentence(host, error), retryable=not isinstance(error, BuilderError)) from error
 
@@ -115,6 +142,9 @@ class HttpClient:
         )
 
     async def _read(self, response: Response) -> bytes:
+        length = response.headers.get("content-length", "")
+        if length.isdecimal() and int(length) <= self._max_response_bytes:
+            return bytes(await response.bytes())
         body = bytearray()
         while len(body) < self._max_response_bytes:
             chunk = await response.body_reader.read(self._max_response_bytes - len(body))
@@ -148,6 +178,7 @@ def encode(host: str, payload: Mapping[str, Any]) -> bytes:
         raise SendError(f"nothing was sent to {host}: the message {kind}", retryable=False) from error
 
 
+@lru_cache(maxsize=256)
 def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -162,13 +193,3 @@ def _cause(error: PyreqwestError) -> str:
     causes = (error.details.get("causes") if isinstance(error, DetailedPyreqwestError) else None) or []
     innermost = causes[-1]["message"] if causes else ""
     return f": {innermost}" if innermost and "://" not in innermost else ""
-
-
-def _readable(headers: HeaderMap) -> dict[str, str]:
-    found = {}
-    for name in dict.fromkeys(headers.keys()):
-        try:
-            found[name.lower()] = ", ".join(headers.getall(name))
-        except ValueError:
-            continue
-    return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import and_, select
@@ -56,8 +58,8 @@ _LOADED = (
 )
 
 
-def _event_of(row: Mapping[str, Any]) -> EventFacts:
-    return EventFacts(**{name: row[f"event_{name}"] for name in EVENT_FACTS})
+_facts_of_event = itemgetter(*(f"event_{name}" for name in EVENT_FACTS))
+_event = lru_cache(maxsize=256)(EventFacts)  # most messages of a batch are about one event, and its hash is kept
 
 
 def _session_of(row: Mapping[str, Any]) -> SessionFacts | None:
@@ -82,7 +84,7 @@ class EventMessages(MessageKind):
 
     def message(self, row: Mapping[str, Any]) -> Message:
         address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]
-        event, session = _event_of(row), _session_of(row)
+        event, session = _event(*_facts_of_event(row)), _session_of(row)
         return Message(
             id=row["id"],
             contact_id=row["contractor_id"],

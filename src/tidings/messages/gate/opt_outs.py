@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 from pydantic import validate_email
-from sqlalchemy import ForeignKey, Index, String, Text, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Select, String, Text, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.db.batches import among
 from tidings.db.rows import locked_ids
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.phones import parse_phone
@@ -84,13 +86,23 @@ async def find_opt_outs(
     connection: AsyncConnection | AsyncSession, addresses: Collection[str], contact_ids: Collection[int]
 ) -> OptOuts:
     """The opt-outs that hold now for any of the addresses or contacts, found in one statement."""
-    rows = await connection.execute(
-        select(OptOut.address, OptOut.contact_id, OptOut.opted_out_at).where(
-            OptOut.ended_at.is_(None),
-            or_(OptOut.address.in_(sorted(addresses)), OptOut.contact_id.in_(sorted(contact_ids))),
-        )
+    bind = connection.bind if isinstance(connection, AsyncSession) else connection
+    assert bind is not None
+    holding = _holding(bind.dialect.name)
+    values = {"addresses": sorted(addresses), "contact_ids": sorted(contact_ids)}
+    rows = await connection.execute(holding, values)
+    return OptOuts(row._tuple() for row in rows)
+
+
+@cache
+def _holding(dialect: str) -> Select[str, int | None, datetime]:
+    return select(OptOut.address, OptOut.contact_id, OptOut.opted_out_at).where(
+        OptOut.ended_at.is_(None),
+        or_(
+            among(OptOut.__table__.c.address, "addresses", dialect),
+            among(OptOut.__table__.c.contact_id, "contact_ids", dialect),
+        ),
     )
-    return OptOuts((address, contact_id, since) for address, contact_id, since in rows)
 
 
 async def opted_out_among(session: AsyncSession, contacts: Mapping[int, str | None]) -> set[int]:

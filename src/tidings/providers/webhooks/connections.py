@@ -14,7 +14,7 @@ from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import BuilderError, ConnectTimeoutError, DetailedPyreqwestError, PyreqwestError
 
 from tidings.errors import SendError
-from tidings.providers.http import CONNECT_TIMEOUT, HttpClient, HttpResponse, _readable
+from tidings.providers.http import CONNECT_TIMEOUT, Headers, HttpClient, HttpResponse
 from tidings.providers.webhooks.addresses import Address, Target
 
 MAX_CLIENTS = 64
@@ -46,7 +46,7 @@ class PinnedClient(HttpClient):
         request = self._request(target.host, target.url, body, headers)
         try:
             async with request as response:
-                return HttpResponse(response.status, _readable(response.headers), await self._read(response))
+                return HttpResponse(response.status, Headers(response.headers), await self._read(response))
         except PyreqwestError as error:
             sentence = self._sentence(target.host, error)
             if _nothing_sent(error):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -147,8 +148,8 @@ def variables_for(
     Blank values become None, which is false in a condition and prints as nothing; they hide no known value.
     `first_name` is never blank: it falls back to the name's first word, then to "there".
     """
-    variables = {name: contractor.get(name) for name in sorted(CONTRACTOR_VARIABLES)} | about_event(event)
-    variables = {name: None if _blank(value) else value for name, value in variables.items()}
+    variables = {name: _or_none(contractor.get(name)) for name in CONTRACTOR_VARIABLES}
+    variables |= _variables_of_event(event)
     for name, value in personalization.items():
         if not _blank(value):
             variables[name] = value
@@ -176,6 +177,15 @@ def compose_text(message_type: MessageType, message_content: str | None, variabl
 
 def _clock(moment: datetime) -> str:
     return f"{moment.hour:02}:{moment.minute:02}"
+
+
+@lru_cache(maxsize=256)
+def _variables_of_event(event: EventFacts) -> Mapping[str, Any]:
+    return {name: _or_none(value) for name, value in about_event(event).items()}
+
+
+def _or_none(value: Any) -> Any:
+    return None if _blank(value) else value
 
 
 def _blank(value: Any) -> bool:
