@@ -214,3 +214,35 @@ def test_however_callers_come_and_go_each_that_stays_gets_its_own_answer(
     assert max(served.values(), default=1) == 1
     assert max(sizes, default=0) <= limit
     assert most_inside <= in_flight
+
+
+async def test_items_that_are_in_no_hurry_go_together_when_their_patience_ends() -> None:
+    gate = Gate()
+    double = Coalescer(gate)
+    assert await asyncio.gather(double(1, 0.01), double(2, 60), double(3, 60)) == [2, 4, 6]
+    assert gate.batches == [[1, 2, 3]]
+
+
+async def test_an_item_in_a_hurry_takes_the_patient_ones_along_and_a_full_batch_waits_for_nobody() -> None:
+    gate = Gate()
+    double = Coalescer(gate, limit=3)
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(double(1, 60), double(2)) == [2, 4]
+        assert await asyncio.gather(*(double(number, 60) for number in (3, 4, 5))) == [6, 8, 10]
+    assert gate.batches == [[1, 2], [3, 4, 5]]
+
+
+async def test_patient_items_that_come_while_a_batch_is_under_way_still_have_their_time() -> None:
+    gate = Gate(is_open=False)
+    double = Coalescer(gate, in_flight=1)
+    first = asyncio.ensure_future(double(1))
+    await turns(2)
+    second = double(2, 0.02)
+    await turns(2)
+    gate.open()
+    assert await first == 2
+    await turns(2)
+    assert gate.batches == [[1]]
+    third = double(3, 60)
+    assert (await second, await third) == (4, 6)
+    assert gate.batches == [[1], [2, 3]]
