@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
 
 OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -136,7 +136,7 @@ class ShopWebhookEvent(Base):
     __table_args__ = (
         UniqueConstraint("shop_id", "event_id"),
         Index(None, "received_at"),
-        Index(None, "evaluated_at"),
+        Index("ix_shop_webhook_events_unfinished", "received_at", **only("evaluated_at IS NULL AND error IS NULL")),
         Index(None, "customer_id"),
     )
 
@@ -169,7 +169,7 @@ class ShopMessage(MessageColumns, Base):
     __tablename__ = "shop_messages"
     __table_args__ = (
         UniqueConstraint("shop_id", "deduplication_key"),
-        Index(None, "status", "scheduled_time"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
         Index(None, "campaign_id", "status", "scheduled_time"),
         Index(None, "automation_id", "status"),
         Index(None, "shop_id", "goal_key"),
