@@ -57,7 +57,7 @@ class FollowUp(MessageColumns, Base):
     __table_args__ = (
         Index(None, "scheduled_time", "id", **OPEN_ROWS),
         Index(None, "updated_at", **only("status = 'skipped'")),
-        Index(None, "sent_at"),
+        Index(None, "sent_at", **only("sent_at IS NOT NULL")),
         UniqueConstraint("series_id", "occurrence"),
     )
 

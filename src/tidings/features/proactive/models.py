@@ -78,7 +78,7 @@ class ProactiveMessage(MessageColumns, Base):
         ),
         Index(None, "scheduled_time", "id", **OPEN_ROWS),
         Index("ix_ai_proactive_messages_waiting", "scheduled_time", "id", **WAITING_ROWS),
-        Index(None, "silence_due"),
+        Index(None, "silence_due", **only("silence_due IS NOT NULL")),
     )
 
     contractor_id: Mapped[int] = mapped_column(ForeignKey("contractors.id"))

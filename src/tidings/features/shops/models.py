@@ -170,12 +170,13 @@ class ShopMessage(MessageColumns, Base):
     __table_args__ = (
         UniqueConstraint("shop_id", "deduplication_key"),
         Index(None, "scheduled_time", "id", **OPEN_ROWS),
-        Index(None, "campaign_id", "status", "scheduled_time"),
-        Index(None, "automation_id", "status"),
-        Index(None, "shop_id", "goal_key"),
+        # A message is of an automation or of a campaign; of what it has not, no index needs to know.
+        Index(None, "campaign_id", "status", "scheduled_time", **only("campaign_id IS NOT NULL")),
+        Index(None, "automation_id", "status", **only("automation_id IS NOT NULL")),
+        Index(None, "shop_id", "goal_key", **only("goal_key IS NOT NULL")),
         Index(None, "customer_id", "status"),
         Index(None, "contractor_id"),
-        Index(None, "sent_at"),
+        Index(None, "sent_at", **only("sent_at IS NOT NULL")),
     )
 
     shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))

@@ -72,6 +72,31 @@ OLD: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("ix_shop_webhook_events_evaluated_at", "shop_webhook_events", ("evaluated_at",)),
 )
 
+WITHOUT_NULLS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    (
+        "ix_shop_messages_campaign_id_status_scheduled_time",
+        "shop_messages",
+        ("campaign_id", "status", "scheduled_time"),
+        "campaign_id IS NOT NULL",
+    ),
+    (
+        "ix_shop_messages_automation_id_status",
+        "shop_messages",
+        ("automation_id", "status"),
+        "automation_id IS NOT NULL",
+    ),
+    ("ix_shop_messages_shop_id_goal_key", "shop_messages", ("shop_id", "goal_key"), "goal_key IS NOT NULL"),
+    ("ix_shop_messages_sent_at", "shop_messages", ("sent_at",), "sent_at IS NOT NULL"),
+    (
+        "ix_contractor_followup_schedules_sent_at",
+        "contractor_followup_schedules",
+        ("sent_at",),
+        "sent_at IS NOT NULL",
+    ),
+    ("ix_ai_proactive_messages_silence_due", "ai_proactive_messages", ("silence_due",), "silence_due IS NOT NULL"),
+)
+"""Indexes that leave out the rows which have nothing there: those need not write them with each change."""
+
 
 def upgrade() -> None:
     for name, table, columns, condition in NEW:
@@ -79,6 +104,10 @@ def upgrade() -> None:
         op.create_index(name, table, list(columns), sqlite_where=where, postgresql_where=where, if_not_exists=True)
     for name, table, _ in OLD:
         op.drop_index(name, table)
+    for name, table, columns, condition in WITHOUT_NULLS:
+        op.drop_index(name, table)
+        where = sa.text(condition)
+        op.create_index(name, table, list(columns), sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
@@ -86,3 +115,6 @@ def downgrade() -> None:
         op.create_index(name, table, list(columns))
     for name, table, _, _ in NEW:
         op.drop_index(name, table)
+    for name, table, columns, _ in WITHOUT_NULLS:
+        op.drop_index(name, table)
+        op.create_index(name, table, list(columns))
