@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import String, Text, bindparam, text
+from sqlalchemy import String, Text, literal_column, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -40,11 +41,13 @@ class StatusText(String):
 
 def _written_out(value: Any) -> Any:
     if isinstance(value, str):
-        return bindparam(None, str(value), String(), unique=True, literal_execute=True)
-    if isinstance(value, Collection):
-        values = [str(one) for one in value]
-        return bindparam(None, values, String(), unique=True, expanding=True, literal_execute=True)
-    return value
+        return _literal(str(value))
+    return [_written_out(one) for one in value] if isinstance(value, Collection) else value
+
+
+@lru_cache(maxsize=64)
+def _literal(status: str) -> Any:
+    return literal_column(f"'{status}'", String()) if status.isidentifier() else status
 
 
 def only(condition: str) -> dict[str, Any]:
