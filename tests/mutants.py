@@ -132,6 +132,13 @@ MUTANTS: tuple[Mutant, ...] = (
         ("tests/chat/test_retries.py",),
     ),
     Mutant(
+        "nothing of a feature is deleted when it is old",
+        "src/tidings/app.py",
+        "[*kept, *(one for feature in self.features for one in feature.keeps)]",
+        "kept",
+        ("tests/messages/test_retention.py",),
+    ),
+    Mutant(
         "events tell the proactive messages nothing",
         "src/tidings/features/events/feature.py",
         "    parts.activities.append(event_activities)\n",

@@ -17,6 +17,7 @@ from tidings.db.migrate import require_current, upgrade
 from tidings.errors import NotFound
 from tidings.messages.inbound.notices import NOTICES, Notices
 from tidings.messages.kind import MessageKind
+from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
 from tidings.messages.why import Why
 from tidings.registry import (
     NAMES,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 
 def declared_queues() -> tuple[QueuePolicy, ...]:
     """Every queue, as it is declared."""
-    return (NOTICES, *feature_queues())
+    return (NOTICES, RETENTION, *feature_queues())
 
 
 def declared_kinds() -> Iterator[type[MessageKind]]:
@@ -152,8 +153,11 @@ class App(Features):
         notices = self.parts.pipeline(Notices())
         for name in NAMES:
             self.service_of(name)
-        self.handlers = (*notices.handlers(), *(one for feature in self.features for one in feature.handlers))
-        schedules = [schedule for feature in self.features for schedule in feature.schedules]
+        kept = keepings(self.settings, self.parts.rules, self.kinds)
+        retention = Retention(self.work, [*kept, *(one for feature in self.features for one in feature.keeps)])
+        of_features = (one for feature in self.features for one in feature.handlers)
+        self.handlers = (*notices.handlers(), retention.handler(), *of_features)
+        schedules = [EVERY_HOUR, *(schedule for feature in self.features for schedule in feature.schedules)]
         self.recovery = Recovery(self.work, self.kinds, schedules, interval=self.settings.sweep_interval)
 
     def service_of(self, name: str) -> Any:
@@ -238,7 +242,7 @@ class App(Features):
     @cached_property
     def why(self) -> Why:
         """Says why a message did or did not go out."""
-        return Why(self.work, declared_kinds)
+        return Why(self.work, declared_kinds, kept_days=self.settings.keep_ledger_days)
 
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.engine.jobs import Handler, Schedule
 from tidings.errors import InvalidInput
 from tidings.messages.delivery.pipeline import DeliveryPipeline
+from tidings.messages.retention import Keeping
 from tidings.settings import CoreSettings, Group, group_of
 
 if TYPE_CHECKING:
@@ -89,9 +90,10 @@ class Feature:
     Its folder has a module `feature` with `build(parts)`, and what is known before anything is built: `jobs.QUEUES`,
     `kind.KINDS` and, where it has any, a group of settings in `settings`.
     `service` is what other programs call, `parts` are what its routes may ask for besides. `handlers` say what its
-    workers do with each kind of job; `schedules` are its recurring jobs; `router` makes its HTTP endpoints, which
-    workers do without. Features with tenants say whose an API key is (`holder_of_key`), and whether one of them has
-    an account at a provider that calls back with a token (`knows_callback`).
+    workers do with each kind of job; `schedules` are its recurring jobs; `keeps` says for how long it keeps what;
+    `router` makes its HTTP endpoints, which workers do without. Features with tenants say whose an API key is
+    (`holder_of_key`), and whether one of them has an account at a provider that calls back with a token
+    (`knows_callback`).
     """
 
     name: str
@@ -99,6 +101,7 @@ class Feature:
     handlers: tuple[Handler[Any], ...]
     router: Callable[[], APIRouter]
     schedules: tuple[Schedule[Any], ...] = ()
+    keeps: tuple[Keeping, ...] = ()
     holder_of_key: HolderOfKey | None = None
     knows_callback: Callable[[str], Awaitable[bool]] | None = None
     parts: tuple[Any, ...] = ()

@@ -28,6 +28,15 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _long_enough(days: int) -> int:
+    if 0 < days < 30:
+        raise ValueError("is too short, since replies and delivery reports may still come; write at least 30, or 0")
+    return days
+
+
+Days = Annotated[int, Field(ge=0), AfterValidator(_long_enough)]
+"""For how many days something is kept; 0 is for ever."""
+
 Optional = BeforeValidator(_blank_is_unset)
 """Lets a blank variable count as unset."""
 
@@ -153,6 +162,22 @@ class CoreSettings(SettingsGroup):
         30.0,
         gt=0,
         description="Seconds between two searches for due rows without a job.",
+    )
+    keep_ledger_days: Days = Field(
+        400,
+        description="Days for which the ledger keeps what happened to a message that has ended; 0: for ever.",
+    )
+    keep_replies_days: Days = Field(
+        400,
+        description="Days for which replies are kept; 0: for ever. Opt-outs stay anyway.",
+    )
+    keep_ai_usage_days: Days = Field(
+        400,
+        description="Days for which it is kept what each answer of the AI cost; 0: for ever.",
+    )
+    keep_dead_letters_days: Days = Field(
+        90,
+        description="Days for which dead letters are kept that were dealt with; 0: for ever. Open ones stay.",
     )
     log_level: str = Field(
         "INFO",

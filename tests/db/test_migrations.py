@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from tidings.db import migrate
@@ -18,8 +20,10 @@ from tidings.db.base import Base
 from tidings.db.database import open_database
 from tidings.db.migrate import newest, require_current, upgrade
 from tidings.errors import ConfigurationError
-from tidings.features.events.models import EventMessage, Registration
+from tidings.features.events.models import Event, EventMessage, Registration
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.ledger import LedgerEntry
+from tidings.messages.statuses import Status
 
 pytestmark = pytest.mark.both_databases
 
@@ -29,6 +33,35 @@ async def test_a_migrated_database_has_exactly_the_tables_of_the_models(empty_da
     database = open_database(empty_database_url)
     assert await upgrade(database) == (None, newest())
     async with database.writer.connect() as connection:
+        differences = await connection.run_sync(
+            lambda conn: compare_metadata(
+                MigrationContext.configure(conn, opts={"include_name": _is_described}), Base.metadata
+            )
+        )
+    await database.close()
+    assert differences == []
+
+
+async def test_rows_outlive_every_step_up_and_down(empty_database_url: str) -> None:
+    now = datetime.now(UTC)
+    times = {"created_at": now, "updated_at": now}
+    database = open_database(empty_database_url)
+    async with database.writer.begin() as connection:
+
+        async def go(step: Callable[..., None], revision: str) -> None:
+            await connection.run_sync(lambda conn: step(migrate._config(conn), revision))
+
+        await go(command.upgrade, "0001")
+        await connection.execute(insert(Contractor), [{"name": "Ada", "vip": False, **times}])
+        event = {"name": "E", "date": now.date(), "timezone": "UTC", "start_time": now, "end_time": now, **times}
+        await connection.execute(insert(Event), [event])
+        message = {"event_id": 1, "contractor_id": 1, "message_category": "c", "scheduled_time": now, **times}
+        rows = [{**message, "message_type": status, "status": status} for status in Status]
+        await connection.execute(insert(EventMessage), rows)
+        for step, revision in ((command.upgrade, "head"), (command.downgrade, "0001"), (command.upgrade, "head")):
+            await go(step, revision)
+            found = await connection.scalars(select(EventMessage.status).order_by(EventMessage.id))
+            assert found.all() == list(Status)
         differences = await connection.run_sync(
             lambda conn: compare_metadata(
                 MigrationContext.configure(conn, opts={"include_name": _is_described}), Base.metadata

@@ -115,7 +115,7 @@ async def test_many_are_cancelled_at_once_but_none_that_a_worker_has_or_that_has
         for message, status in zip(messages, (*stays, *goes), strict=True):
             row = await locked(unit, message)
             row.status, row.held_until = status, NOON + HOUR
-    which = EventMessage.id != another.id
+    which = EventMessage.id.in_([message.id for message in messages])
     async with app.work.begin() as unit:
         assert await changes.cancel_where(unit, kind, which, Reason.EVENT_CLEARED, NOON) == len(goes)
     async with app.work.begin() as unit:

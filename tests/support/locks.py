@@ -175,8 +175,8 @@ def _added(held: Held, compiled: Any, cursor: Any, parameters: Sequence[Mapping[
 
 def _line(source: Path) -> str | None:
     """The line that a statement comes from; None when the innermost one of ours is a test's."""
-    for frame in _frames():
-        place = _place(frame.f_code.co_filename, source)
+    for frame in frames():
+        place = place_of(frame.f_code.co_filename, source)
         if place == "test":
             return None
         if place:
@@ -185,7 +185,7 @@ def _line(source: Path) -> str | None:
 
 
 @cache
-def _place(filename: str, source: Path) -> str:
+def place_of(filename: str, source: Path) -> str:
     """A file of `source` as its path there, "test" for a test's, else nothing."""
     path = Path(filename)
     if path.is_relative_to(source) and path.name != "work.py":
@@ -193,7 +193,7 @@ def _place(filename: str, source: Path) -> str:
     return "test" if path.is_relative_to(TESTS) and path.parent != TESTS / "support" else ""
 
 
-def _frames() -> Iterator[FrameType]:
+def frames() -> Iterator[FrameType]:
     """The calls under way, the innermost first; SQLAlchemy makes its own in a greenlet of their own."""
     current: Any = greenlet.getcurrent()
     frame: FrameType | None = sys._getframe(1)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -25,6 +27,32 @@ Answer = TypeVar("Answer")
 
 _QUICK = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "jit": "off"}
 """Nobody needs this data after a power cut, and no query here is worth compiling."""
+
+_ROWS = 2000
+"""Rows of a table by which plans are made; of fewer it is cheap to read them all."""
+
+_FILLINGS = """
+    SELECT quote_ident(table_name), string_agg(quote_ident(column_name), ', '),
+        string_agg(format(CASE is_nullable WHEN 'YES' THEN 'CASE WHEN i %% 2 = 0 THEN %s END' ELSE '%s' END, CASE
+            WHEN data_type IN ('bigint', 'integer', 'double precision') THEN 'i'
+            WHEN data_type = 'text' THEN 'i::text'
+            WHEN data_type = 'character varying' THEN format('left(i::text, %s)', character_maximum_length)
+            WHEN data_type = 'boolean' THEN 'i % 3 = 0'
+            WHEN data_type = 'jsonb' THEN 'to_jsonb(i)'
+            WHEN data_type = 'bytea' THEN 'NULL::bytea'
+            ELSE 'now()::timestamp - make_interval(hours => i)'
+        END), ', ')
+    FROM information_schema.columns
+    WHERE table_schema = 'public' AND table_name <> 'alembic_version' AND is_generated = 'NEVER'
+    GROUP BY table_name
+"""
+"""For every table its columns, and for each something that differs from row to row; some are NULL where they may."""
+
+_PLANS_BY_INDEX = """
+    SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+    SET plan_cache_mode = force_generic_plan
+"""
+"""Nothing is read as a whole that can be read by an index, whatever the parameters are."""
 
 _WRITTEN_TABLES = """
     SELECT quote_ident(relname) FROM pg_class
@@ -87,6 +115,7 @@ class Postgres:
         self._made: list[Lent] = []
         self._returned: list[Lent] = []
         self._template = ""
+        self._planner: asyncpg.Connection[Any] | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -97,8 +126,9 @@ class Postgres:
 
     def close(self) -> None:
         """Closes every connection of this class."""
-        for session in (self._server, *(lent.session for lent in self._made)):
-            self._wait(session.close())
+        for session in (self._server, self._planner, *(lent.session for lent in self._made)):
+            if session is not None:
+                self._wait(session.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -122,6 +152,31 @@ class Postgres:
         yield lent.address
         self._wait(self._empty(lent))
         self._returned.append(lent)
+
+    def explain(self, sql: str) -> dict[str, Any]:
+        """How a statement would be carried out in a migrated database, whatever its parameters are; it is not."""
+        return self._wait(self._explain(sql))
+
+    async def _explain(self, sql: str) -> dict[str, Any]:
+        if self._planner is None:
+            name = await asyncio.to_thread(lambda: self._create(self._migrated()))
+            self._planner = await self._connect(name)
+            await self._planner.execute("SET session_replication_role = replica")  # rows refer to nothing
+            for table, columns, values in await self._planner.fetch(_FILLINGS):
+                await self._planner.execute(
+                    f"INSERT INTO {table} ({columns}) SELECT {values} FROM generate_series(1, {_ROWS}) AS i"
+                )
+            await self._planner.execute("ANALYZE")
+            await self._planner.execute(_PLANS_BY_INDEX)
+        number = max((int(found) for found in re.findall(r"\$(\d+)", sql)), default=0)
+        values = f"({', '.join(['NULL'] * number)})" if number else ""
+        await self._planner.execute(f"PREPARE explained AS {sql}")
+        try:
+            [(plan,)] = await self._planner.fetch(f"EXPLAIN (FORMAT JSON) EXECUTE explained{values}")
+        finally:
+            await self._planner.execute("DEALLOCATE explained")
+        found: dict[str, Any] = json.loads(plan)[0]["Plan"]
+        return found
 
     def _migrated(self) -> str:
         if not self._template:

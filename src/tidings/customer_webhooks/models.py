@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.customers import Customer
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, MessageColumns
 
 
 class WebhookEndpoint(Base):
@@ -47,7 +47,7 @@ class WebhookEvent(MessageColumns, Base):
     __table_args__ = (
         UniqueConstraint("webhook_id"),
         Index(None, "endpoint_id", "created_at"),
-        Index(None, "status", "scheduled_time"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
     )
 
     endpoint_id: Mapped[int] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -14,6 +14,7 @@ from tidings.customer_webhooks.kind import WebhookEvents
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
 from tidings.db.rows import locked_ids
 from tidings.errors import NotFound
+from tidings.messages.retention import Keeping
 from tidings.messages.statuses import OPEN, Status
 from tidings.work import Unit
 
@@ -58,6 +59,11 @@ def ended_events(endpoint_id: int, statuses: Sequence[Status], since: datetime, 
         )
         .order_by(WebhookEvent.created_at, WebhookEvent.id)
     )
+
+
+def kept_events(age: timedelta | None) -> Keeping:
+    """Events are kept for `age` (None: for ever), and until they have ended."""
+    return Keeping(WebhookEvent, WebhookEvent.created_at, age, lambda before: WebhookEvent.status.not_in(OPEN))
 
 
 async def delete_events(unit: Unit, endpoint_id: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import Select, String, Text
+from sqlalchemy import Select, String, Text, literal_column, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,6 +26,41 @@ from tidings.providers.base import Account
 from tidings.work import Unit
 
 
+class StatusText(String):
+    """A status. A condition on it has its values written into the SQL, where the database's planner sees them.
+
+    An index over some statuses only is of use to no statement that says them by parameters.
+    """
+
+    class Comparator(String.Comparator[str]):
+        def operate(self, op: Any, *others: Any, **options: Any) -> Any:
+            return super().operate(op, *(_written_out(other) for other in others), **options)
+
+    comparator_factory = Comparator
+
+
+def _written_out(value: Any) -> Any:
+    if isinstance(value, str):
+        return _literal(str(value))
+    return [_written_out(one) for one in value] if isinstance(value, Collection) else value
+
+
+@lru_cache(maxsize=64)
+def _literal(status: str) -> Any:
+    return literal_column(f"'{status}'", String()) if status.isidentifier() else status
+
+
+def only(condition: str) -> dict[str, Any]:
+    """What makes an index hold only those rows for which the condition is true, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+OPEN_ROWS = only("status IN ('scheduled', 'sending')")
+"""An index on `scheduled_time, id` of these is how every kind's open messages are found; ended ones are not in it."""
+
+WAITING_ROWS = only("status = 'waiting'")
+
+
 class MessageColumns:
     """The columns that every kind's table has.
 
@@ -36,7 +72,7 @@ class MessageColumns:
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     scheduled_time: Mapped[datetime]
-    status: Mapped[str] = mapped_column(String(16), default=Status.SCHEDULED)
+    status: Mapped[str] = mapped_column(StatusText(16), default=Status.SCHEDULED)
     status_reason: Mapped[str | None] = mapped_column(String(32), default=None)
     error_message: Mapped[str | None] = mapped_column(Text, default=None)
     attempts: Mapped[int] = mapped_column(default=0)

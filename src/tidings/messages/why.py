@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,11 +31,15 @@ class Story:
 
 
 class Why:
-    """Answers for every message of `kinds`, which are loaded as far as they are looked at."""
+    """Answers for every message of `kinds`, which are loaded as far as they are looked at.
 
-    def __init__(self, work: Work, kinds: Callable[[], Iterable[type[MessageKind]]]) -> None:
+    `kept_days` is for how many days the ledger keeps its lines, 0 for ever.
+    """
+
+    def __init__(self, work: Work, kinds: Callable[[], Iterable[type[MessageKind]]], *, kept_days: int = 0) -> None:
         self._work = work
         self._kinds = kinds
+        self._kept_days = kept_days
 
     async def explain(self, name: str) -> Story:
         """The story of `event-message-123` and the like. Raises InvalidInput and NotFound."""
@@ -55,7 +59,17 @@ class Why:
             + [(reply.received_at, _reply(reply)) for reply in replies],
             key=lambda entry: entry[0],
         )
-        return Story(name, row.status, _summary(row), tuple(sentence for _, sentence in story), lines)
+        sentences = (*self._gone(row), *(sentence for _, sentence in story))
+        return Story(name, row.status, _summary(row), sentences, lines)
+
+    def _gone(self, row: Any) -> Iterator[str]:
+        """Says what may be missing: lines that were old enough to be deleted."""
+        before = self._work.clock.now() - timedelta(days=self._kept_days)
+        if self._kept_days and row.created_at < before and row.status not in (*OPEN, Status.WAITING):
+            yield (
+                f"What happened before {_moment(before)} is not kept any more: the ledger's lines are deleted "
+                f"after {self._kept_days} days (TIDINGS_KEEP_LEDGER_DAYS)."
+            )
 
     async def count_open(self, until: datetime) -> dict[str, int]:
         """How many messages of each kind are still to go out by `until` (UTC), those under way included.

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.customer_webhooks.kind import WebhookEvents
+from tidings.customer_webhooks.stored import kept_events
 from tidings.engine.jobs import Handler, Schedule
 from tidings.feature import Feature, Parts
 from tidings.features.chat.answers.writer import AnswerWriter
 from tidings.features.chat.conversations.incoming import IncomingMessages
+from tidings.features.chat.conversations.kept import kept_conversations
 from tidings.features.chat.conversations.outgoing import OutgoingMessages
 from tidings.features.chat.conversations.upkeep import EVERY, Upkeep
 from tidings.features.chat.jobs import (
@@ -31,6 +33,7 @@ from tidings.features.chat.service import Chat
 from tidings.features.chat.settings import ChatSettings
 from tidings.features.chat.whatsapp.late_reports import LateReports
 from tidings.features.chat.widget.provider import WidgetProvider
+from tidings.messages.retention import days
 from tidings.providers.webhooks.send import WebhookSettings
 
 if TYPE_CHECKING:
@@ -63,6 +66,10 @@ def build(parts: Parts) -> Feature:
             *events.handlers(),
         ),
         schedules=(Schedule("chat-upkeep", UPKEEP, UpkeepJob(), EVERY),),
+        keeps=(
+            *kept_conversations(parts.settings_of(ChatSettings)),
+            kept_events(days(parts.settings_of(ChatSettings).keep_webhook_events_days)),
+        ),
         router=_router,
     )
 

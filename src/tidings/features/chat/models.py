@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, WAITING_ROWS, MessageColumns, only
 from tidings.messages.ledger import DeliveryStatus
 
 RECEIVED, PROCESSED = "received", "processed"
@@ -155,7 +155,9 @@ class ChatMessage(MessageColumns, Base):
     __table_args__ = (
         UniqueConstraint("conversation_id", "external_id"),
         Index(None, "conversation_id", "status"),
-        Index(None, "status", "scheduled_time"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        Index(None, "updated_at", **WAITING_ROWS),
+        Index(None, "created_at", **only("status = 'received'")),
     )
 
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))

@@ -10,7 +10,7 @@ from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
 
 
 class EventStatus(StrEnum):
@@ -101,8 +101,8 @@ class EventMessage(MessageColumns, Base):
 
     __tablename__ = "event_messages"
     __table_args__ = (
-        Index(None, "scheduled_time"),
-        Index(None, "status"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        Index("ix_event_messages_failed", "scheduled_time", **only("status = 'failed'")),
         Index(
             "ix_event_messages_deduplication",
             "event_id",

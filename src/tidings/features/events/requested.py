@@ -143,7 +143,10 @@ async def _look_up(unit: Unit, wanted: Sequence[EventMessageIn], now: datetime, 
     )
     unnamed = await _select(
         {_key(message) for message in wanted if message.id is None},
-        lambda keys: session.scalars(select(EventMessage.id).where(_KEY.in_(keys))),
+        lambda keys: session.scalars(
+            # The events once more by themselves: SQLite finds no index by a list of keys of several columns.
+            select(EventMessage.id).where(EventMessage.event_id.in_({key[0] for key in keys}), _KEY.in_(keys))
+        ),
     )
     rows = await _select(
         {*unnamed, *(message.id for message in wanted if message.id is not None)},

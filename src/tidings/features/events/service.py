@@ -155,8 +155,10 @@ class Events:
         Messages keep their scheduled time, so what is of no use any more by now is skipped.
         """
         now = self._work.clock.now()
+        has_failed = (EventMessage.status == Status.FAILED, EventMessage.scheduled_time > now - RECOVERY_WINDOW)
+        # By ids, so that SQLite does not go through all messages for their order.
         query = select(EventMessage).where(
-            EventMessage.status == Status.FAILED, EventMessage.scheduled_time > now - RECOVERY_WINDOW
+            EventMessage.id.in_(select(EventMessage.id).where(*has_failed)), *has_failed
         )
         if event_id is not None:
             query = query.where(EventMessage.event_id == event_id)

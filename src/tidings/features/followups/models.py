@@ -9,7 +9,7 @@ from sqlalchemy import Date, DateTime, ForeignKey, Index, String, Text, UniqueCo
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
 
 PRIORITY, VIP_PRIORITY = 10, 1
 """BullMQ priorities of the jobs: 1 goes first."""
@@ -55,9 +55,9 @@ class FollowUp(MessageColumns, Base):
 
     __tablename__ = "contractor_followup_schedules"
     __table_args__ = (
-        Index(None, "scheduled_time"),
-        Index(None, "status"),
-        Index(None, "sent_at"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        Index(None, "updated_at", **only("status = 'skipped'")),
+        Index(None, "sent_at", **only("sent_at IS NOT NULL")),
         UniqueConstraint("series_id", "occurrence"),
     )
 

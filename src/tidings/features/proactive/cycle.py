@@ -55,7 +55,7 @@ async def _skip(work: Work, reason: Reason, *overdue: ColumnElement[bool]) -> in
             rows = await unit.session.scalars(
                 select(ProactiveMessage)
                 .where(ProactiveMessage.status == Status.WAITING, *overdue)
-                .order_by(ProactiveMessage.id)
+                .order_by(ProactiveMessage.scheduled_time, ProactiveMessage.id)
                 .limit(PAGE)
                 .with_for_update(skip_locked=True)
             )

@@ -6,17 +6,17 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, String, Text, text
+from sqlalchemy import Date, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from tidings.db.base import Base, BigId
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, WAITING_ROWS, MessageColumns, only
 from tidings.messages.statuses import Status
 
 UNDER_WAY = (Status.WAITING, "scheduled", "sending")
 """The statuses of messages that may still go out."""
 
-_IS_UNDER_WAY = text("status IN ('waiting', 'scheduled', 'sending')")
+_ROWS_UNDER_WAY = only("status IN ('waiting', 'scheduled', 'sending')")
 
 
 class Approval(StrEnum):
@@ -74,11 +74,11 @@ class ProactiveMessage(MessageColumns, Base):
             "ix_ai_proactive_messages_under_way",
             "contractor_id",
             unique=True,
-            sqlite_where=_IS_UNDER_WAY,
-            postgresql_where=_IS_UNDER_WAY,
+            **_ROWS_UNDER_WAY,
         ),
-        Index(None, "status", "scheduled_time"),
-        Index(None, "silence_due"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        Index("ix_ai_proactive_messages_waiting", "scheduled_time", "id", **WAITING_ROWS),
+        Index(None, "silence_due", **only("silence_due IS NOT NULL")),
     )
 
     contractor_id: Mapped[int] = mapped_column(ForeignKey("contractors.id"))

@@ -20,7 +20,9 @@ async def count_silence(work: Work) -> int:
     Any reply since the message was sent is an answer, to whatever message it came.
     """
     now = work.clock.now()
-    due = select(ProactiveMessage.id).where(ProactiveMessage.silence_due <= now).order_by(ProactiveMessage.id)
+    due = (
+        select(ProactiveMessage.id).where(ProactiveMessage.silence_due <= now).order_by(ProactiveMessage.silence_due)
+    )
     async with work.read() as session:
         ids = (await session.scalars(due)).all()
     return sum([await _count(work, message_id) for message_id in ids])

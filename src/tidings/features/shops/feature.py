@@ -10,7 +10,7 @@ from tidings.feature import Feature, Parts
 from tidings.features.shops.accounts.mitto import MittoAccess
 from tidings.features.shops.campaigns.jobs import SCHEDULES
 from tidings.features.shops.campaigns.release import Releases
-from tidings.features.shops.housekeeping import Housekeeping
+from tidings.features.shops.housekeeping import Housekeeping, kept_events
 from tidings.features.shops.jobs import CATCH_UP, DELIVERY, CatchUpData
 from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.rules.money import shop_templates
@@ -44,6 +44,7 @@ def build(parts: Parts) -> Feature:
         service=shops,
         handlers=worker.handlers(),
         schedules=(EVERY_HALF_MINUTE, *SCHEDULES),
+        keeps=(kept_events(settings),),
         router=_router,
         holder_of_key=shops.accounts.holder_of_key,
         knows_callback=shops.accounts.knows_callback,

@@ -21,7 +21,9 @@ from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.models import Shop, ShopMessage, ShopWebhookEvent
 from tidings.features.shops.reports.rollup import roll_up
+from tidings.features.shops.settings import ShopSettings
 from tidings.log import get_logger
+from tidings.messages.retention import Keeping, days
 from tidings.messages.statuses import Status
 from tidings.work import Work
 
@@ -34,6 +36,14 @@ RECENT = timedelta(hours=24)
 """How long ago a message may have failed that is tried once more."""
 
 _ENDED = (Status.SENT, Status.SKIPPED, Status.FAILED, Status.CANCELLED)
+
+
+def kept_events(settings: ShopSettings) -> Keeping:
+    """What a shop told stays until it was worked on, however long that takes."""
+    is_done = or_(ShopWebhookEvent.evaluated_at.is_not(None), ShopWebhookEvent.error.is_not(None))
+    return Keeping(
+        ShopWebhookEvent, ShopWebhookEvent.received_at, days(settings.keep_shop_events_days), lambda before: is_done
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
-from tidings.messages.kind import MessageColumns
+from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
 
 OptionalJson = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
@@ -136,7 +136,7 @@ class ShopWebhookEvent(Base):
     __table_args__ = (
         UniqueConstraint("shop_id", "event_id"),
         Index(None, "received_at"),
-        Index(None, "evaluated_at"),
+        Index("ix_shop_webhook_events_unfinished", "received_at", **only("evaluated_at IS NULL AND error IS NULL")),
         Index(None, "customer_id"),
     )
 
@@ -169,13 +169,14 @@ class ShopMessage(MessageColumns, Base):
     __tablename__ = "shop_messages"
     __table_args__ = (
         UniqueConstraint("shop_id", "deduplication_key"),
-        Index(None, "status", "scheduled_time"),
-        Index(None, "campaign_id", "status", "scheduled_time"),
-        Index(None, "automation_id", "status"),
-        Index(None, "shop_id", "goal_key"),
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        # A message is of an automation or of a campaign; of what it has not, no index needs to know.
+        Index(None, "campaign_id", "status", "scheduled_time", **only("campaign_id IS NOT NULL")),
+        Index(None, "automation_id", "status", **only("automation_id IS NOT NULL")),
+        Index(None, "shop_id", "goal_key", **only("goal_key IS NOT NULL")),
         Index(None, "customer_id", "status"),
         Index(None, "contractor_id"),
-        Index(None, "sent_at"),
+        Index(None, "sent_at", **only("sent_at IS NOT NULL")),
     )
 
     shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Executable, Table, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import Column, Executable, Table, bindparam, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.visitors import replacement_traverse
@@ -116,7 +116,7 @@ def _taking_of(kind: MessageKind, dialect: str) -> Take:
         select(table.c.id)
         .where(
             among(table.c.id, "ids", dialect),
-            table.c.status.in_([literal_column(f"'{status}'") for status in OPEN]),
+            table.c.status.in_(OPEN),
             table.c.scheduled_time <= bindparam("due"),
             or_(table.c.held_until.is_(None), table.c.held_until <= bindparam("due")),
         )

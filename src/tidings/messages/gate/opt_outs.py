@@ -31,6 +31,7 @@ class OptOut(Base):
     __tablename__ = "opt_outs"
     __table_args__ = (
         Index(None, "contact_id"),
+        Index(None, "address"),
         # Two STOPs at the same moment make one opt-out, and so one confirmation.
         Index(
             "ix_opt_outs_valid_address",

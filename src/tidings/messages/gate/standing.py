@@ -31,7 +31,7 @@ class Admission(Base):
     """
 
     __tablename__ = "admissions"
-    __table_args__ = (Index(None, "contact_id", "at"),)
+    __table_args__ = (Index(None, "contact_id", "at"), Index(None, "at"))
 
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)
     message_id: Mapped[int] = mapped_column(BigId, primary_key=True)

@@ -15,7 +15,7 @@ from tidings.db.base import Base
 from tidings.engine.policy import QueuePolicy
 from tidings.messages.gate.terms import Terms
 from tidings.messages.inbound.keywords import Command
-from tidings.messages.kind import Content, Message, MessageColumns, MessageKind, message_job
+from tidings.messages.kind import OPEN_ROWS, Content, Message, MessageColumns, MessageKind, message_job
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
 
@@ -53,7 +53,11 @@ class Notice(MessageColumns, Base):
     """One answer to one address."""
 
     __tablename__ = "notices"
-    __table_args__ = (Index(None, "status"),)
+    __table_args__ = (
+        Index(None, "scheduled_time", "id", **OPEN_ROWS),
+        Index(None, "contact_id"),
+        Index(None, "address"),
+    )
 
     notice_type: Mapped[str] = mapped_column(String(32))
     address: Mapped[str] = mapped_column(String(254))

@@ -24,6 +24,7 @@ class StoredReply(Base):
         UniqueConstraint("provider", "provider_message_id"),
         Index(None, "contact_id", "received_at"),
         Index(None, "kind", "message_id"),
+        Index(None, "sender"),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

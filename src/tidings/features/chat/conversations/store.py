@@ -108,7 +108,9 @@ async def lock_conversations(session: AsyncSession, arrivals: Sequence[IncomingM
     if len(names) < 2:
         return
     whose = tuple_(Conversation.chatbot_id, Conversation.channel, Conversation.external_user_id)
-    await session.execute(locked_ids(Conversation, whose.in_(sorted(names))))
+    # The chatbots once more by themselves: SQLite finds no index by a list of keys of several columns.
+    of_chatbots = Conversation.chatbot_id.in_(sorted({name[0] for name in names}))
+    await session.execute(locked_ids(Conversation, of_chatbots, whose.in_(sorted(names))))
 
 
 def _facts_of(conversation: Conversation, chatbot: Chatbot) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Upkeep:
     async def _incoming(self) -> int:
         query = select(ChatMessage.id).where(ChatMessage.status == RECEIVED, ChatMessage.created_at < self._late())
         async with self._work.read() as session:
-            ids = (await session.scalars(query.order_by(ChatMessage.id).limit(PAGE))).all()
+            ids = (await session.scalars(query.order_by(ChatMessage.created_at).limit(PAGE))).all()
         return await self._work.queues.arm_missing([INCOMING_MESSAGE.job(IncomingMessageJob(id=one)) for one in ids])
 
     async def _answers(self) -> int:
@@ -87,11 +87,11 @@ class Upkeep:
                 ChatMessage.updated_at < self._late(),
                 ~exists().where(under_way.conversation_id == ChatMessage.conversation_id, under_way.status.in_(OPEN)),
             )
-            .distinct()
+            .order_by(ChatMessage.updated_at)
             .limit(PAGE)
         )
         async with self._work.read() as session:
-            ids = (await session.scalars(query)).all()
+            ids = set(await session.scalars(query))
         if not ids:
             return 0
         async with self._work.begin() as unit:

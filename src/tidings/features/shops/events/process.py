@@ -62,7 +62,7 @@ async def catch_up(work: Work) -> int:
             ShopWebhookEvent.error.is_(None),
             ShopWebhookEvent.received_at < before,
         )
-        .order_by(ShopWebhookEvent.id)
+        .order_by(ShopWebhookEvent.received_at)
         .limit(PAGE)
     )
     async with work.read() as session:
