@@ -148,7 +148,7 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             for end in (ours, *(child.end for child in self._children)):
-                end.close()  # else nobody would notice that the supervisor is gone
+                end.close()  # else the others would only notice that the supervisor is gone when this child is, too
             bind_contextvars(process=number)
             return Link(theirs)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
