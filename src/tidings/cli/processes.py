@@ -96,16 +96,19 @@ class Supervisor:
         self._children: list[_Child] = []
         self._was_ready = False  # one of them, once
         self._unsteady = self._failed_starts = 0  # in a row
-        self._next_start = 0.0
+        self._start_at = 0.0
         self._kill_at: float | None = None  # known once all are to end
 
     def run(self) -> Link | None:
         """The child's link in a child, None in the supervisor."""
         with _signals() as signals:
             while self._children or self._kill_at is None:
-                if self._may_start() and (link := self._start()):
-                    return link
-                heard = wait([signals, *(child.end for child in self._children)], self._patience())
+                start = self._next_start()
+                if start is not None and start <= time.monotonic():
+                    if link := self._start():
+                        return link
+                    start = None
+                heard = wait([signals, *(child.end for child in self._children)], _until(start or self._kill_at))
                 if signals in heard:
                     for _ in signals.recv(64):
                         self._stop()
@@ -127,17 +130,10 @@ class Supervisor:
             )
         return self._status
 
-    def _may_start(self) -> bool:
-        """Whether it is time for another child: one starts at a time, so what keeps it from starting is said once."""
-        wanted = self._kill_at is None and len(self._children) < self._count
-        return wanted and all(child.is_ready for child in self._children) and time.monotonic() >= self._next_start
-
-    def _patience(self) -> float | None:
-        """Seconds until something is to be done without anybody's word."""
-        moment = self._kill_at
-        if moment is None and len(self._children) < self._count and all(child.is_ready for child in self._children):
-            moment = self._next_start
-        return None if moment is None else max(moment - time.monotonic(), 0.0)
+    def _next_start(self) -> float | None:
+        """When another child starts; None while none is wanted or one is starting: what stops it is said once."""
+        is_wanted = self._kill_at is None and len(self._children) < self._count
+        return self._start_at if is_wanted and all(child.is_ready for child in self._children) else None
 
     def _start(self) -> Link | None:
         number = min(set(range(1, self._count + 1)) - {child.number for child in self._children})
@@ -180,7 +176,7 @@ class Supervisor:
             self._stop()
             return
         pause = min(self._first_wait * 2.0 ** max(self._unsteady - 1, 0), LONGEST_WAIT)
-        self._next_start = time.monotonic() + pause
+        self._start_at = time.monotonic() + pause
         log.warning(
             "worker process died",
             process=child.number,
@@ -214,6 +210,11 @@ def _signals() -> Iterator[socket.socket]:
             signal.set_wakeup_fd(before)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+
+
+def _until(moment: float | None) -> float | None:
+    """Seconds from now until a moment of the monotonic clock, if there is one."""
+    return None if moment is None else max(moment - time.monotonic(), 0.0)
 
 
 def _exit_status(status: int) -> int:
