@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from benchmarks.api_under_burst.command import starvation
 from benchmarks.campaigns.command import campaigns
 from benchmarks.engine.command import engine
 
 app = typer.Typer(name="benchmarks", help="Measures this engine on this machine.", no_args_is_help=True)
 app.command()(engine)
 app.command()(campaigns)
+app.command()(starvation)
 
 if __name__ == "__main__":
     app()

@@ -153,6 +153,11 @@ class CoreSettings(SettingsGroup):
         gt=0,
         description="Largest HTTP request body that is read.",
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        description="Processes of one `tidings worker`, which share its work.",
+    )
     lock_duration: float = Field(
         30.0,
         gt=0,

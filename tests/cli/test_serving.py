@@ -87,6 +87,9 @@ def test_api_and_worker_run_apart_on_one_folder(tmp_path: Path) -> None:
     ("arguments", "variables", "sentence"),
     [
         (["worker", "no-such-queue"], {}, "there is no queue no-such-queue"),
+        (["worker", "no-such-queue", "--processes", "3"], {}, "there is no queue no-such-queue"),
+        (["worker"], {"TIDINGS_PROCESSES": "0"}, "TIDINGS_PROCESSES"),
+        (["worker"], {"TIDINGS_PROCESSES": "3", "REDIS_URL": "redis://127.0.0.1:1/0"}, "does not answer"),
         (["up", "--host", "0.0.0.0"], {}, "TIDINGS_API_KEY"),
         (["up"], {"REDIS_URL": "redis://127.0.0.1:1/0"}, "does not answer"),
         (["up"], {"EVENT_MESSAGES_RATE_LIMIT": "fast"}, "EVENT_MESSAGES_RATE_LIMIT"),
@@ -99,6 +102,7 @@ def test_what_cannot_start_says_in_one_sentence_what_to_change(
     status, output = finished(tidings(*arguments, folder=tmp_path, **variables))
     assert status == 1
     assert output.startswith("error: ")
+    assert output.count("error: ") == 1
     assert sentence in output
     assert "Traceback" not in output
 

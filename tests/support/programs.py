@@ -90,10 +90,11 @@ def running(program: Program) -> Iterator[Program]:
         program.wait()
 
 
-def start_worker(app: App, sink: Sink, **variables: str) -> Program:
+def start_worker(app: App, sink: Sink, *, output: Path | None = None, **variables: str) -> Program:
     """A worker of all queues of `app`, which sends to `sink` and whose crash is noticed after a second."""
     return Program(
         "worker",
+        output=output,
         variables={
             "DATABASE_URL": app.settings.database,
             "REDIS_URL": app.redis_url,

@@ -64,6 +64,14 @@ class EmbeddedValkey:
             what = f"The embedded Valkey cannot use {folder}: {error.strerror or error}."
             raise ConfigurationError(f"{what} Set TIDINGS_DATA_DIR to another folder, or REDIS_URL.") from error
 
+    @staticmethod
+    def stop_unused(data_dir: Path) -> None:
+        """Stops the server that killed processes left behind for `data_dir`, unless others use it."""
+        folder = (data_dir.absolute() / "valkey").resolve()
+        if (folder / "server.json").exists():
+            with _locked(folder / "start.lock"):
+                _let_go(_locked(folder / "users.lock", shared=True), folder)
+
     def leave(self) -> None:
         """Gives up this share. The last to leave stops the server and waits until it is gone, at most 60 s.
 

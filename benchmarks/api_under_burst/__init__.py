@@ -1,0 +1,1 @@
+"""How long somebody waits for the API of `tidings up` while its workers have their hands full."""
