@@ -1,0 +1,88 @@
+"""One burst of one contestant, measured from its due moment until the last row says that it was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter
+
+from benchmarks.contestants.base import Contestant, Running
+from benchmarks.stage import Cpu, Stage
+from tidings.errors import TidingsError
+
+SETTLE = 3.0  # seconds between the end of scheduling and the due moment, at least
+PATIENCE = 60.0  # seconds without news after which no more messages will come
+TAIL = 0.3  # seconds for what follows the last row: the job's completion
+COLUMNS = {
+    "messages": "/s",
+    "worker": "µs CPU",
+    "PostgreSQL": "µs CPU",
+    "Redis": "µs CPU",
+    "total": "µs CPU",
+    "first": "ms",
+    "sink": "µs CPU",
+}
+
+
+class BurstFailed(TidingsError):
+    """A contestant lost or repeated messages, or could not be measured."""
+
+
+async def measure_burst(stage: Stage, contestant: Contestant, messages: int, concurrency: int) -> dict[str, float]:
+    """What the columns say of one burst: CPU is a message's, `first` is from the due moment to the first arrival.
+
+    Raises BurstFailed unless each message arrived exactly once and its row was updated.
+    """
+    await stage.clear()
+    async with contestant.at_work(stage, concurrency=concurrency) as running:
+        due = float(math.ceil(time.time() + SETTLE + 2 + messages / contestant.pace))
+        await running.schedule([due] * messages)
+        left = due - time.time()
+        if left < 1:
+            contestant.pace /= 2
+            raise BurstFailed(f"{contestant.label} took {1 - left:.1f} s too long to schedule {messages:,} messages")
+        await stage.postgres.rest()
+        await asyncio.sleep(due - time.time() - 0.2)
+        before = stage.cpu(running.worker)
+        used = await _all_sent(stage, running, messages) - before
+        arrivals = await stage.sink.arrivals()
+        _check(contestant, arrivals, await running.dues())
+    moments = [at for _, at in arrivals]
+    server = used.worker + used.postgres + used.redis
+    return {
+        "messages": (messages - 1) / (max(moments) - min(moments)) if messages > 1 else 0.0,
+        "worker": used.worker * 1e6 / messages,
+        "PostgreSQL": used.postgres * 1e6 / messages,
+        "Redis": used.redis * 1e6 / messages,
+        "total": server * 1e6 / messages,
+        "first": (min(moments) - due) * 1000,
+        "sink": used.sink * 1e6 / messages,
+    }
+
+
+async def _all_sent(stage: Stage, running: Running, messages: int) -> Cpu:
+    """What everybody has used by the time that the last message is through."""
+    arrived = await stage.sink.wait_for(messages, within=PATIENCE, sender=running.worker)
+    if arrived < messages:
+        raise BurstFailed(f"only {arrived:,} of {messages:,} messages arrived; {running.worker.failure()}")
+    loop = asyncio.get_running_loop()
+    ends = loop.time() + PATIENCE
+    while (sent := await running.sent()) < messages:
+        if loop.time() > ends:
+            raise BurstFailed(f"only {sent:,} of {messages:,} rows say sent; {running.worker.failure()}")
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(TAIL)
+    return stage.cpu(running.worker)
+
+
+def _check(contestant: Contestant, arrivals: list[tuple[str, float]], dues: dict[str, float]) -> None:
+    times = Counter(key for key, _ in arrivals)
+    missing, again = len(dues.keys() - times.keys()), sum(count - 1 for count in times.values())
+    strange = len(times.keys() - dues.keys())
+    early = sum(at < dues[key] for key, at in arrivals if key in dues)
+    if missing or again or strange or early:
+        raise BurstFailed(
+            f"{contestant.label}: {missing} messages are missing, {again} came again, {strange} are unknown, "
+            f"{early} came early"
+        )
