@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -27,49 +28,45 @@ def cpu_of(pid: int) -> float:
     return sum(_cpu(one) for one in tree_of(pid))
 
 
+def exact_cpu_of(pid: int) -> float:
+    """The same to the nanosecond, of the threads that run now: between two calls none of them may have ended."""
+    total = 0
+    for one in tree_of(pid):
+        for thread in Path(f"/proc/{one}/task").glob("*/schedstat"):
+            with suppress(OSError):
+                total += int(thread.read_text().split()[0])
+    return total / 1e9
+
+
 def tree_of(pid: int) -> list[int]:
     """The process and its descendants that run now."""
-    found, at = [pid], 0
-    while at < len(found):
-        for children in Path(f"/proc/{found[at]}/task").glob("*/children"):
-            try:
-                found += map(int, children.read_text().split())
-            except OSError:
-                continue  # a thread that has ended meanwhile
-        at += 1
+    children: dict[int, list[int]] = defaultdict(list)  # /proc/…/children may leave some out while others end
+    for one in filter(str.isdecimal, os.listdir("/proc")):
+        if fields := _stat(int(one)):
+            children[int(fields[1])].append(int(one))
+    found = [pid]
+    for one_of_them in found:
+        found += children[one_of_them]
     return found
 
 
 def _cpu(pid: int) -> float:
+    return sum(map(int, _stat(pid)[11:15])) / _TICK  # own and ended children's, in user and system mode
+
+
+def _stat(pid: int) -> list[str]:
+    """What follows the name in the process's stat; nothing when it has ended, for its parent has what it used."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0  # it has ended, and its parent has what it used
-    fields = stat.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / _TICK  # own and ended children's, in user and system mode
+        return []
 
 
 class Process:
-    """A process in a session of its own. What it prints goes to the file `log`."""
+    """A process in a session of its own. What it prints is in the file `log`."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process, self.log = process, log
-
-    @classmethod
-    async def start(cls, command: Sequence[str], *, variables: Mapping[str, str], folder: Path, log: Path) -> Self:
-        """Starts `command` in `folder`, with these variables and hardly any others."""
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        with log.open("ab") as output:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                env={**kept, **variables},
-                cwd=folder,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        return cls(process, log)
 
     @property
     def pid(self) -> int:
@@ -90,29 +87,42 @@ class Process:
         return ProcessFailed(f"process {self.pid} failed; the end of its log {self.log}:\n{tail}")
 
     async def end(self) -> None:
-        """Asks it to end, and after a while makes it and its children."""
-        if not self.is_running:
-            return
-        tree = tree_of(self.pid)
-        self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), _END_TIMEOUT)
-        except TimeoutError:
-            for pid in tree:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            await self._process.wait()
+        """Asks it and its children to end, and after a while makes them."""
+        if self.is_running:
+            os.killpg(self.pid, signal.SIGTERM)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _END_TIMEOUT)
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        await self._process.wait()
 
 
-@asynccontextmanager
-async def running(
-    command: Sequence[str], *, variables: Mapping[str, str], folder: Path, log: Path
-) -> AsyncIterator[Process]:
-    """The process, which is ended afterwards."""
-    process = await Process.start(command, variables=variables, folder=folder, log=log)
-    try:
-        yield process
-    finally:
-        await process.end()
+class Processes:
+    """Processes in one folder with the same few variables, which are ended together: `async with Processes(…)`."""
+
+    def __init__(self, variables: Mapping[str, str], folder: Path) -> None:
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        self._variables, self._folder = {**kept, **variables}, folder
+        self._started: list[Process] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for process in reversed(self._started):
+            await process.end()
+
+    async def start(self, command: Sequence[str], log: str) -> Process:
+        """A process; what it prints is added to the file `log` in the folder."""
+        with (self._folder / log).open("ab") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env=self._variables,
+                cwd=self._folder,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._started.append(Process(process, self._folder / log))
+        return self._started[-1]

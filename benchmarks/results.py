@@ -128,6 +128,12 @@ def show(console: Console, result: Result) -> None:
         console.print(note, style="yellow", soft_wrap=True)
 
 
+def finish(console: Console, result: Result) -> None:
+    """Shows what was found, and keeps it for the report."""
+    show(console, result)
+    console.print(f"written to {result.write()}", style="dim", soft_wrap=True)
+
+
 def number(value: float | None) -> str:
     """For a table: as many places as say something."""
     if value is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from benchmarks.engine.server import Server, bench_server
 from benchmarks.processes import Process, cpu_of
 from benchmarks.servers.postgres import Postgres, bench_postgres
 from benchmarks.sink.client import Sink, open_sink
+from tidings import log
 
 CACHE = Path(".benchmarks").absolute()
 """Folder of what is fetched and found: packages of the peers, results. Git does not see it."""
@@ -63,6 +63,7 @@ class Stage:
 @asynccontextmanager
 async def open_stage(say: Callable[[str], None]) -> AsyncIterator[Stage]:
     """Servers of the bench's own, which end with it."""
+    log.configure(level="ERROR")
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder, bench_server(None) as url:
         redis = Server(url)
         async with bench_postgres() as postgres, open_sink() as sink:
@@ -72,4 +73,3 @@ async def open_stage(say: Callable[[str], None]) -> AsyncIterator[Stage]:
                 yield Stage(postgres, redis, pid, sink, Path(folder), versions, say)
             finally:
                 await redis.close()
-                await asyncio.sleep(0)

@@ -19,22 +19,29 @@ class Effort:
     cpu: float
 
 
-class Running(ABC):
-    """A contestant's installation without a message, whose worker runs."""
+class Installation(ABC):
+    """One of a contestant. `dues` is when each message is due (epoch seconds), by the key that the sink sees."""
 
     worker: Process
 
+    def __init__(self) -> None:
+        self.dues: dict[str, float] = {}
+
+    @abstractmethod
+    async def start_worker(self) -> None:
+        """Starts `worker`; the one before has ended."""
+
+    @abstractmethod
+    async def fill(self, messages: int) -> None:
+        """Puts so many more rows there beforehand, where scheduling does not write them itself."""
+
     @abstractmethod
     async def schedule(self, dues: Sequence[float]) -> Effort:
-        """Schedules a message for each of these moments (epoch seconds)."""
+        """Schedules one more message for each of these moments (epoch seconds, in whole milliseconds)."""
 
     @abstractmethod
     async def sent(self) -> int:
         """How many rows say that their message was sent."""
-
-    @abstractmethod
-    async def dues(self) -> dict[str, float]:
-        """When each message is due (epoch seconds), by the key that the sink sees."""
 
 
 class Contestant(ABC):
@@ -49,8 +56,8 @@ class Contestant(ABC):
         """Makes ready what all its rounds need, once; fetches packages that are not here."""
 
     @abstractmethod
-    def at_work(self, stage: Stage, *, concurrency: int) -> AbstractAsyncContextManager[Running]:
-        """A new installation with its worker, which both are gone afterwards."""
+    def installed(self, stage: Stage, *, concurrency: int) -> AbstractAsyncContextManager[Installation]:
+        """A new installation without a message; it and its worker are gone afterwards."""
 
     def version(self) -> str:
         """What it is made of, once it was prepared."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.contestants.programs import PEERS, ProgramContestant
-from benchmarks.processes import Process
+from benchmarks.processes import Processes
 from benchmarks.stage import CACHE, Stage
 from tidings.errors import ConfigurationError
 
@@ -30,10 +30,10 @@ class Node(ProgramContestant):
         if _differ(source / "package.json", self._home / "package.json"):
             stage.say("fetching the packages of the Node worker")
             shutil.copy(source / "package.json", self._home)
-            npm = ("npm", "install", "--no-audit", "--no-fund", "--silent")
-            process = await Process.start(npm, variables={}, folder=self._home, log=self._home / "npm.log")
             try:
-                await process.succeeded()
+                async with Processes({}, self._home) as processes:
+                    npm = ("npm", "install", "--no-audit", "--no-fund", "--silent")
+                    await (await processes.start(npm, "npm.log")).succeeded()
             except BaseException:
                 (self._home / "package.json").unlink()
                 raise
@@ -49,6 +49,16 @@ class Node(ProgramContestant):
 
     def schedule_command(self) -> Sequence[str]:
         return ("node", str(self._home / "worker.mjs"), "schedule")
+
+
+class NodeWithRows(Node):
+    """The same, whose command that schedules writes the rows as well."""
+
+    key, label = "node-rows", "Node, rows and jobs"
+    writes_rows = True
+
+    def schedule_command(self) -> Sequence[str]:
+        return ("node", str(self._home / "worker.mjs"), "schedule-rows")
 
 
 def _differ(one: Path, other: Path) -> bool:

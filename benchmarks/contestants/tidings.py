@@ -7,15 +7,15 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants.base import Contestant, Effort, Running
-from benchmarks.processes import Process, running
+from benchmarks.contestants.base import Contestant, Effort, Installation
+from benchmarks.processes import Process, Processes
 from benchmarks.stage import Stage
 from tidings.cli.demo.rehearsal import OFFLINE
 from tidings.client import Tidings
@@ -27,12 +27,18 @@ MESSAGE_TYPE = "pcr_request"
 COMMAND = (sys.executable, "-m", "tidings")
 
 
-class Installation(Running):
-    """An event's people without a message yet, the facade that schedules for them, and a worker."""
+class TidingsInstallation(Installation):
+    """An event's people without a message yet, and the facade that schedules for them."""
 
-    def __init__(self, tidings: Tidings, event_id: int, worker: Process) -> None:
-        self.tidings, self.event_id, self.worker = tidings, event_id, worker
-        self._dues: dict[str, float] = {}
+    def __init__(self, tidings: Tidings, event_id: int, start: Callable[[], Awaitable[Process]]) -> None:
+        super().__init__()
+        self.tidings, self.event_id, self._start = tidings, event_id, start
+
+    async def start_worker(self) -> None:
+        self.worker = await self._start()
+
+    async def fill(self, messages: int) -> None:
+        """Nothing: it writes its rows itself."""
 
     async def schedule(self, dues: Sequence[float]) -> Effort:
         wanted = [
@@ -42,22 +48,19 @@ class Installation(Running):
                 "message_type": MESSAGE_TYPE,
                 "scheduled_time": datetime.fromtimestamp(due, UTC),
             }
-            for number, due in enumerate(dues, 1)
+            for number, due in enumerate(dues, len(self.dues) + 1)
         ]
         began = time.perf_counter(), time.process_time()
         rows: list[Any] = []
         for start in range(0, len(wanted), MAX_BULK):
             rows += await self.tidings.events.schedule_bulk_event_messages(wanted[start : start + MAX_BULK])
         effort = Effort(time.perf_counter() - began[0], time.process_time() - began[1])
-        self._dues = {str(row.id): due for row, due in zip(rows, dues, strict=True)}
+        self.dues |= {str(row.id): due for row, due in zip(rows, dues, strict=True)}
         return effort
 
     async def sent(self) -> int:
         counts = await self.tidings.events.count_messages(self.event_id)
         return sum(count for status, _, count in counts if status == "sent")
-
-    async def dues(self) -> dict[str, float]:
-        return self._dues
 
 
 class TidingsContestant(Contestant):
@@ -89,13 +92,12 @@ class TidingsContestant(Contestant):
             self._event_id = event.id
         stage.say(f"{self.label}: {messages:,} people")
         _write_people(folder / "people.csv", messages)
-        command = (*COMMAND, "import", "people", "people.csv")
-        variables = self.variables(stage, self._pattern, folder)
-        process = await Process.start(command, variables=variables, folder=folder, log=folder / "import.log")
-        await process.succeeded()
+        async with Processes(self.variables(stage, self._pattern, folder), folder) as processes:
+            command = (*COMMAND, "import", "people", "people.csv")
+            await (await processes.start(command, "import.log")).succeeded()
 
     @asynccontextmanager
-    async def at_work(self, stage: Stage, *, concurrency: int) -> AsyncIterator[Installation]:
+    async def installed(self, stage: Stage, *, concurrency: int) -> AsyncIterator[TidingsInstallation]:
         folder = stage.folder / self.key
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -110,13 +112,11 @@ class TidingsContestant(Contestant):
             "EVENT_MESSAGES_RATE_LIMIT": "off",
             "EVENT_MESSAGES_CONCURRENCY": str(concurrency),
         }
-        log = folder / "worker.log"
         try:
-            async with (
-                running((*COMMAND, "worker"), variables=variables, folder=folder, log=log) as worker,
-                self._open(stage, database, folder) as tidings,
-            ):
-                yield Installation(tidings, self._event_id, worker)
+            async with Processes(variables, folder) as processes, self._open(stage, database, folder) as tidings:
+                yield TidingsInstallation(
+                    tidings, self._event_id, lambda: processes.start((*COMMAND, "worker"), "worker.log")
+                )
         finally:
             if self._on_postgres:
                 await stage.postgres.drop(database)

@@ -7,11 +7,11 @@ import math
 import time
 from collections import Counter
 
-from benchmarks.contestants.base import Contestant, Running
+from benchmarks.contestants.base import Contestant, Installation
 from benchmarks.stage import Cpu, Stage
 from tidings.errors import TidingsError
 
-SETTLE = 3.0  # seconds between the end of scheduling and the due moment, at least
+SETTLE = 6.0  # seconds from the end of scheduling to the due moment; who looks only now and then has looked by then
 PATIENCE = 60.0  # seconds without news after which no more messages will come
 TAIL = 0.3  # seconds for what follows the last row: the job's completion
 COLUMNS = {
@@ -35,8 +35,10 @@ async def measure_burst(stage: Stage, contestant: Contestant, messages: int, con
     Raises BurstFailed unless each message arrived exactly once and its row was updated.
     """
     await stage.clear()
-    async with contestant.at_work(stage, concurrency=concurrency) as running:
+    async with contestant.installed(stage, concurrency=concurrency) as running:
+        await running.start_worker()
         due = float(math.ceil(time.time() + SETTLE + 2 + messages / contestant.pace))
+        await running.fill(messages)
         await running.schedule([due] * messages)
         left = due - time.time()
         if left < 1:
@@ -47,7 +49,7 @@ async def measure_burst(stage: Stage, contestant: Contestant, messages: int, con
         before = stage.cpu(running.worker)
         used = await _all_sent(stage, running, messages) - before
         arrivals = await stage.sink.arrivals()
-        _check(contestant, arrivals, await running.dues())
+        _check(contestant, arrivals, running.dues)
     moments = [at for _, at in arrivals]
     server = used.worker + used.postgres + used.redis
     return {
@@ -61,7 +63,7 @@ async def measure_burst(stage: Stage, contestant: Contestant, messages: int, con
     }
 
 
-async def _all_sent(stage: Stage, running: Running, messages: int) -> Cpu:
+async def _all_sent(stage: Stage, running: Installation, messages: int) -> Cpu:
     """What everybody has used by the time that the last message is through."""
     arrived = await stage.sink.wait_for(messages, within=PATIENCE, sender=running.worker)
     if arrived < messages:

@@ -1,4 +1,5 @@
-// Messages by hand: `node worker.mjs work` sends them, `node worker.mjs schedule FILE [rows]` schedules their jobs.
+// Messages by hand: `node worker.mjs work` sends them, `node worker.mjs schedule FILE` schedules
+// their jobs, with schedule-rows also the rows.
 import { readFileSync } from "node:fs";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
@@ -81,4 +82,4 @@ async function schedule(file, withRows) {
 }
 
 if (process.argv[2] === "work") work();
-else await schedule(process.argv[3], process.argv[4] === "rows");
+else await schedule(process.argv[3], process.argv[2] === "schedule-rows");
