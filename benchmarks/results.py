@@ -76,10 +76,13 @@ class Result:
     notes: list[str] = field(default_factory=list)
     machine: Mapping[str, str] = field(default_factory=lambda: machine())
 
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
     def write(self) -> Path:
         FOLDER.mkdir(parents=True, exist_ok=True)
         path = FOLDER / f"{self.name}.json"
-        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+        path.write_text(self.as_json())
         return path
 
     @classmethod
