@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -67,7 +68,11 @@ async def open_stage(say: Callable[[str], None]) -> AsyncIterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="tidings-bench-") as folder, bench_server(None) as url:
         redis = Server(url)
         async with bench_postgres() as postgres, open_sink() as sink:
-            versions = {"redis": await redis.open(embedded=True), "postgresql": f"PostgreSQL {postgres.version}"}
+            versions = {
+                "load before": f"load {os.getloadavg()[0]:.1f} before",
+                "redis": await redis.open(embedded=True),
+                "postgresql": f"PostgreSQL {postgres.version}",
+            }
             pid = int((await redis.redis.info("server"))["process_id"])
             try:
                 yield Stage(postgres, redis, pid, sink, Path(folder), versions, say)

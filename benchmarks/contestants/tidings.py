@@ -97,8 +97,11 @@ class TidingsContestant(Contestant):
             await (await processes.start(command, "import.log")).succeeded()
 
     @asynccontextmanager
-    async def installed(self, stage: Stage, *, concurrency: int) -> AsyncIterator[TidingsInstallation]:
-        folder = stage.folder / self.key
+    async def installed(
+        self, stage: Stage, *, concurrency: int, prefix: str = "bull"
+    ) -> AsyncIterator[TidingsInstallation]:
+        """`prefix` is that of its keys in Redis; with different ones several installations are there at once."""
+        folder = stage.folder / f"{self.key}-{prefix}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         if self._on_postgres:
@@ -109,11 +112,15 @@ class TidingsContestant(Contestant):
             database = f"sqlite:///{folder / 'tidings.db'}"
         variables = {
             **self.variables(stage, database, folder),
+            "REDIS_PREFIX": prefix,
             "EVENT_MESSAGES_RATE_LIMIT": "off",
             "EVENT_MESSAGES_CONCURRENCY": str(concurrency),
         }
         try:
-            async with Processes(variables, folder) as processes, self._open(stage, database, folder) as tidings:
+            async with (
+                Processes(variables, folder) as processes,
+                self._open(stage, database, folder, redis_prefix=prefix) as tidings,
+            ):
                 yield TidingsInstallation(
                     tidings, self._event_id, lambda: processes.start((*COMMAND, "worker"), "worker.log")
                 )
@@ -130,10 +137,9 @@ class TidingsContestant(Contestant):
             "N8N_OUTBOUND_WEBHOOK_URL": stage.sink.url,
         }
 
-    def _open(self, stage: Stage, database: str, folder: Path) -> Tidings:
-        return Tidings(
-            **{**OFFLINE, "database_url": database, "redis_url": stage.redis.url, "data_dir": folder / "data"}
-        )
+    def _open(self, stage: Stage, database: str, folder: Path, **more: str) -> Tidings:
+        servers = {"database_url": database, "redis_url": stage.redis.url, "data_dir": folder / "data"}
+        return Tidings(**{**OFFLINE, **servers, **more})
 
 
 def _write_people(path: Path, people: int) -> None:

@@ -37,13 +37,16 @@ async def measure_burst(stage: Stage, contestant: Contestant, messages: int, con
     await stage.clear()
     async with contestant.installed(stage, concurrency=concurrency) as running:
         await running.start_worker()
-        due = float(math.ceil(time.time() + SETTLE + 2 + messages / contestant.pace))
         await running.fill(messages)
+        began = time.time()
+        due = float(math.ceil(began + SETTLE + 2 + messages / contestant.pace))
         await running.schedule([due] * messages)
-        left = due - time.time()
-        if left < 1:
-            contestant.pace /= 2
-            raise BurstFailed(f"{contestant.label} took {1 - left:.1f} s too long to schedule {messages:,} messages")
+        contestant.pace = 0.7 * messages / (time.time() - began)  # for the next round
+        if time.time() > due - 1:
+            raise BurstFailed(
+                f"{contestant.label} took {time.time() - began:.0f} s to schedule {messages:,} messages, which was "
+                "too long this time; it gets more in the next round"
+            )
         await stage.postgres.rest()
         await asyncio.sleep(due - time.time() - 0.2)
         before = stage.cpu(running.worker)

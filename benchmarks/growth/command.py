@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from statistics import median
@@ -14,7 +15,7 @@ import typer
 
 from benchmarks.contestants.tidings import TidingsContestant
 from benchmarks.growth.filling import fill
-from benchmarks.growth.operations import Found, Operations
+from benchmarks.growth.operations import OPERATIONS, Cost, Full
 from benchmarks.results import Line, Result, Table, finish
 from benchmarks.stage import Stage, open_stage
 from tidings.cli.output import open_console
@@ -24,45 +25,51 @@ PEOPLE = 1000
 SIZES = (1_000, 100_000)
 LARGE = 1_000_000
 
+Costs = dict[str, dict[int, list[Cost]]]
+"""By operation and size, one a round."""
+
 
 def growth(
     large: Annotated[bool, typer.Option("--large", help="A million messages as well.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds; every size has a turn in each.")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, help="How often a short operation is done in a round.")] = 30,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; every size has a turn in each.")] = 5,
 ) -> None:
     """Times operations beside a thousand messages and beside many, on PostgreSQL."""
     console = open_console()
     say = partial(console.print, style="dim", soft_wrap=True)
-    finish(console, run(_measure((*SIZES, LARGE) if large else SIZES, rounds, repeats, say)))
+    finish(console, run(_measure((*SIZES, LARGE) if large else SIZES, rounds, say)))
 
 
-async def _measure(sizes: Sequence[int], rounds: int, repeats: int, say: Callable[[str], None]) -> Result:
-    found: dict[int, list[Found]] = defaultdict(list)
-    async with open_stage(say) as stage:
+async def _measure(sizes: Sequence[int], rounds: int, say: Callable[[str], None]) -> Result:
+    costs: Costs = defaultdict(lambda: defaultdict(list))
+    async with open_stage(say) as stage, AsyncExitStack() as stack:
         contestant = TidingsContestant("PostgreSQL")
         await contestant.prepare(stage, PEOPLE)
-        for number in range(1, rounds + 1):
-            for size in sizes:
-                say(f"round {number} of {rounds}: {size:,} messages")
-                found[size].append(await _measure_size(stage, contestant, size, repeats))
+        await stage.clear()
+        full = {size: await stack.enter_async_context(_full(stage, contestant, size)) for size in sizes}
+        for number in range(rounds + 1):
+            say(f"round {number} of {rounds}" if number else "a round that pays for what is only loaded once")
+            for size, one in full.items():
+                for name, operation in OPERATIONS.items():
+                    cost = await operation(one)
+                    if number:
+                        costs[name][size].append(cost)
         versions = {**stage.versions, contestant.key: contestant.version()}
     tables = [
-        _table("Time of one operation", "ms", {size: [one.time for one in rounds] for size, rounds in found.items()}),
-        _table(
-            "CPU of one operation, of the program, PostgreSQL and Redis together",
-            "ms",
-            {size: [one.cpu for one in rounds] for size, rounds in found.items()},
-        ),
+        _table("Time of one operation beside so many messages", costs, lambda cost: cost.time),
+        _table("CPU of one operation, of the program, PostgreSQL and Redis together", costs, lambda cost: cost.cpu),
     ]
-    return Result("growth", {"sizes": list(sizes), "rounds": rounds, "repeats": repeats}, versions, tables)
+    return Result("growth", {"sizes": list(sizes), "rounds": rounds}, versions, tables)
 
 
-async def _measure_size(stage: Stage, contestant: TidingsContestant, size: int, repeats: int) -> Found:
-    await stage.clear()
-    async with contestant.installed(stage, concurrency=50) as installation:
+@asynccontextmanager
+async def _full(stage: Stage, contestant: TidingsContestant, size: int) -> AsyncIterator[Full]:
+    """An installation with so many messages and lines of the ledger, and a job for each message."""
+    stage.say(f"{size:,} messages")
+    async with contestant.installed(stage, concurrency=50, prefix=f"of-{size}") as installation:
         # One message that waits and one that was sent are what the others are copies of.
         await installation.start_worker()
         now = datetime.now(UTC)
+        await stage.sink.clear()
         await installation.schedule([(now + timedelta(days=1)).timestamp(), now.timestamp()])
         await stage.sink.wait_for(1, within=30, sender=installation.worker)
         await installation.worker.end()
@@ -72,19 +79,22 @@ async def _measure_size(stage: Stage, contestant: TidingsContestant, size: int, 
         finally:
             await session.close()
         await installation.tidings.app.recovery.rebuild()
-        return await Operations(stage, installation, people=PEOPLE, repeats=repeats).measure()
+        yield Full(stage, installation, PEOPLE)
 
 
-def _table(title: str, unit: str, values: dict[int, list[dict[str, float]]]) -> Table:
+def _table(title: str, costs: Costs, of: Callable[[Cost], float]) -> Table:
     """A line for each operation; the last columns say how many times the first size's value it is."""
-    first, *others = values
-    columns = {f"{size:,}": unit for size in values} | {f"{size:,} / {first:,}": "×" for size in others}
+    first, *others = next(iter(costs.values()))
+    columns = {f"{size:,}": "ms" for size in (first, *others)} | {_ratio(size, first): "×" for size in others}
     lines = []
-    for name in values[first][0]:
-        samples = {f"{size:,}": [one[name] for one in rounds] for size, rounds in values.items()}
-        base = samples[f"{first:,}"]
+    for name, sizes in costs.items():
+        samples = {f"{size:,}": [of(cost) for cost in rounds] for size, rounds in sizes.items()}
         for size in others:
-            ratios = [more / one for more, one in zip(samples[f"{size:,}"], base, strict=True)]
-            samples[f"{size:,} / {first:,}"] = [median(ratios)]
+            pairs = zip(samples[f"{size:,}"], samples[f"{first:,}"], strict=True)
+            samples[_ratio(size, first)] = [median(more / one for more, one in pairs)]
         lines.append(Line(name, samples))
     return Table(title, columns, lines)
+
+
+def _ratio(size: int, first: int) -> str:
+    return f"{size:,} / {first:,}"
