@@ -49,7 +49,7 @@ bench: $(READY_TO_TEST) $(NODE_READY) ## measure everything from a row to the pr
 	$(BIN)/python -m benchmarks report
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

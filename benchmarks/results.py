@@ -24,15 +24,15 @@ FOLDER = CACHE / "results"
 
 @dataclass(slots=True)
 class Line:
-    """One row of a table: a sample a round for each column, and ratios to another row or column where it has any."""
+    """One row of a table: by column a sample a round, None where that failed; ratios are to the table's `of`."""
 
     label: str
-    samples: Mapping[str, Sequence[float]]
+    samples: Mapping[str, Sequence[float | None]]
     ratios: dict[str, float] = field(default_factory=dict)
 
     def value(self, column: str) -> float | None:
         """What stands for the samples: their median."""
-        samples = self.samples.get(column)
+        samples = [sample for sample in self.samples.get(column, ()) if sample is not None]
         return median(samples) if samples else None
 
 
@@ -61,7 +61,7 @@ class Table:
 def paired(line: Line, base: Line, column: str) -> float | None:
     """The median of the rounds' own ratios, which a machine that is slow in one round distorts less."""
     rounds = zip(line.samples.get(column, ()), base.samples.get(column, ()), strict=False)
-    ratios = [ours / theirs for ours, theirs in rounds if theirs > 0]
+    ratios = [ours / theirs for ours, theirs in rounds if ours is not None and theirs]
     return median(ratios) if ratios else None
 
 

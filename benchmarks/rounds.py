@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from benchmarks.contestants.base import Contestant
@@ -18,7 +17,7 @@ async def take_turns(
     measure: Callable[[Contestant], Awaitable[Mapping[str, float]]],
 ) -> tuple[list[Line], list[str]]:
     """A line for each contestant with a sample a round, and a sentence for each turn that failed."""
-    found: dict[str, dict[str, list[float]]] = {one.label: defaultdict(list) for one in contestants}
+    found: dict[str, list[Mapping[str, float]]] = {one.label: [] for one in contestants}
     failures: list[str] = []
     for number in range(1, rounds + 1):
         for contestant in contestants:
@@ -29,6 +28,12 @@ async def take_turns(
                 failures.append(f"{contestant.label}, round {number}: {error}.")
                 stage.say(failures[-1])
                 figures = {}
-            for name, value in figures.items():
-                found[contestant.label][name].append(value)
-    return [Line(label, dict(samples)) for label, samples in found.items()], failures
+            found[contestant.label].append(figures)
+    return [Line(label, _samples(turns)) for label, turns in found.items()], failures
+
+
+def _samples(turns: Sequence[Mapping[str, float]]) -> dict[str, list[float | None]]:
+    """By column, in the order of the rounds; None where a turn failed."""
+    return {
+        name: [turn.get(name) for turn in turns] for name in dict.fromkeys(name for turn in turns for name in turn)
+    }

@@ -88,7 +88,9 @@ def _table(title: str, costs: Costs, of: Callable[[Cost], float]) -> Table:
     columns = {f"{size:,}": "ms" for size in (first, *others)} | {_ratio(size, first): "×" for size in others}
     lines = []
     for name, sizes in costs.items():
-        samples = {f"{size:,}": [of(cost) for cost in rounds] for size, rounds in sizes.items()}
+        samples: dict[str, list[float]] = {
+            f"{size:,}": [of(cost) for cost in rounds] for size, rounds in sizes.items()
+        }
         for size in others:
             pairs = zip(samples[f"{size:,}"], samples[f"{first:,}"], strict=True)
             samples[_ratio(size, first)] = [median(more / one for more, one in pairs)]

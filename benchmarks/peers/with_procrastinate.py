@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import groupby
+from operator import itemgetter
 
 import httpx
 from procrastinate import App, PsycopgConnector
@@ -12,6 +14,8 @@ from psycopg_pool import AsyncConnectionPool
 app = App(connector=PsycopgConnector(conninfo=os.environ["DATABASE_URL"]))
 pool = AsyncConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=10, open=False)
 http = httpx.AsyncClient(limits=httpx.Limits(max_connections=50, max_keepalive_connections=50))
+
+SLICE = 1000
 
 
 @app.task(name="send", retry=3)
@@ -36,8 +40,10 @@ async def schedule() -> None:
     messages = wanted()
     async with app.open_async():
         with timed():
-            for message_id, due in messages:
-                await send.configure(schedule_at=due).defer_async(message_id=message_id)
+            for due, group in groupby(messages, key=itemgetter(1)):
+                ids = [{"message_id": message_id} for message_id, _ in group]
+                for start in range(0, len(ids), SLICE):
+                    await send.configure(schedule_at=due).batch_defer_async(*ids[start : start + SLICE])
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,11 @@ from typer.testing import CliRunner
 
 from benchmarks import results
 from benchmarks.__main__ import app
+from benchmarks.contestants.base import Contestant
+from benchmarks.contestants.tidings import TidingsContestant
+from benchmarks.delivery.burst import BurstFailed
 from benchmarks.results import Line, Result, Table
+from benchmarks.rounds import take_turns
 from tidings.errors import ConfigurationError
 
 
@@ -41,11 +46,25 @@ def test_a_contestant_that_nobody_knows_is_named_beside_those_there_are() -> Non
 
 
 def test_a_ratio_is_the_median_of_the_rounds_own() -> None:
-    table = Table(
-        "pace", {"pace": "/s"}, [Line("ours", {"pace": [30.0, 10.0, 8.0]}), Line("node", {"pace": [10.0, 10.0, 2.0]})]
-    )
-    table.compare("node")
-    assert [line.ratios for line in table.lines] == [{"pace": 3.0}, {}]
+    ours = Line("ours", {"pace": [30.0, 10.0, 8.0, None]})
+    node = Line("node", {"pace": [10.0, 10.0, 2.0, 1.0]})
+    Table("pace", {"pace": "/s"}, [ours, node]).compare("node")
+    assert (ours.ratios, node.ratios) == ({"pace": 3.0}, {})
+    assert ours.value("pace") == 10.0
+
+
+async def test_a_turn_that_failed_leaves_a_gap_and_a_sentence_but_not_the_others_ratios_astray() -> None:
+    async def measure(contestant: Contestant) -> dict[str, float]:
+        if contestant is first and not spoken:
+            raise BurstFailed("3 messages are missing")
+        return {"pace": float(len(spoken))}
+
+    spoken: list[str] = []
+    first, second = TidingsContestant("SQLite"), TidingsContestant("PostgreSQL")
+    stage: Any = SimpleNamespace(say=lambda line: spoken.append(line) if line.startswith("round 2") else None)
+    lines, failures = await take_turns(stage, [first, second], 2, measure)
+    assert failures == ["Tidings, SQLite, round 1: 3 messages are missing."]
+    assert [line.samples for line in lines] == [{"pace": [None, 1.0]}, {"pace": [0.0, 2.0]}]
 
 
 def test_the_report_has_every_table_with_its_ratios_and_a_chart(tmp_path: Path) -> None:
