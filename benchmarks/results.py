@@ -61,7 +61,7 @@ class Table:
 def paired(line: Line, base: Line, column: str) -> float | None:
     """The median of the rounds' own ratios, which a machine that is slow in one round distorts less."""
     rounds = zip(line.samples.get(column, ()), base.samples.get(column, ()), strict=False)
-    ratios = [ours / theirs for ours, theirs in rounds if ours is not None and theirs]
+    ratios = [ours / theirs for ours, theirs in rounds if ours and theirs]
     return median(ratios) if ratios else None
 
 
@@ -97,10 +97,10 @@ def machine() -> dict[str, str]:
     facts = {
         "processor": f"{os.cpu_count()} × {_processor()}",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
+        "python": f"Python {platform.python_version()}",
     }
     if node := shutil.which("node"):
-        facts["node"] = subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
+        facts["node"] = "Node " + subprocess.run([node, "--version"], capture_output=True, text=True).stdout.strip()
     return facts
 
 

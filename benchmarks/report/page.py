@@ -9,9 +9,9 @@ from benchmarks.results import Line, Result, Table, number
 HEAD = """# Benchmarks
 
 Made by `python -m benchmarks report` from what the last `make bench` found; nothing here is written by hand. Figures
-are medians of the rounds. A second figure after × is how many times {of}'s it is: the median of the rounds'
-own ratios. Everybody has the same PostgreSQL, Valkey and HTTP sink on one machine; CPU is that of whole trees of
-processes. What a column or a command means is in the module of its name in `benchmarks/`.
+are medians of the rounds. A second figure after × is how many times that of "{of}" it is: the median of the
+rounds' own ratios. Everybody has the same PostgreSQL, Valkey and HTTP sink on one machine; CPU is that of whole trees
+of processes. What a column or a command means is in the module of its name in `benchmarks/`.
 """
 
 
@@ -43,4 +43,5 @@ def _cell(line: Line, column: str) -> str:
 
 def _facts(result: Result) -> str:
     plan = ", ".join(f"{name} {value}" for name, value in result.plan.items())
-    return f"<sub>{'; '.join([plan, *result.machine.values(), *result.versions.values()])}</sub>"
+    facts = dict.fromkeys((plan, *result.machine.values(), *result.versions.values()))
+    return f"<sub>{'; '.join(facts)}</sub>"
