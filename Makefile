@@ -40,12 +40,16 @@ format: $(READY_TO_TEST) ## put the code into its usual form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(READY) $(NODE_READY) ## measure the engine and the campaigns on this machine, in about ten minutes
-	$(BIN)/python -m benchmarks engine
-	$(BIN)/python -m benchmarks campaigns
+bench: $(READY_TO_TEST) $(NODE_READY) ## measure everything from a row to the provider on this machine, and write BENCHMARKS.md
+	$(BIN)/python -m benchmarks delivery
+	$(BIN)/python -m benchmarks scheduling
+	$(BIN)/python -m benchmarks punctuality
+	$(BIN)/python -m benchmarks growth
+	$(BIN)/python -m benchmarks engine --only idle --json .benchmarks/results/engine.json
+	$(BIN)/python -m benchmarks report
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

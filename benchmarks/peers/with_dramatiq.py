@@ -1,0 +1,41 @@
+"""Messages with dramatiq: delayed messages, worked on by threads of two processes."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import dramatiq
+import httpx
+from dramatiq.brokers.redis import RedisBroker
+from psycopg_pool import ConnectionPool
+
+dramatiq.set_broker(RedisBroker(url=os.environ["REDIS_URL"]))
+
+SINK_URL = os.environ["SINK_URL"]
+pool = ConnectionPool(os.environ["DATABASE_URL"], min_size=1, max_size=20, open=False)
+http = httpx.Client(limits=httpx.Limits(max_connections=50, max_keepalive_connections=50))
+
+
+@dramatiq.actor(max_retries=3)
+def send(message_id: int) -> None:
+    pool.open()
+    with pool.connection() as connection:
+        row = connection.execute(
+            "SELECT phone, body FROM messages WHERE id = %s AND status = 'scheduled'", (message_id,)
+        ).fetchone()
+    if row is None:
+        return
+    http.post(SINK_URL, json={"message_id": message_id, "phone": row[0], "message": row[1]}).raise_for_status()
+    with pool.connection() as connection:
+        connection.execute("UPDATE messages SET status = 'sent', sent_at = now() WHERE id = %s", (message_id,))
+
+
+if __name__ == "__main__":
+    from dues import timed, wanted
+
+    messages = wanted()
+    with timed():
+        for message_id, due in messages:
+            delay = max(round((due.timestamp() - time.time()) * 1000) + 1, 0)
+            send.send_with_options(args=(message_id,), delay=delay)

@@ -1,0 +1,1 @@
+"""How late a lone message arrives, by the whole road from its row to the provider."""
