@@ -16,7 +16,7 @@ from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.errors import Conflict, InvalidInput, NotFound, UserError
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.scheduled_messages import NewMessage, ScheduledMessages
+from tidings.features.events.scheduled_messages import NewMessage, ScheduledMessages, columns_of
 from tidings.features.events.types import FACTS, priority_of
 from tidings.features.events.wanted import Wanted
 from tidings.fields import in_zone
@@ -102,8 +102,8 @@ def _row_of(row_id: int, wanted: Wanted, event: Event, region: str) -> NewMessag
         wanted.message_category or _CATEGORIES[wanted.message_type],
         wanted.key,
         to_milliseconds(in_zone(wanted.scheduled_time, event.timezone)),
-        wanted.message_content,
         wanted.data,
+        wanted.message_content,
         parse_phone(wanted.phone, region) if wanted.phone else None,
         wanted.channel,
         wanted.ghl_contact_id,
@@ -115,9 +115,8 @@ async def _add(session: AsyncSession, rows: Sequence[NewMessage], same: Mapping[
     """Adds those of the rows that stand for a message which has none yet; returns their ids."""
     if not rows:
         return frozenset()
-    columns = dict(zip(NewMessage._fields, zip(*rows, strict=True), strict=True))
-    ids = frozenset(columns["id"])
-    if await bulk_insert(session, EventMessage, columns, same, skip_known=True) == len(rows):
+    ids = frozenset(row.id for row in rows)
+    if await bulk_insert(session, EventMessage, columns_of(rows), same, skip_known=True) == len(rows):
         return ids
     return frozenset(
         await _select(ids, lambda some: session.scalars(select(EventMessage.id).where(EventMessage.id.in_(some))))

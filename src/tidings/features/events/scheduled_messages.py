@@ -22,12 +22,17 @@ class NewMessage(NamedTuple):
     message_category: str
     session_key: str
     scheduled_time: datetime
-    message_content: str | None
     personalization_data: str
-    phone: str | None
-    channel: str
-    ghl_contact_id: str | None
-    ghl_location_id: str | None
+    message_content: str | None = None
+    phone: str | None = None
+    channel: str = "sms"
+    ghl_contact_id: str | None = None
+    ghl_location_id: str | None = None
+
+
+def columns_of(rows: Sequence[NewMessage]) -> dict[str, Sequence[Any]]:
+    """The rows by their columns, as they are added; there is at least one."""
+    return dict(zip(NewMessage._fields, zip(*rows, strict=True), strict=True))
 
 
 _BLANK = dict.fromkeys(column.name for column in EventMessage.__table__.columns)

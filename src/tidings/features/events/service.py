@@ -78,7 +78,8 @@ class Events:
     async def plan(self, event_id: int) -> list[Planned]:
         """What the rules ask for, for everybody registered, without storing anything. Raises NotFound."""
         async with self._work.read() as session:
-            return await wanted_messages(session, await find_event(session, event_id))
+            plans = await wanted_messages(session, await find_event(session, event_id))
+            return [planned for plan in plans for planned in plan]
 
     async def schedule_event_message(self, message: EventMessageIn | Mapping[str, Any]) -> EventMessage:
         """Schedules one message, or puts the stored message `id` back into the queue.
