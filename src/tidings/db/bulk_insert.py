@@ -57,8 +57,16 @@ async def bulk_insert(
     same = {**defaults, **same}
     for start in range(0, count, PORTION):
         portion = {name: values[start : start + PORTION] for name, values in columns.items()}
-        added += await _add(session, model.__table__, portion, same, skip_known)
+        # A value that all of them have travels once.
+        alike = {name: values[0] for name, values in portion.items() if name != "id" and _are_alike(values)}
+        different = {name: values for name, values in portion.items() if name not in alike}
+        added += await _add(session, model.__table__, different, {**same, **alike}, skip_known)
     return added
+
+
+def _are_alike(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return all(value is first or value == first for value in values)
 
 
 async def _add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
-from tidings.db.bulk_insert import bulk_insert, reserve_ids
+from tidings.db.bulk_insert import PORTION, bulk_insert, reserve_ids
 from tidings.errors import Conflict, InvalidInput, NotFound, UserError
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import Event, EventMessage, EventStatus
@@ -36,44 +36,54 @@ Key = tuple[int, int, str, str]
 
 
 async def put_messages(
-    unit: Unit, wanted: Sequence[Wanted], now: datetime, region: str, *, numbered: bool
+    unit: Unit, wanted: list[Wanted], now: datetime, region: str, *, numbered: bool
 ) -> ScheduledMessages:
     """The rows of the wanted messages, in their order and scheduled. `region` is where phones without + are read.
 
-    Raises InvalidInput, NotFound and Conflict; when `numbered`, these name the wanted message by its number,
-    counted from 0, and what was not found is an InvalidInput, too.
+    Takes the messages out of the list, so that not all of them are there twice. Raises InvalidInput, NotFound and
+    Conflict; when `numbered`, these name the wanted message by its number, counted from 0, and what was not found is
+    an InvalidInput, too.
     """
-    session = unit.session
-    events, people = await _look_up(session, wanted)
-    unnamed = [number for number, message in enumerate(wanted) if message.id is None]
-    ids = await reserve_ids(session, EventMessage, len(unnamed)) if unnamed else []
-    new_ids = iter(ids)
+    events, people = await _look_up(unit.session, wanted)
+    status = {"status": Status.SCHEDULED.value, "status_reason": Reason.BY_REQUEST.value, "attempts": 0}
+    same = {**status, "created_at": now, "updated_at": now}
     rows: list[Any] = []
-    for number, message in enumerate(wanted):
-        try:
-            event = _event_of(message, events, people)
-            rows.append(_row_of(next(new_ids) if message.id is None else message.id, message, event, region))
-        except UserError as error:
-            raise _numbered(error, number) if numbered else error from error
-    same = {
-        "status": Status.SCHEDULED.value,
-        "status_reason": Reason.BY_REQUEST.value,
-        "attempts": 0,
-        "created_at": now,
-        "updated_at": now,
-    }
-    added = await _add(session, [rows[number] for number in unnamed], same)
-    rest = [number for number, message in enumerate(wanted) if message.id is not None or rows[number].id not in added]
-    if rest:
-        requests = await _find(unit, [wanted[number] for number in rest], now, added)
-        for number in rest:
+    stored: dict[int, Wanted] = {}  # those that a row stands for already, by their numbers
+    while wanted:
+        portion, first = wanted[:PORTION], len(rows)
+        del wanted[:PORTION]
+        new = sum(message.id is None for message in portion)
+        ids = iter(await reserve_ids(unit.session, EventMessage, new))
+        for number, message in enumerate(portion, start=first):
             try:
-                rows[number] = requests.put(wanted[number], rows[number])
+                event = _event_of(message, events, people)
+                row_id = next(ids) if message.id is None else message.id
+                rows.append(_row_of(row_id, message, event, region))
             except UserError as error:
-                raise _numbered(error, number) if numbered else error from error
-    for row in rows:
-        if type(row) is NewMessage:
-            unit.arm(EventMessages.new_job(row.id, row.scheduled_time, priority_of(row.message_type)))
+                if numbered:
+                    raise _numbered(error, number) from error
+                raise
+        unnamed = [row for row, message in zip(rows[first:], portion, strict=True) if message.id is None]
+        added = await _add(unit.session, unnamed, same)
+        if len(added) < len(portion):
+            for number, message in enumerate(portion, start=first):
+                if message.id is not None or rows[number].id not in added:
+                    stored[number] = message
+    if stored:
+        own = frozenset(row.id for number, row in enumerate(rows) if number not in stored)
+        requests = await _find(unit, stored.values(), now, own)
+        for number, message in stored.items():
+            try:
+                rows[number] = requests.put(message, rows[number])
+            except UserError as error:
+                if numbered:
+                    raise _numbered(error, number) from error
+                raise
+    unit.arm_many(
+        EventMessages.new_job(row.id, row.scheduled_time, priority_of(row.message_type))
+        for row in rows
+        if type(row) is NewMessage
+    )
     return ScheduledMessages(rows, same)
 
 
@@ -149,7 +159,7 @@ class _Requests:
     def _named(self, wanted: Wanted) -> EventMessage:
         assert wanted.id is not None
         row = self.by_id.get(wanted.id)
-        if row is None:
+        if row is None or row.id in self.added:
             raise NotFound("event message", wanted.id)
         key = (wanted.event_id, wanted.contractor_id, wanted.message_type, wanted.session_key or row.session_key)
         if key != _key_of(row):
@@ -190,7 +200,7 @@ async def _look_up(session: AsyncSession, wanted: Sequence[Wanted]) -> tuple[dic
     return {event.id: event for event in events}, frozenset(people)
 
 
-async def _find(unit: Unit, wanted: Sequence[Wanted], now: datetime, added: frozenset[int]) -> _Requests:
+async def _find(unit: Unit, wanted: Collection[Wanted], now: datetime, added: frozenset[int]) -> _Requests:
     session = unit.session
     unnamed = await _select(
         {_key(message) for message in wanted if message.id is None},

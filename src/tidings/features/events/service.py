@@ -210,7 +210,7 @@ class Events:
         async with self._work.read() as session:
             return await find_message(session, message_id)
 
-    async def _put(self, wanted: Sequence[Wanted], *, numbered: bool) -> Sequence[EventMessage]:
+    async def _put(self, wanted: list[Wanted], *, numbered: bool) -> Sequence[EventMessage]:
         try:
             async with self._work.begin() as unit:
                 return await put_messages(unit, wanted, self._work.clock.now(), self._region, numbered=numbered)
