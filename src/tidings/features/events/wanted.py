@@ -17,7 +17,7 @@ from tidings.features.events.schemas import EventMessageIn
 MOST = 1_000_000
 """Messages that one transaction takes."""
 
-_AT_ONCE = 1000
+AT_ONCE = 1000
 """Messages that are read before others in the process have their turn."""
 
 
@@ -74,7 +74,7 @@ def _require_at_most(count: int, these_are: str) -> None:
 
 def _portions(messages: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(messages)
-    while portion := list(islice(rest, _AT_ONCE)):
+    while portion := list(islice(rest, AT_ONCE)):
         yield portion
 
 
