@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import Handler, Schedule
@@ -107,16 +108,37 @@ class Feature:
     parts: tuple[Any, ...] = ()
 
 
-def parse(model: type[Model], data: Model | Mapping[str, Any], *, at: str = "") -> Model:
-    """`data` as a validated `model`. Raises InvalidInput for the first unusable field; `at` goes before its path."""
+def parse(model: type[Model], data: Model | Mapping[str, Any]) -> Model:
+    """`data` as a validated `model`. Raises InvalidInput for the first unusable field."""
     if isinstance(data, model):
         return data
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in (at, *first["loc"]) if part != "")
-        raise InvalidInput(field, sentence(dict(first))) from error
+        raise _unusable(error) from error
+
+
+def parse_many(model: type[Model], items: Sequence[Model | Mapping[str, Any]], *, first: int = 0) -> list[Model]:
+    """All the items as `parse` reads one; a field begins with its item's number, counted on from `first`."""
+    try:
+        return _list_of(model).validate_python(items)
+    except ValidationError as error:
+        raise _unusable(error, first=first) from error
+
+
+@cache
+def _list_of(model: type[Model]) -> TypeAdapter[list[Model]]:
+    checked: Any = Annotated[list[model], FailFast()]  # type: ignore[valid-type]
+    return TypeAdapter(checked)
+
+
+def _unusable(error: ValidationError, *, first: int = 0) -> InvalidInput:
+    """The first mistake of a validation; `first` is the number of the first item of a list."""
+    found = error.errors()[0]
+    place = [
+        part + first if number == 0 and isinstance(part, int) else part for number, part in enumerate(found["loc"])
+    ]
+    return InvalidInput(".".join(str(part) for part in place if part != ""), sentence(dict(found)))
 
 
 def sentence(error: Mapping[str, Any]) -> str:

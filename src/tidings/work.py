@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
+AT_ONCE = 5000
+"""Jobs that are made and released together."""
+
 Result = TypeVar("Result")
 
 
@@ -29,11 +33,16 @@ class Unit:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self.armed: list[Job] = []
+        self.armed_later: list[Iterable[Job]] = []
         self.disarmed: dict[str, list[str]] = {}
 
     def arm(self, job: Job) -> None:
         """After the commit: the job exists, with this due time."""
         self.armed.append(job)
+
+    def arm_many(self, jobs: Iterable[Job]) -> None:
+        """The same for many jobs, which are made after the commit, so that not all of them are there at once."""
+        self.armed_later.append(jobs)
 
     def disarm(self, queue: str, job_id: str) -> None:
         """After the commit: no job with this id waits in the queue."""
@@ -68,7 +77,7 @@ class Work:
             _ = self.queues  # asked for before anything is written
             unit = Unit(session)
             yield unit
-        await self.release(unit.armed, unit.disarmed)
+        await self.release(chain(unit.armed, *unit.armed_later), unit.disarmed)
 
     async def retry(self, change: Callable[[Unit], Awaitable[Result]], *, tries: int = 3) -> Result:
         """What `change` comes to in a writing unit of its own, begun anew when it met another one.
@@ -91,11 +100,15 @@ class Work:
         async with AsyncSession(self.database.reader) as session:
             yield session
 
-    async def release(self, armed: Sequence[Job], disarmed: Mapping[str, Sequence[str]] | None = None) -> None:
+    async def release(self, armed: Iterable[Job], disarmed: Mapping[str, Sequence[str]] | None = None) -> None:
         """After a commit: `armed` jobs exist, and the `disarmed` (ids by queue) do not."""
+        released = 0
         try:
             for queue, job_ids in (disarmed or {}).items():
                 await self.queues.disarm(queue, job_ids)
-            await self.queues.arm(armed)
+            rest = iter(armed)
+            while jobs := list(islice(rest, AT_ONCE)):
+                await self.queues.arm(jobs)
+                released += len(jobs)
         except QueueUnavailable as error:
-            log.warning("jobs not released yet; recovery will add them", jobs=len(armed), error=str(error))
+            log.warning("jobs not released yet; recovery will add them", released=released, error=str(error))

@@ -232,7 +232,7 @@ async def test_of_many_messages_one_bad_one_is_named_by_its_number_and_none_is_s
 async def test_one_bad_message_is_numbered_in_a_bulk_of_one_too(office: Office) -> None:
     with pytest.raises(InvalidInput, match=r"^0\.scheduled_time"):
         await office.app.events.schedule_bulk_event_messages([office.message(scheduled_time="soon")])
-    assert await office.app.events.schedule_bulk_event_messages([]) == []
+    assert not await office.app.events.schedule_bulk_event_messages([])
 
 
 @pytest.mark.both_databases
@@ -254,8 +254,8 @@ async def test_the_same_messages_scheduled_by_two_callers_at_once_are_scheduled_
 
 
 async def test_too_many_messages_at_once_are_refused_with_the_limit(office: Office) -> None:
-    with pytest.raises(InvalidInput, match="at most 10000 messages at once, these are 10001"):
-        await office.app.events.schedule_bulk_event_messages([office.message()] * 10_001)
+    with pytest.raises(InvalidInput, match="at most 1000000 messages at once, these are 1000001"):
+        await office.app.events.schedule_bulk_event_messages([office.message()] * 1_000_001)
 
 
 # Cancelling, rescheduling, clearing, recovering

@@ -166,11 +166,18 @@ def _added(held: Held, compiled: Any, cursor: Any, parameters: Sequence[Mapping[
     table = compiled.statement.table
     column = id_column(compiled, table)
     ids = [row[column] for row in cursor._rows] if column is not None else [getattr(cursor, "lastrowid", None)]
+    ids += _given(parameters, "id")
     held.added.setdefault(table.name, set()).update(one for one in ids if one is not None)
     for key in table.foreign_keys:
         parent = key.column.table.name
-        named = {one[key.parent.key] for one in parameters if one.get(key.parent.key) is not None}
+        named = {one for one in _given(parameters, key.parent.key) if one is not None}
         held.referred.setdefault(parent, set()).update(named - held.added.get(parent, set()))
+
+
+def _given(parameters: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """The values of a column that rows are added with: one a row, or those of many rows as a list."""
+    values = [one[name] for one in parameters if name in one]
+    return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
 def _line(source: Path) -> str | None:

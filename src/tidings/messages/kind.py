@@ -214,6 +214,12 @@ class MessageKind:
         return wake(cls.job_type_of(row), row, data=cls.job_data(row), priority=cls.priority(row))
 
     @classmethod
+    def new_job(cls, message_id: int, due: datetime, priority: int = 0) -> Job:
+        """The same for a row that was just added and is not loaded, of a kind whose jobs are all alike."""
+        job_type = cls.job_type
+        return Job(job_type.queue.name, job_type.name, cls.job_id(message_id), {"id": message_id}, due, priority)
+
+    @classmethod
     def job_id(cls, message_id: int) -> str:
         """`event-message-123`: the message's name, and the id of its job in whatever queue."""
         return f"{cls.name}-{message_id}"

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from support.cases import every_case
+from support.examples import examples
 from tidings.errors import InvalidInput
+from tidings.messages.contacts import phones
 from tidings.messages.contacts.phones import parse_phone
 
 
@@ -85,3 +89,17 @@ def test_whatever_is_written_becomes_e164_or_one_sentence(raw: str, region: str)
         assert re.fullmatch(r"\+[1-9][0-9]{5,14}", phone)
         assert parse_phone(phone, "US") == phone
     assert field == "phone"
+
+
+@settings(max_examples=examples(2500), deadline=None)
+@given(st.sampled_from(sorted(COUNTRY_CODE_TO_REGION_CODE)), st.from_regex(r"[0-9]{3,14}", fullmatch=True))
+def test_a_number_written_as_e164_is_read_as_the_library_reads_it(code: int, digits: str) -> None:
+    def read() -> str:
+        try:
+            return parse_phone(f"+{code}{digits}", "DE")
+        except InvalidInput as error:
+            return str(error)
+
+    at_once = read()
+    with patch.object(phones, "_stays", lambda e164: False):
+        assert at_once == read()

@@ -47,10 +47,10 @@ async def forecast_event(work: Work, event_id: int, rate_limit: RateLimit | None
     """
     async with work.read() as session:
         event = await find_event(session, event_id)
-        planned = await wanted_messages(session, event)
+        plans = await wanted_messages(session, event)
         rows = await _rows(session, event_id)
         waiting = [message for message, status in rows.values() if status in OPEN]
-        missing = [message for message in planned if _key(message) not in rows]
+        missing = [message for plan in plans for message in plan if _key(message) not in rows]
         facts = event_facts(event)
         slots = {slot.key: session_facts(slot) for slot in await find_sessions(session, event_id)}
         return EventForecast(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
@@ -10,6 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.db.rows import locked_ids
 from tidings.errors import BadRow, Conflict, InvalidRows
 from tidings.features.events.lookup import find_event
@@ -18,7 +19,7 @@ from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.registrations import add_registration
 from tidings.features.events.schedule import make_schedule
 from tidings.fields import MAX_ID
-from tidings.messages.contacts.contractors import Contractor, save_contractor
+from tidings.messages.contacts.contractors import Contractor, is_complete, require_one
 from tidings.messages.contacts.people_file import Person
 from tidings.work import Unit, Work
 
@@ -107,69 +108,97 @@ class _Import:
             await self._session.execute(locked_ids(Event, Event.id.in_(some)))
         return sorted(people, key=lambda one: min(ids.get(value or "", MAX_ID) for value in (one.phone, one.email)))
 
-    async def save(self, people: Sequence[Person], source: str) -> list[Contractor]:
-        """The contractors that the people are now, each once."""
-        saved: dict[int, Contractor] = {}
+    async def save(self, people: Sequence[Person], source: str) -> dict[int, bool]:
+        """The ids of the contractors that the people are now, and whether each one's profile is complete."""
+        saved: dict[int, bool] = {}
         bad: list[BadRow] = []
         done = 0
         for chunk in _chunks(people):
-            known = await self._known(chunk)
-            added: list[Contractor] = []
+            known = await self._contractors(await self._known(chunk))
+            added = [person for person in chunk if known.keys().isdisjoint({person.phone, person.email})]
+            new = set(added)
             for person in chunk:
-                values = {name: getattr(person, name) for name in _COLUMNS}
-                if known.keys().isdisjoint({person.phone, person.email}):
-                    added.append(Contractor(**values, created_at=self._now, updated_at=self._now))
+                if person in new:
                     continue
                 try:
-                    contractor, _ = await save_contractor(self._session, values, self._now)
+                    contractor = self._complete(person, known)
                 except Conflict as error:
                     bad.append(BadRow(person.line, "phone", f"{person.name}: {error}"))
                 else:
-                    saved[contractor.id] = contractor
+                    saved[contractor.id] = contractor.has_complete_profile
                     self.result.completed += 1
-            self._session.add_all(added)
             await self._session.flush()
-            saved.update((contractor.id, contractor) for contractor in added)
+            saved.update(await self._add(added))
             self.result.added += len(added)
             done += len(chunk)
             self._progress("people", done, len(people))
         if bad:
             raise InvalidRows(source, sorted(bad, key=lambda row: row.line))
-        return list(saved.values())
+        return saved
 
-    async def register(self, event: Event, contractors: Sequence[Contractor]) -> None:
+    async def _contractors(self, ids: Mapping[str, int]) -> dict[str, Contractor]:
+        """The same, with the contractors themselves."""
+        rows = await self._session.scalars(select(Contractor).where(Contractor.id.in_(set(ids.values()))))
+        by_id = {contractor.id: contractor for contractor in rows}
+        return {value: by_id[contractor_id] for value, contractor_id in ids.items()}
+
+    def _complete(self, person: Person, known: dict[str, Contractor]) -> Contractor:
+        values = {name: getattr(person, name) for name in _COLUMNS}
+        theirs = {one.id: one for value in (person.phone, person.email) if value and (one := known.get(value))}
+        require_one(theirs, values)
+        [contractor] = theirs.values()
+        contractor.complete(values, self._now)
+        known.update({value: contractor for value in (person.phone, person.email) if value})
+        return contractor
+
+    async def _add(self, people: Sequence[Person]) -> dict[int, bool]:
+        if not people:
+            return {}
+        ids = await reserve_ids(self._session, Contractor, len(people))
+        columns = {name: [getattr(person, name) for person in people] for name in _COLUMNS}
+        moments = {"created_at": self._now, "updated_at": self._now}
+        await bulk_insert(self._session, Contractor, {"id": ids, **columns}, moments)
+        return {row_id: is_complete(person) for row_id, person in zip(ids, people, strict=True)}
+
+    async def register(self, event: Event, contractors: Mapping[int, bool]) -> None:
         """Registers those who are not, and schedules all that is still ahead of them."""
         new: list[int] = []
-        for chunk in _chunks(contractors):
+        for chunk in _chunks(list(contractors)):
             rows = await self._session.scalars(
-                select(Registration).where(
-                    Registration.event_id == event.id, Registration.contractor_id.in_([one.id for one in chunk])
-                )
+                select(Registration).where(Registration.event_id == event.id, Registration.contractor_id.in_(chunk))
             )
             present = {registration.contractor_id: registration for registration in rows}
-            for contractor in chunk:
-                registration = present.get(contractor.id)
-                if registration is None:
-                    registration = Registration(
-                        event_id=event.id, contractor_id=contractor.id, session_keys=[], registered_at=self._now
-                    )
-                    self._session.add(registration)
-                elif registration.cancelled_at is not None:
-                    await add_registration(self._session, event, contractor.id, [], self._now)
-                else:
+            for registration in present.values():
+                if registration.cancelled_at is None:
                     self.result.already_registered += 1
                     continue
-                registration.profile_completed_at = self._now if contractor.has_complete_profile else None
-                new.append(contractor.id)
+                person = registration.contractor_id
+                await add_registration(self._session, event, person, [], self._now)
+                registration.profile_completed_at = self._now if contractors[person] else None
+                new.append(person)
             await self._session.flush()
+            missing = [person for person in chunk if person not in present]
+            await self._add_registrations(event, missing, contractors)
+            new += missing
         self.result.registered = len(new)
         await self._schedule(event.id, new, "messages", revive_cleared=True)
         if new:
             event.mark_changed(self._now)  # the others' peers may change
 
-    async def complete_profiles(self, contractors: Iterable[Contractor]) -> None:
+    async def _add_registrations(self, event: Event, people: Sequence[int], is_complete: Mapping[int, bool]) -> None:
+        if not people:
+            return
+        columns = {
+            "id": await reserve_ids(self._session, Registration, len(people)),
+            "contractor_id": people,
+            "profile_completed_at": [self._now if is_complete[person] else None for person in people],
+        }
+        same = {"event_id": event.id, "session_keys": "[]", "registered_at": self._now}
+        await bulk_insert(self._session, Registration, columns, same)
+
+    async def complete_profiles(self, contractors: Mapping[int, bool]) -> None:
         """Whoever's profile is complete by now gets the personal agenda of every event to come."""
-        complete = [contractor.id for contractor in contractors if contractor.has_complete_profile]
+        complete = [contractor_id for contractor_id, is_complete in contractors.items() if is_complete]
         by_event: dict[int, list[int]] = {}
         for ids in _chunks(complete):
             for registration in await self._without_agenda(ids):
@@ -180,15 +209,22 @@ class _Import:
             await self._schedule(event_id, ids, "personal agendas", revive_cleared=False)
 
     async def _schedule(self, event_id: int, ids: Sequence[int], what: str, *, revive_cleared: bool) -> None:
-        done = 0
-        for chunk in _chunks(ids):
-            changed = await make_schedule(
-                self._unit, self._clock, event_id, contractor_ids=chunk, revive_cleared=revive_cleared
-            )
-            for name, count in changed.as_dict().items():
-                setattr(self.result.messages, name, getattr(self.result.messages, name) + count)
-            done += len(chunk)
-            self._progress(what, done, len(ids))
+        def heard(people: int) -> None:
+            if people % AT_ONCE == 0 or people == len(ids):
+                self._progress(what, people, len(ids))
+
+        if not ids:
+            return
+        changed = await make_schedule(
+            self._unit,
+            self._clock,
+            event_id,
+            contractor_ids=ids,
+            revive_cleared=revive_cleared,
+            on_planned=heard,
+        )
+        for name, count in changed.as_dict().items():
+            setattr(self.result.messages, name, getattr(self.result.messages, name) + count)
 
     async def _known(self, people: Sequence[Person]) -> dict[str, int]:
         """The phones and mails among those of the people that somebody has already, and whose they are."""

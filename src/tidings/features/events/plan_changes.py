@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
+from tidings.db.bulk_insert import PORTION, bulk_insert, reserve_ids
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import EventMessage
 from tidings.features.events.rules.plan import Planned
 from tidings.features.events.rules.timing import is_past
-from tidings.features.events.types import FACTS
+from tidings.features.events.scheduled_messages import NewMessage, columns_of
+from tidings.features.events.types import FACTS, priority_of
 from tidings.messages.changes import cancel_where, decision, end, release, revive
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
@@ -59,30 +62,18 @@ class Change:
         self._now = clock.now()
         self._event_id = event_id
         self._revivable = revivable
-        self._new: list[dict[str, Any]] = []
-        self._steps: list[tuple[_Step, EventMessage, Planned | None]] = []
+        self._new: list[Planned] = []
+        self._late: list[Planned] = []
+        self._steps: list[tuple[_Step, Row[Any], Planned | None]] = []
 
-    def add(self, wanted: Planned) -> None:
+    async def add(self, wanted: Planned) -> None:
         """A message that no row stands for yet."""
-        past = is_past(wanted, self._now)
-        self._new.append(
-            {
-                "event_id": self._event_id,
-                "contractor_id": wanted.contractor_id,
-                "message_type": wanted.message_type,
-                "message_category": FACTS[wanted.message_type].category,
-                "session_key": wanted.session_key,
-                "scheduled_time": wanted.scheduled_time,
-                "status": Status.SKIPPED if past else Status.SCHEDULED,
-                "status_reason": Reason.PAST if past else Reason.PLANNED,
-                "personalization_data": dict(wanted.personalization_data),
-                "created_at": self._now,
-                "updated_at": self._now,
-            }
-        )
+        (self._late if is_past(wanted, self._now) else self._new).append(wanted)
+        if len(self._new) + len(self._late) == PORTION:
+            await self._write_new()
 
-    def adapt(self, row: EventMessage, wanted: Planned) -> None:
-        """A message that a row stands for already."""
+    def adapt(self, row: Row[Any], wanted: Planned) -> None:
+        """A message that a row stands for already; the row may be older than the one that is locked in the end."""
         planned = row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED
         revivable = row.status in (Status.SKIPPED, Status.CANCELLED) and row.status_reason in self._revivable
         past = is_past(wanted, self._now)
@@ -95,17 +86,17 @@ class Change:
         else:
             self.result.unchanged += 1
 
-    def cancel(self, row: EventMessage) -> None:
+    def cancel(self, row: Row[Any]) -> None:
         """A message that the plan does not ask for any more."""
         self._steps.append((_Step.CANCEL, row, None))
 
     async def write(self) -> None:
         """Makes all the changes, but none to a row that a worker or a person took meanwhile."""
-        session = self._unit.session
-        statuses = await lock_statuses(session, [row.id for _, row, _ in self._steps])
+        rows = await _lock(self._unit.session, [seen.id for _, seen, _ in self._steps])
         ended: dict[_Step, list[EventMessage]] = {_Step.SKIP: [], _Step.CANCEL: []}
-        for step, row, wanted in self._steps:
-            if statuses.get(row.id) != (row.status, row.status_reason):
+        for step, seen, wanted in self._steps:
+            row = rows.get(seen.id)
+            if row is None or (row.status, row.status_reason) != (seen.status, seen.status_reason):
                 self.result.unchanged += 1
                 continue
             setattr(self.result, step, getattr(self.result, step) + 1)
@@ -124,34 +115,53 @@ class Change:
         await self._write_new()
 
     async def _write_new(self) -> None:
-        if not self._new:
-            return
-        session, lines = self._unit.session, list[dict[str, Any]]()
+        for row in await self._insert(self._new, Status.SCHEDULED, Reason.PLANNED):
+            self._unit.arm(EventMessages.new_job(row.id, row.scheduled_time, priority_of(row.message_type)))
+        late = await self._insert(self._late, Status.SKIPPED, Reason.PAST)
+        lines = [decision(EventMessages, row, Outcome.SKIPPED, Reason.PAST, self._now) for row in late]
+        await write_lines(self._unit.session, lines)
+        self.result.scheduled += len(self._new)
+        self.result.skipped += len(self._late)
+        self._new, self._late = [], []
+
+    async def _insert(self, planned: Sequence[Planned], status: Status, reason: Reason) -> list[NewMessage]:
+        if not planned:
+            return []
+        session = self._unit.session
+        ids = await reserve_ids(session, EventMessage, len(planned))
+        rows = [_row_of(row_id, self._event_id, wanted) for row_id, wanted in zip(ids, planned, strict=True)]
+        moments = {"created_at": self._now, "updated_at": self._now}
+        same = {"status": status.value, "status_reason": reason.value, **moments}
+        await bulk_insert(session, EventMessage, columns_of(rows), same)
+        return rows
+
+
+def _row_of(row_id: int, event_id: int, wanted: Planned) -> NewMessage:
+    return NewMessage(
+        id=row_id,
+        event_id=event_id,
+        contractor_id=wanted.contractor_id,
+        message_type=wanted.message_type.value,
+        message_category=FACTS[wanted.message_type].category.value,
+        session_key=wanted.session_key,
+        scheduled_time=wanted.scheduled_time,
+        personalization_data=json.dumps(wanted.personalization_data),
+    )
+
+
+async def _lock(session: AsyncSession, ids: Sequence[int]) -> dict[int, EventMessage]:
+    """The rows as they are now, locked until the unit of work ends: nobody takes them meanwhile."""
+    ordered, found = sorted(ids), dict[int, EventMessage]()
+    for start in range(0, len(ordered), LOCK_CHUNK):
         rows = await session.scalars(
-            insert(EventMessage).returning(EventMessage, sort_by_parameter_order=True), self._new
-        )
-        for row in rows:
-            if row.status == Status.SCHEDULED:
-                self.result.scheduled += 1
-                self._unit.arm(EventMessages.job(row))
-            else:
-                self.result.skipped += 1
-                lines.append(decision(EventMessages, row, Outcome.SKIPPED, row.status_reason, self._now))
-        await write_lines(session, lines)
-
-
-async def lock_statuses(session: AsyncSession, ids: Sequence[int]) -> dict[int, tuple[str, str | None]]:
-    """The present status of rows and its reason, locked until the unit of work ends: nobody takes them meanwhile."""
-    statuses: dict[int, tuple[str, str | None]] = {}
-    for start in range(0, len(ids), LOCK_CHUNK):
-        rows = await session.execute(
-            select(EventMessage.id, EventMessage.status, EventMessage.status_reason)
-            .where(EventMessage.id.in_(sorted(ids)[start : start + LOCK_CHUNK]))
+            select(EventMessage)
+            .where(EventMessage.id.in_(ordered[start : start + LOCK_CHUNK]))
             .order_by(EventMessage.id)
             .with_for_update()
+            .execution_options(populate_existing=True)
         )
-        statuses.update({row.id: (row.status, row.status_reason) for row in rows})
-    return statuses
+        found.update({row.id: row for row in rows})
+    return found
 
 
 async def clear(unit: Unit, reason: Reason, now: datetime, event_id: int, contractor_id: int | None = None) -> int:

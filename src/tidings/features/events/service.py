@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from tidings.clock import to_milliseconds
-from tidings.errors import Conflict, InvalidInput, NotFound
+from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
 from tidings.features.events import views
 from tidings.features.events.jobs import EVENT_MESSAGES
@@ -24,6 +24,7 @@ from tidings.features.events.requested import put_messages, require_not_cancelle
 from tidings.features.events.rules.plan import Planned
 from tidings.features.events.schedule import make_schedule, wanted_messages
 from tidings.features.events.schemas import ContractorIn, EventIn, EventMessageIn, RegistrationIn, RescheduleIn
+from tidings.features.events.wanted import Wanted, read_wanted, wanted_of
 from tidings.fields import in_zone
 from tidings.messages.changes import end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
@@ -32,7 +33,6 @@ from tidings.work import Work
 
 UPCOMING_WINDOW = timedelta(hours=24)
 RECOVERY_WINDOW = timedelta(hours=24)
-MAX_BULK = 10_000
 
 
 class Events:
@@ -78,7 +78,8 @@ class Events:
     async def plan(self, event_id: int) -> list[Planned]:
         """What the rules ask for, for everybody registered, without storing anything. Raises NotFound."""
         async with self._work.read() as session:
-            return await wanted_messages(session, await find_event(session, event_id))
+            plans = await wanted_messages(session, await find_event(session, event_id))
+            return [planned for plan in plans for planned in plan]
 
     async def schedule_event_message(self, message: EventMessageIn | Mapping[str, Any]) -> EventMessage:
         """Schedules one message, or puts the stored message `id` back into the queue.
@@ -86,20 +87,18 @@ class Events:
         Scheduling the same message twice is harmless. Raises InvalidInput, NotFound, and Conflict when a
         different message of this type (and session) exists for this person or it was sent already.
         """
-        [row] = await self._put([parse(EventMessageIn, message)], numbered=False)
+        [row] = await self._put([wanted_of(parse(EventMessageIn, message))], numbered=False)
         return row
 
     async def schedule_bulk_event_messages(
-        self, messages: Sequence[EventMessageIn | Mapping[str, Any]]
-    ) -> list[EventMessage]:
+        self, messages: Iterable[EventMessageIn | Mapping[str, Any]]
+    ) -> Sequence[EventMessage]:
         """Schedules many messages in one transaction: all of them, or none and an error that names the bad one.
 
+        A million at most, from a list or from anything that yields them. A returned row is made when it is looked at.
         Raises InvalidInput, its field beginning with the message's number from 0, and Conflict.
         """
-        if len(messages) > MAX_BULK:
-            raise InvalidInput("", f"at most {MAX_BULK} messages at once, these are {len(messages)}")
-        wanted = [parse(EventMessageIn, message, at=str(number)) for number, message in enumerate(messages)]
-        return await self._put(wanted, numbered=True)
+        return await self._put(await read_wanted(messages), numbered=True)
 
     async def cancel_event_message(self, message_id: int) -> EventMessage:
         """Cancels a message that has not gone out. Cancelling it again is harmless.
@@ -213,7 +212,7 @@ class Events:
         async with self._work.read() as session:
             return await find_message(session, message_id)
 
-    async def _put(self, wanted: Sequence[EventMessageIn], *, numbered: bool) -> list[EventMessage]:
+    async def _put(self, wanted: list[Wanted], *, numbered: bool) -> Sequence[EventMessage]:
         try:
             async with self._work.begin() as unit:
                 return await put_messages(unit, wanted, self._work.clock.now(), self._region, numbered=numbered)

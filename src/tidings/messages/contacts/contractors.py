@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -37,7 +37,19 @@ class Contractor(Base):
     @property
     def has_complete_profile(self) -> bool:
         """Whether everything is known that a personal agenda and a peer match need."""
-        return all((self.name, self.phone, self.email, self.company_name))
+        return is_complete(self)
+
+    def complete(self, values: Mapping[str, Any], now: datetime) -> None:
+        """Takes over what is new among the values; empty ones never erase known ones."""
+        for name, value in values.items():
+            if value is not None and getattr(self, name) != value:
+                setattr(self, name, value)
+                self.updated_at = now
+
+
+def is_complete(person: Any) -> bool:
+    """Whether a contractor, or whoever is to become one, has a complete profile."""
+    return all((person.name, person.phone, person.email, person.company_name))
 
 
 async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:
@@ -59,20 +71,22 @@ async def save_contractor(session: AsyncSession, values: Mapping[str, Any], now:
     for column, value in ((Contractor.phone, phone), (Contractor.email, email)):
         if value and (match := await session.scalar(select(Contractor).where(column == value))):
             matches[match.id] = match
-    if len(matches) > 1:
-        raise Conflict(
-            f"phone {phone} belongs to contractor {min(matches)} and email {email} to contractor "
-            f"{max(matches)}, or the other way round; merge them first"
-        )
+    require_one(matches, values)
     if not matches:
         new = Contractor(**values, created_at=now, updated_at=now)
         session.add(new)
         await session.flush()
         return new, True
     known = next(iter(matches.values()))
-    for name, value in values.items():
-        if value is not None and getattr(known, name) != value:
-            setattr(known, name, value)
-            known.updated_at = now
+    known.complete(values, now)
     await session.flush()
     return known, False
+
+
+def require_one(ids: Collection[int], values: Mapping[str, Any]) -> None:
+    """Raises Conflict when the phone and the mail of one person belong to several contractors."""
+    if len(ids) > 1:
+        raise Conflict(
+            f"phone {values.get('phone')} belongs to contractor {min(ids)} and email {values.get('email')} to "
+            f"contractor {max(ids)}, or the other way round; merge them first"
+        )

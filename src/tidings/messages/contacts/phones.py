@@ -9,15 +9,18 @@ nobody answers, the provider will say.
 from __future__ import annotations
 
 import re
+from functools import cache
+from typing import Any
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumberFormat, ValidationResult
 
 from tidings.errors import InvalidInput
 
 DEFAULT_REGION = "US"
 _E164_DIGITS = 15
 _SHOWN_CHARACTERS = 40
+_WRITTEN_AS_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _POWER_OF_TEN = re.compile(r"\s*'?[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+\s*")
 
 
@@ -34,6 +37,8 @@ def parse_phone(raw: str, region: str = DEFAULT_REGION) -> str:
     country = region.strip().upper()
     if country not in phonenumbers.SUPPORTED_REGIONS:
         raise InvalidInput("region", f"{_shown(region)} is not a country code; write two letters such as US or DE")
+    if _WRITTEN_AS_E164.fullmatch(raw) and _stays(raw):
+        return raw
     if _POWER_OF_TEN.fullmatch(raw):
         raise InvalidInput(
             "phone",
@@ -59,6 +64,32 @@ def parse_phone(raw: str, region: str = DEFAULT_REGION) -> str:
             f"{_shown(raw)} is not a phone number that can exist in {place}; write it with + and country code",
         )
     return e164
+
+
+def _stays(e164: str) -> bool:
+    """Whether a possible number reads as it is written, which is known without reading it; a tenth of the time."""
+    for end in (2, 3, 4):
+        found = _lengths_and_prefix(e164[1:end])
+        if found is not None:
+            lengths, prefix = found
+            # A zero or a trunk prefix after the country code may have to go.
+            return len(e164) - end in lengths and e164[end] != "0" and not (prefix and prefix.match(e164, end))
+    return False
+
+
+@cache
+def _lengths_and_prefix(code: str) -> tuple[frozenset[int], re.Pattern[str] | None] | None:
+    """How long the numbers of a country code are, and the trunk prefix there; None when there is no such code."""
+    region = phonenumbers.region_code_for_country_code(int(code))
+    if region == phonenumbers.UNKNOWN_REGION:
+        return None
+    metadata: Any = (
+        PhoneMetadata.metadata_for_nongeo_region(int(code), None)
+        if region == phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
+        else PhoneMetadata.metadata_for_region(region, None)
+    )
+    prefix = metadata.national_prefix_for_parsing
+    return frozenset(metadata.general_desc.possible_length), re.compile(prefix) if prefix else None
 
 
 def _unreadable(raw: str, error: NumberParseException) -> str:
