@@ -12,14 +12,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from benchmarks.contestants.base import Contestant, Effort, Installation
 from benchmarks.processes import Process, Processes
 from benchmarks.stage import Stage
 from tidings.cli.demo.rehearsal import OFFLINE
 from tidings.client import Tidings
-from tidings.features.events.service import MAX_BULK
 
 MESSAGE_TYPE = "pcr_request"
 """A text message about the whole event that is worth sending all day."""
@@ -51,9 +49,7 @@ class TidingsInstallation(Installation):
             for number, due in enumerate(dues, len(self.dues) + 1)
         ]
         began = time.perf_counter(), time.process_time()
-        rows: list[Any] = []
-        for start in range(0, len(wanted), MAX_BULK):
-            rows += await self.tidings.events.schedule_bulk_event_messages(wanted[start : start + MAX_BULK])
+        rows = await self.tidings.events.schedule_bulk_event_messages(wanted)
         effort = Effort(time.perf_counter() - began[0], time.process_time() - began[1])
         self.dues |= {str(row.id): due for row, due in zip(rows, dues, strict=True)}
         return effort
