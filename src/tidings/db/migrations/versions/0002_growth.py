@@ -4,9 +4,9 @@ Nearly every message has ended, and a status in an index is written anew with ea
 index has only the rows that are still to go out, so it stays small and an ended message never touches it again.
 
 Indexes that leave out NULLs take the place of those with the same name. On PostgreSQL CREATE INDEX keeps writers of
-its table out for as long as it reads that table once; CONCURRENTLY would let them in, but it cannot run in the
-transaction that makes an upgrade happen whole or not at all, and an upgrade is done while nothing runs. Before a very
-large one these statements may be given by hand with CONCURRENTLY: an index that is there already is left as it is.
+its table out until the upgrade is committed; CONCURRENTLY would let them in, but it cannot run in the transaction
+that makes an upgrade happen whole or not at all, and an upgrade is done while nothing runs. Before a very large one
+the new indexes may be made by hand with CONCURRENTLY: one that is there already is left as it is.
 """
 
 from __future__ import annotations
