@@ -154,6 +154,11 @@ class CoreSettings(SettingsGroup):
         gt=0,
         description="Seconds between two searches for due rows without a job.",
     )
+    loading_horizon: str = Field(
+        "auto",
+        description="Hours before its time that a message's job is put into Redis; `off`: as soon as it is written. "
+        "`auto`: 6 once 100,000 jobs wait in Redis, else `off`.",
+    )
     log_level: str = Field(
         "INFO",
         pattern="^(?i:debug|info|warning|error|critical)$",
