@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import bindparam, literal, select, tuple_
 
 from tidings.db.database import Database
 from tidings.messages.kind import MessageKind, due_time
@@ -16,6 +16,9 @@ from tidings.messages.statuses import OPEN
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LAST_ID = 2**63 - 1
+
+_IS_OPEN: Any = bindparam("open", OPEN, expanding=True, literal_execute=True)
+"""Written out in the statement, so that databases see that the index of open rows has all that is asked for."""
 
 
 class Position(NamedTuple):
@@ -61,7 +64,7 @@ async def read_page(
     query = (
         select(model.scheduled_time, model.id, model.held_until)
         .where(
-            model.status.in_(OPEN),
+            model.status.in_(_IS_OPEN),
             tuple_(model.scheduled_time, model.id)
             > tuple_(literal(start.time, model.scheduled_time.type), literal(start.id, model.id.type)),
         )
@@ -83,6 +86,6 @@ async def read_page(
 async def read_rows(database: Database, kind: MessageKind, ids: Sequence[int]) -> Sequence[Any]:
     """Those of the rows that are still to be sent, with all their columns."""
     model = kind.model
-    query = select(model.__table__).where(model.id.in_(ids), model.status.in_(OPEN)).order_by(model.id)
+    query = select(model.__table__).where(model.id.in_(ids), model.status.in_(_IS_OPEN)).order_by(model.id)
     async with database.reader.connect() as connection:
         return (await connection.execute(query)).all()
