@@ -121,10 +121,17 @@ async def test_a_rebuild_puts_soon_messages_of_every_kind_before_all_others(
     assert len(order) == len(set(order)) == 12
 
 
+@pytest.fixture
+def loading_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No second look at rows that count as loaded."""
+    for most in ("MOST_SOON", "MOST_OVERDUE", "MOST_LATER"):
+        monkeypatch.setattr(recovery, most, 0)
+
+
 @pytest.mark.parametrize("what", ["killed", "flushed"])
 async def test_a_rebuild_that_is_cut_off_anywhere_is_ended_by_another_process(
-    open_app: OpenApp, database_url: str, clock: ManualClock, small_pages: None, monkeypatch: pytest.MonkeyPatch,
-    what: str,
+    open_app: OpenApp, database_url: str, clock: ManualClock, small_pages: None, loading_alone: None,
+    monkeypatch: pytest.MonkeyPatch, what: str,
 ) -> None:  # fmt: skip
     class Killed(BaseException):
         pass
@@ -187,9 +194,14 @@ async def test_a_check_is_made_once_an_interval_for_all_processes(
         monkeypatch.setattr(app.recovery, "_check", counted(app))
     async with Redis.from_url(first.redis_url) as redis:
         await redis.delete(f"{first.settings.redis_prefix}:tidings:recovery:checked")
-    for _ in range(3):
-        await asyncio.gather(first.recovery._look(), second.recovery._look())
-    assert len(checks) == 1
+    await first.recovery._look()
+
+    async def look_before_that() -> tuple[bool, bool]:
+        return False, True
+
+    monkeypatch.setattr(second.queues.progress, "look", look_before_that)
+    await second.recovery._look()
+    assert checks == [first]
 
 
 async def test_a_start_looks_at_no_row_when_redis_kept_its_jobs(
@@ -250,3 +262,18 @@ async def test_with_many_delayed_jobs_the_automatic_horizon_comes_into_force(
     clock.move(2 * DAY - HOUR)
     await app.recovery.check()
     assert far in await armed(app)
+
+
+async def test_a_message_kept_out_of_redis_behind_the_place_that_loading_had_reached_is_loaded_in_time(
+    open_app: OpenApp, database_url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, loading_alone: None
+) -> None:
+    app = await open_app(database_url=database_url, clock=clock)
+    await schedule(app, times(*(DAY + MINUTE * number for number in range(5))))
+    await app.recovery.rebuild()
+    monkeypatch.setattr("tidings.engine.horizon._CROWD", 4)
+    [kept_out] = await schedule(app, times(20 * HOUR))
+    assert kept_out not in await armed(app)
+    await app.recovery.check()
+    clock.move(15 * HOUR)
+    await app.recovery.check()
+    assert kept_out in await armed(app)

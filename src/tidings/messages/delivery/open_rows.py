@@ -48,7 +48,7 @@ START = Position(datetime(1, 1, 2, tzinfo=UTC), 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class OpenRows:
     """When the rows of a page are due, by id. `end` is where the next page starts; `is_last`: there is none."""
 
     dues: dict[int, datetime]
@@ -58,7 +58,7 @@ class Page:
 
 async def read_page(
     database: Database, kind: MessageKind, start: Position, until: datetime | None, most: int
-) -> Page:
+) -> OpenRows:
     """Up to `most` open rows after `start` whose time is not later than `until`."""
     model = kind.model
     query = (
@@ -80,7 +80,7 @@ async def read_page(
         end = max(start, Position.after(until))
     else:
         end = Position(rows[-1].scheduled_time, rows[-1].id) if rows else start
-    return Page({row.id: due_time(row) for row in rows}, end, is_last)
+    return OpenRows({row.id: due_time(row) for row in rows}, end, is_last)
 
 
 async def read_rows(database: Database, kind: MessageKind, ids: Sequence[int]) -> Sequence[Any]:

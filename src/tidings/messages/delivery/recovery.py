@@ -17,7 +17,7 @@ from tidings.engine.jobs import Schedule
 from tidings.engine.progress import Turn
 from tidings.errors import QueueUnavailable
 from tidings.log import get_logger
-from tidings.messages.delivery.open_rows import START, Page, Position, read_page, read_rows
+from tidings.messages.delivery.open_rows import START, OpenRows, Position, read_page, read_rows
 from tidings.messages.kind import Kinds, MessageKind
 from tidings.work import Work
 
@@ -159,7 +159,7 @@ class Recovery:
             await turn.note({note: place.write()})
         return armed
 
-    async def _restore(self, kind: MessageKind, page: Page) -> int:
+    async def _restore(self, kind: MessageKind, page: OpenRows) -> int:
         """Arms the jobs of a page that are missing or stand too late, by what their rows say now.
 
         A worker may have moved a row and its job in between: the job, with the attempts it has had, has to stay.
