@@ -142,8 +142,8 @@ class App(Features):
     async def _open_outside(self) -> None:
         from tidings.opening import open_outside
 
-        policies = self.policies.values()
-        self.outside = await open_outside(self.settings, policies, self.clock, self._stack, **self._given)
+        policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
+        self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
         self.work = Work(self.database, self.outside.queues, self.clock)
 
     def _build(self) -> None:

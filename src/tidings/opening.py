@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 
 from tidings.ai.openai import OpenAIModel, OpenAIWriter
 from tidings.ai.template import TemplateWriter
 from tidings.clock import Clock
 from tidings.engine.broadcast import Broadcast
+from tidings.engine.horizon import HorizonPolicy
+from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.redis import check_server, connect
@@ -29,6 +32,7 @@ from tidings.vault import Vault
 async def open_outside(
     settings: CoreSettings,
     policies: Iterable[QueuePolicy],
+    recovered: Iterable[JobType[Any]],
     clock: Clock,
     stack: AsyncExitStack,
     *,
@@ -38,8 +42,11 @@ async def open_outside(
 ) -> Outside:
     """Opens everything as the settings say, except what is given; `stack` closes what was opened.
 
+    Jobs of the `recovered` types are those that recovery makes of rows.
+
     Raises ConfigurationError for what cannot be used.
     """
+    horizon = HorizonPolicy.read(settings.loading_horizon)
     url = settings.redis_url or _embedded_valkey(settings, stack)
     redis = connect(url)
     stack.push_async_callback(redis.aclose)
@@ -51,7 +58,9 @@ async def open_outside(
     model = model or _open_model(settings, stack)
     return Outside(
         redis_url=url,
-        queues=Queues(policies, redis, prefix=settings.redis_prefix, clock=clock),
+        queues=Queues(
+            policies, redis, prefix=settings.redis_prefix, clock=clock, recovered=recovered, horizon=horizon
+        ),
         broadcast=broadcast,
         simulator=simulator,
         providers=Providers({**opened, **providers}, clock.monotonic),

@@ -184,6 +184,11 @@ class CoreSettings(SettingsGroup):
         90,
         description="Days for which dead letters are kept that were dealt with; 0: for ever. Open ones stay.",
     )
+    loading_horizon: str = Field(
+        "auto",
+        description="Hours before its time that a message's job is put into Redis; `off`: as soon as it is written. "
+        "`auto`: 6 once 100,000 jobs wait in Redis, else `off`.",
+    )
     log_level: str = Field(
         "INFO",
         pattern="^(?i:debug|info|warning|error|critical)$",

@@ -557,8 +557,14 @@ async def test_a_cron_pattern_that_cannot_be_read_is_refused(open_workshop: Open
 async def test_a_redis_that_was_emptied_is_noticed(open_workshop: OpenWorkshop, tmp_path: Path) -> None:
     with ValkeyServer(port=0, unix_socket_path=tmp_path / "s"):
         shop = await open_workshop(url=f"unix://{tmp_path / 's'}")
+
+        async def complete() -> None:
+            async with shop.queues.progress.turn(next_check=60) as turn:
+                assert turn
+                await turn.complete()
+
         assert await shop.queues.was_emptied(), "a new one was never armed"
-        await shop.queues.mark_armed()
+        await complete()
         await shop.arm(1, after=60)
         assert not await shop.queues.was_emptied()
 
@@ -567,7 +573,7 @@ async def test_a_redis_that_was_emptied_is_noticed(open_workshop: OpenWorkshop, 
         assert await shop.queues.find("orders", ["order-1"]) == [None]
 
         await shop.arm(1, after=60)
-        await shop.queues.mark_armed()
+        await complete()
         assert not await shop.queues.was_emptied()
         await shop.close()
 
@@ -598,7 +604,8 @@ async def test_every_verb_says_that_redis_does_not_answer(tmp_path: Path) -> Non
         queues.put_schedule(Schedule("tick", orders, Order(), seconds=60)),
         queues.count_workers("orders"),
         queues.was_emptied(),
-        queues.mark_armed(),
+        queues.find_missing(["orders"], {"order-0": None}),
+        queues.progress.turn(next_check=1).__aenter__(),
     ]
     answers = await asyncio.gather(queues.ping(), *verbs, return_exceptions=True)
     assert answers[0] is False

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,12 +19,20 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tidings.clock import Clock
-from tidings.engine.jobs import Job, Schedule
+from tidings.engine.bulk import Batch, BulkScripts, chunks, due_of
+from tidings.engine.horizon import Horizon, HorizonPolicy
+from tidings.engine.jobs import Job, JobType, Schedule
 from tidings.engine.policy import QueuePolicy
-from tidings.errors import NotFound, QueueUnavailable
+from tidings.engine.progress import Progress
+from tidings.engine.redis import answering
+from tidings.errors import NotFound
 from tidings.log import current_request_id
 
-_CHUNK = 500
+MARGIN = 600.0
+"""Seconds beyond the horizon for which jobs are armed all the same: recovery, which loads the others, is never so far
+ahead of a transaction that has just been committed."""
+
+_LOOKED_UP = 1000  # ids in one ZMSCORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +62,31 @@ class ArmedJob:
 
 
 class Queues:
-    """Opens every declared queue on one Redis client. Redis failures are raised as QueueUnavailable."""
+    """Opens every declared queue on one Redis client. Redis failures are raised as QueueUnavailable.
 
-    def __init__(self, policies: Iterable[QueuePolicy], redis: Redis, *, prefix: str, clock: Clock) -> None:
+    Jobs of the `recovered` types are made anew from rows by recovery, which also loads those that are due beyond the
+    horizon when their time comes nearer. Jobs of other types are always armed.
+    """
+
+    def __init__(
+        self,
+        policies: Iterable[QueuePolicy],
+        redis: Redis,
+        *,
+        prefix: str,
+        clock: Clock,
+        recovered: Iterable[JobType[Any]] = (),
+        horizon: HorizonPolicy = HorizonPolicy(),  # noqa: B008  # it is frozen
+    ) -> None:
         self.policies: Mapping[str, QueuePolicy] = {policy.name: policy for policy in policies}
         self._redis = redis
         self._prefix = prefix
         self._clock = clock
         self._queues: dict[str, Any] = {}  # opened when they are used: each loads all of BullMQ's scripts
-        self._sentinel = f"{prefix}:tidings:armed"
+        self._scripts = BulkScripts(redis, prefix)
+        self._recovered = frozenset((job_type.queue.name, job_type.name) for job_type in recovered)
+        self._horizon = Horizon(horizon, self._count_recovered)
+        self.progress = Progress(redis, prefix)
 
     def due_milliseconds(self, due: datetime | None) -> int:
         """The machine-clock moment of `due` in epoch milliseconds, never before it."""
@@ -71,63 +95,81 @@ class Queues:
         wait = self._clock.seconds_until(due)  # first: what time passes before the next line makes the job late
         return math.ceil((time.time() + wait) * 1000 - 0.01)
 
-    async def arm(self, jobs: Sequence[Job]) -> None:
-        """Adds jobs; one that has the same id is replaced, unless a worker is running it right now."""
-        for start in range(0, len(jobs), _CHUNK):
-            async with self._pipeline() as pipe:
-                for job in jobs[start : start + _CHUNK]:
-                    if job.id is not None:
-                        await self._remove(job.queue, job.id, pipe)
-                    await self._add(job, pipe)
+    async def arm(self, jobs: Sequence[Job]) -> int:
+        """Adds jobs; one that has the same id is replaced, unless a worker is running it right now.
+
+        Returns how many of them are due within the horizon; those beyond it are not in Redis afterwards.
+        """
+        near, far = await self._split(jobs)
+        for queue, theirs in _by_queue(far).items():
+            await self.disarm(queue, [job.id or "" for job in theirs])
+        present = await self._add(near)
+        for queue, theirs in _by_queue(present).items():
+            await self.disarm(queue, [job.id or "" for job in theirs])
+        await self._add(present)
+        return len(near)
 
     async def disarm(self, queue: str, job_ids: Sequence[str]) -> None:
         """Removes jobs, except those that a worker is running; unknown ids are ignored."""
-        for start in range(0, len(job_ids), _CHUNK):
-            async with self._pipeline() as pipe:
-                for job_id in job_ids[start : start + _CHUNK]:
-                    await self._remove(queue, job_id, pipe)
+        self._require(queue)
+        async with answering():
+            for some in chunks(job_ids):
+                if others := await self._scripts.remove(queue, some):
+                    await self._remove_others(queue, others)
 
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[ArmedJob | None]:
         """For each id the job still to run, or None when there is none or it has finished."""
+        self._require(queue)
         found: list[ArmedJob | None] = []
-        to_key = self._queue(queue).toKey
-        for start in range(0, len(job_ids), _CHUNK):
-            async with self._pipeline() as pipe:
-                for job_id in job_ids[start : start + _CHUNK]:
-                    pipe.hmget(to_key(job_id), ["timestamp", "finishedOn"])
-                    pipe.zscore(to_key("delayed"), job_id)
-                answers = await pipe.execute()
-            now = time.time() * 1000
-            for (timestamp, finished), score in zip(answers[::2], answers[1::2], strict=True):
-                if timestamp is None or finished is not None:
-                    found.append(None)
-                else:
-                    # BullMQ packs the due time into the score's upper bits (12 bits of sequence below).
-                    found.append(ArmedJob((float(score) / 0x1000 - now) / 1000 if score else 0.0))
+        async with answering():
+            for some in chunks(job_ids):
+                dues, now = await self._scripts.find(queue, some), time.time()
+                found += [None if due is None else ArmedJob(due - now if due else 0.0) for due in dues]
         return found
 
-    async def find_missing(self, jobs: Sequence[Job], *, slack: float = math.inf) -> list[Job]:
-        """Those of the jobs, each with an id, that are not there, or stand more than `slack` seconds too late."""
-        missing: list[Job] = []
-        for queue in dict.fromkeys(job.queue for job in jobs):
-            theirs = [job for job in jobs if job.queue == queue]
-            found = await self.find(queue, [job.id or "" for job in theirs])
-            missing += [
-                job
-                for job, present in zip(theirs, found, strict=True)
-                if present is None or present.seconds > self._seconds_until(job.due) + slack
-            ]
-        return missing
+    async def find_missing(
+        self, queues: Sequence[str], dues: Mapping[str, datetime | None], *, slack: float = math.inf
+    ) -> list[str]:
+        """Those of the ids that have a job in none of the queues, or one that is set for more than `slack` seconds
+        after the due time given for it (None: at once)."""
+        latest = {job_id: time.time() + self._seconds_until(due) + slack for job_id, due in dues.items()}
+        for queue in queues:
+            latest = {
+                job_id: limit
+                for (job_id, limit), due in zip(latest.items(), await self._delayed(queue, [*latest]), strict=True)
+                if due is None or due > limit
+            }
+        for queue in queues:  # waiting, running, finished, too late or not there
+            now = time.time()
+            latest = {
+                job_id: limit
+                for (job_id, limit), job in zip(latest.items(), await self.find(queue, [*latest]), strict=True)
+                if job is None or now + job.seconds > limit
+            }
+        return [*latest]
 
     async def arm_missing(self, jobs: Sequence[Job], *, slack: float = math.inf) -> int:
-        """Adds those of the jobs that `find_missing` finds. Returns how many they were."""
-        missing = await self.find_missing(jobs, slack=slack)
-        await self.arm(missing)
-        return len(missing)
+        """Adds those of the jobs, each with an id, that are not there, or stand more than `slack` seconds too late.
+
+        Returns how many they were; jobs beyond the horizon do not count.
+        """
+        near, _ = await self._split(jobs)
+        present = await self._add(near)
+        late: list[Job] = []
+        for queue, theirs in _by_queue(present).items():
+            missing = set(await self.find_missing([queue], {job.id or "": job.due for job in theirs}, slack=slack))
+            late += [job for job in theirs if job.id in missing]
+        return len(near) - len(present) + await self.arm(late)
+
+    async def horizon(self, *, margin: float = 0.0) -> datetime | None:
+        """Up to which due time, and `margin` seconds more, jobs are to be in Redis now; None: there is no bound."""
+        async with answering():
+            seconds = await self._horizon.seconds()
+        return None if seconds is None else self._clock.after(seconds + margin)
 
     async def stats(self, queue: str) -> QueueStats:
         """Counts of one queue; `waiting` includes prioritised and paused jobs."""
-        async with self._guarded():
+        async with answering():
             counts = await self._queue(queue).getJobCounts(
                 "wait", "prioritized", "paused", "active", "completed", "failed", "delayed"
             )
@@ -151,7 +193,7 @@ class Queues:
         real = self._clock.seconds_until(following)
         shows_machine_time = began - 0.01 <= following.timestamp() - real <= time.time() + 0.01
         repeat: dict[str, Any]
-        async with self._guarded():
+        async with answering():
             if schedule.cron is not None and shows_machine_time:
                 # Without tz, Node's BullMQ reads a pattern in the zone of its machine.
                 repeat = {"pattern": schedule.cron, "tz": "UTC", "immediately": await self._is_overdue(schedule)}
@@ -168,7 +210,7 @@ class Queues:
     async def _is_overdue(self, schedule: Schedule[Any]) -> bool:
         """Whether a job of this pattern still waits after its time: BullMQ would replace it by the one after it."""
         queue = self._queue(schedule.job_type.queue.name)
-        async with self._pipeline() as pipe:
+        async with self._redis.pipeline(transaction=False) as pipe:
             pipe.hget(queue.toKey(f"repeat:{schedule.id}"), "pattern")
             pipe.zscore(queue.toKey("repeat"), schedule.id)
             pattern, due = await pipe.execute()
@@ -180,21 +222,15 @@ class Queues:
         """How many workers, in whatever process, are connected for a queue; Node's count too."""
         own = self._queue(queue).qualifiedName
         node = f"{self._prefix}:{b64encode(queue.encode()).decode()}"
-        async with self._guarded():
+        async with answering():
             names = [client["name"] for client in await self._redis.client_list()]
         # One of ours has several connections and one name; of Node's, one connection bears the name.
         ours = {name for name in names if name == own or name.startswith(f"{own}:w:")}
         return len(ours) + sum(name == node or name.startswith(f"{node}:w:") for name in names)
 
     async def was_emptied(self) -> bool:
-        """Whether Redis lost its data since `mark_armed` was last called."""
-        async with self._guarded():
-            return not await self._redis.exists(self._sentinel)
-
-    async def mark_armed(self) -> None:
-        """Notes in Redis that every row has its job; the note is lost together with the jobs."""
-        async with self._guarded():
-            await self._redis.set(self._sentinel, datetime.now(UTC).isoformat())
+        """Whether Redis lost its data since recovery gave every row its job."""
+        return (await self.progress.look())[0]
 
     async def ping(self) -> bool:
         """Whether Redis answers."""
@@ -213,43 +249,77 @@ class Queues:
             self._queues[name] = bullmq.Queue(name, {"connection": self._redis, "prefix": self._prefix})
         return self._queues[name]
 
-    async def _remove(self, queue: str, job_id: str, pipe: Any) -> None:
+    def _require(self, queue: str) -> None:
+        if queue not in self.policies:
+            raise NotFound("queue", queue)
+
+    async def _split(self, jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
+        """The last job of each id, by whether it is due within the horizon."""
+        latest = {(job.queue, job.id or place): job for place, job in enumerate(jobs)}
+        for queue in {job.queue for job in jobs}:
+            self._require(queue)
+        far = [job for job in latest.values() if job.due and job.id and (job.queue, job.name) in self._recovered]
+        edge = await self.horizon(margin=MARGIN) if far else None
+        if edge is None:
+            return [*latest.values()], []
+        far = [job for job in far if job.due and job.due > edge]
+        beyond = {id(job) for job in far}
+        return [job for job in latest.values() if id(job) not in beyond], far
+
+    async def _add(self, jobs: Sequence[Job]) -> list[Job]:
+        """Adds the jobs that are not there. Returns the others."""
+        present: list[Job] = []
+        request_id = ""
+        async with answering():
+            for queue, theirs in _by_queue(jobs).items():
+                for some in chunks(theirs):
+                    now = time.time()
+                    batch = Batch(self.policies[queue], int(now * 1000))
+                    enqueued_at = _iso(now)
+                    dues: dict[datetime | None, int] = {None: 0}
+                    for job in some:
+                        if job.due not in dues:
+                            dues[job.due] = self.due_milliseconds(job.due)
+                        carried = job.data.get("requestId")
+                        request_id = request_id if carried or request_id else current_request_id()
+                        data = {**job.data, "requestId": carried or request_id, "enqueuedAt": enqueued_at}
+                        batch.append(job.id or "", job.name, job.priority, data, dues[job.due])
+                    there = set(await self._scripts.add(queue, batch))
+                    present += [job for job in some if job.id in there]
+                    self._horizon.note_added(len(some) - len(there))
+        return present
+
+    async def _remove_others(self, queue: str, job_ids: Sequence[str]) -> None:
         scripts = self._queue(queue).scripts
-        keys = [scripts.toKey(job_id), scripts.keys["repeat"]]
-        await scripts.commands["removeJob"](keys=keys, args=[job_id, 0, scripts.keys[""]], client=pipe)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for job_id in job_ids:
+                keys, arguments = [scripts.toKey(job_id), scripts.keys["repeat"]], [job_id, 0, scripts.keys[""]]
+                await scripts.commands["removeJob"](keys=keys, args=arguments, client=pipe)
+            await pipe.execute()
 
-    async def _add(self, job: Job, pipe: Any) -> None:
-        queue = self._queue(job.queue)
-        policy = self.policies[job.queue]
-        now = int(time.time() * 1000)
-        options: dict[str, Any] = {
-            "timestamp": now,
-            "delay": max(self.due_milliseconds(job.due) - now, 0),
-            "attempts": policy.attempts,
-            "backoff": {"type": "exponential", "delay": round(policy.backoff * 1000)},
-            **policy.retention,
-        }
-        if job.id is not None:
-            options["jobId"] = job.id
-        if job.priority:
-            options["priority"] = job.priority
-        data = {
-            **job.data,
-            "requestId": job.data.get("requestId") or current_request_id(),
-            "enqueuedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
-        await queue.scripts.addJob(bullmq.Job(queue, job.name, data, options, job.id), pipe)
+    async def _delayed(self, queue: str, job_ids: Sequence[str]) -> list[float | None]:
+        """For each id the epoch seconds at which its delayed job is due, None when it is not among the delayed."""
+        self._require(queue)
+        key = f"{self._prefix}:{queue}:delayed"
+        scores: list[float | None] = []
+        async with answering():
+            for some in chunks(job_ids, _LOOKED_UP):
+                scores += await self._redis.zmscore(key, [*some])
+        return [None if score is None else due_of(score) for score in scores]
 
-    @asynccontextmanager
-    async def _guarded(self) -> AsyncIterator[None]:
-        try:
-            yield
-        except (RedisError, OSError) as error:
-            raise QueueUnavailable(f"Redis does not answer: {error}") from error
+    async def _count_recovered(self) -> int:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for queue in {queue for queue, _ in self._recovered}:
+                pipe.zcard(f"{self._prefix}:{queue}:delayed")
+            return sum(await pipe.execute())
 
-    @asynccontextmanager
-    async def _pipeline(self) -> AsyncIterator[Any]:
-        async with self._guarded(), self._redis.pipeline(transaction=False) as pipe:
-            yield pipe
-            if pipe.command_stack:
-                await pipe.execute()
+
+def _by_queue(jobs: Iterable[Job]) -> Mapping[str, list[Job]]:
+    found: defaultdict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        found[job.queue].append(job)
+    return found
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

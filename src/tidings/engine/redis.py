@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ from redis.backoff import EqualJitterBackoff
 from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 
-from tidings.errors import ConfigurationError
+from tidings.errors import ConfigurationError, QueueUnavailable
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 10.0  # seconds
@@ -96,6 +97,15 @@ async def check_server(client: Redis) -> ServerFacts:
             f"{where} may drop jobs (maxmemory-policy {facts.maxmemory_policy}). Set maxmemory-policy noeviction."
         )
     return facts
+
+
+@asynccontextmanager
+async def answering() -> AsyncIterator[None]:
+    """Raises QueueUnavailable for whatever goes wrong with Redis inside."""
+    try:
+        yield
+    except (exceptions.RedisError, OSError) as error:
+        raise QueueUnavailable(f"Redis does not answer: {error}") from error
 
 
 def redact(url: str) -> str:

@@ -27,8 +27,14 @@ from tidings.errors import ConfigurationError
 from tidings.log import get_logger
 
 TIMEOUT = 60.0  # seconds for a large append-only file to be loaded, or for the last writes to reach the disk
-# hz: the server looks for expired waits on this tick, so they end at most 10 ms late.
-_CONFIG = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "hz": 100, "maxmemory-policy": "noeviction"}
+_CONFIG = {
+    "appendonly": "yes",
+    "appendfsync": "everysec",
+    "save": "",
+    "hz": 100,  # the server looks for expired waits on this tick, so they end at most 10 ms late
+    "maxmemory-policy": "noeviction",
+    "hash-max-listpack-value": 256,  # bytes; a job's data and options are longer than the usual 64, and fit in this
+}
 
 
 class EmbeddedValkey:

@@ -1,0 +1,102 @@
+"""Adds, removes and finds many jobs of a queue in one call; the Lua that does it stands beside this file.
+
+A call keeps the server from everybody else, due jobs included, so it takes no more than `MOST` jobs (1 to 3 ms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, TypeVar
+
+import msgpack
+from redis.asyncio import Redis
+
+from tidings.engine.policy import QueuePolicy
+from tidings.engine.worker.scripts import to_json
+
+MOST = 200
+
+_Item = TypeVar("_Item")
+
+
+class BulkScripts:
+    """The calls for the queues under one prefix. Redis failures are raised as they come."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._prefix = prefix
+        self._add = redis.register_script(_source("add_jobs"))
+        self._remove = redis.register_script(_source("remove_jobs"))
+        self._find = redis.register_script(_source("find_jobs"))
+
+    async def add(self, queue: str, batch: Batch) -> list[str]:
+        """Adds new jobs. Answers the ids that were there already; those jobs are as they were."""
+        keys = self._keys(queue, "marker", "meta", "id", "delayed", "events", "wait", "active", "prioritized", "pc")
+        present: list[str] = await self._add(keys=keys, args=[self._base(queue), *batch.arguments()])
+        return present
+
+    async def remove(self, queue: str, job_ids: Sequence[str]) -> list[str]:
+        """Removes delayed jobs. Answers the ids of those that are there but not simply delayed."""
+        others: list[str] = await self._remove(
+            keys=self._keys(queue, "delayed", "meta", "events"), args=[self._base(queue), *job_ids]
+        )
+        return others
+
+    async def find(self, queue: str, job_ids: Sequence[str]) -> list[float | None]:
+        """For each id None when there is no job still to run, 0 when it waits or runs, else the epoch seconds at
+        which it is due."""
+        found = await self._find(keys=self._keys(queue, "delayed"), args=[self._base(queue), *job_ids])
+        return [due_of(float(score)) if score else None for score in found]
+
+    def _base(self, queue: str) -> str:
+        return f"{self._prefix}:{queue}:"
+
+    def _keys(self, queue: str, *names: str) -> list[str]:
+        return [f"{self._prefix}:{queue}:{name}" for name in names]
+
+
+class Batch:
+    """New jobs of one queue, packed as the script reads them, added at `now` (epoch milliseconds).
+
+    What a job has in a field of its own, its delay for one, does not stand among its options too: Node reads the
+    field, and Redis's memory is dear.
+    """
+
+    def __init__(self, policy: QueuePolicy, now: int) -> None:
+        self._options = {
+            "attempts": policy.attempts,
+            "backoff": {"type": "exponential", "delay": round(policy.backoff * 1000)},
+            **policy.retention,
+        }
+        self._now = now
+        self._kinds: dict[tuple[str, int], int] = {}
+        self._jobs: list[Any] = []
+
+    def append(self, job_id: str, name: str, priority: int, data: Any, due: int) -> None:
+        """One job, due at so many epoch milliseconds. Raises TypeError or ValueError for data that is not JSON."""
+        kind = self._kinds.setdefault((name, priority), len(self._kinds))
+        self._jobs += (kind, job_id, to_json(data), max(due - self._now, 0))
+
+    def arguments(self) -> tuple[int, bytes, bytes]:
+        """What follows the prefix among the script's arguments."""
+        kinds: list[Any] = []
+        for name, priority in self._kinds:
+            options = {**self._options, "priority": priority} if priority else self._options
+            kinds += (name, to_json(options), priority)
+        return self._now, msgpack.packb(kinds), msgpack.packb(self._jobs)
+
+
+def due_of(score: float) -> float:
+    """When a delayed job is due, in epoch seconds; BullMQ has it in the score's upper bits, above 12 of sequence."""
+    return score / 0x1000 / 1000
+
+
+def chunks(items: Sequence[_Item], most: int = MOST) -> Iterator[Sequence[_Item]]:
+    """The items, so many at a time."""
+    return (items[start : start + most] for start in range(0, len(items), most))
+
+
+@cache
+def _source(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.lua").read_text(encoding="utf-8")
