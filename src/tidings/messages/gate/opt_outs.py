@@ -92,7 +92,7 @@ async def find_opt_outs(
     holding = _holding(bind.dialect.name)
     values = {"addresses": sorted(addresses), "contact_ids": sorted(contact_ids)}
     rows = await connection.execute(holding, values)
-    return OptOuts(row._tuple() for row in rows)
+    return OptOuts((row.address, row.contact_id, row.opted_out_at) for row in rows)
 
 
 @cache
