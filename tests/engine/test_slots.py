@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -18,9 +19,11 @@ async def turns(count: int) -> None:
 
 
 async def hold(slots: Slots, inside: list[int], number: int, over: asyncio.Event) -> None:
-    async with slots:
-        inside.append(number)
-        await over.wait()
+    entered = await slots.enter()
+    inside.append(number)
+    await over.wait()
+    slots.leave(entered)
+    slots.settle()
 
 
 async def test_no_more_than_the_limit_is_inside_and_who_came_first_goes_first() -> None:
@@ -57,20 +60,33 @@ async def test_who_is_cancelled_keeps_no_slot_from_others(freed_before: bool) ->
     assert not slots.busy
 
 
-async def test_a_mistake_inside_gives_the_slot_back() -> None:
-    slots = Slots(1)
-    with pytest.raises(ZeroDivisionError):
-        async with slots:
-            _ = 1 / 0
-    async with asyncio.timeout(1), slots:
-        assert slots.busy
+async def test_who_has_left_and_not_settled_makes_others_wait_once_there_are_three_a_slot() -> None:
+    slots, never = Slots(2), asyncio.Event()
+    for _ in range(3 * 2):
+        slots.leave(await slots.enter())
+    late = asyncio.create_task(hold(slots, [], 0, never))
+    await turns(3)
+    assert (slots.busy, slots.waiting) == (False, True)
+    slots.settle()
+    await turns(3)
+    assert (slots.busy, slots.waiting) == (True, False)
+    late.cancel()
+
+
+def work(slots: Slots, seconds: Sequence[float]) -> None:
+    """Pieces of work one after another that hold a slot for so long each."""
+    for taken in seconds:
+        entering = slots.enter()
+        with pytest.raises(StopIteration) as entered:
+            entering.send(None)  # nothing to wait for
+        slots.leave(entered.value.value - taken)
+        slots.settle()
 
 
 @given(limit=st.integers(1, 500), seconds=st.lists(st.floats(0, 60), min_size=100, max_size=100))
 def test_never_more_is_prepared_than_the_slots_take_soon(limit: int, seconds: list[float]) -> None:
     slots = Slots(limit)
-    for taken in seconds:
-        slots.took(taken)
+    work(slots, seconds)
     slowest = max(*seconds, HEAD_START)
     assert 0 <= slots.ahead <= MOST_AHEAD
     assert slots.ahead >= int(min(limit * HEAD_START / slowest, MOST_AHEAD) * 0.75) - 1
@@ -79,10 +95,8 @@ def test_never_more_is_prepared_than_the_slots_take_soon(limit: int, seconds: li
 def test_fast_work_is_prepared_ahead_and_slow_work_is_not() -> None:
     slots, told = Slots(20), list[int]()
     slots.on_change = lambda: told.append(slots.ahead)
-    for _ in range(200):
-        slots.took(0.005)
+    work(slots, [0.005] * 200)
     assert slots.ahead > 100
-    for _ in range(200):
-        slots.took(10.0)
+    work(slots, [10.0] * 200)
     assert slots.ahead == 0
     assert told[-1] == 0

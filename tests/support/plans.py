@@ -43,18 +43,6 @@ SMALL: Mapping[str, str] = {
 _A_PAGE = "a page in order of id by something that many rows have; whoever pages on reads each row once"
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
-    **{
-        ("messages/delivery/recovery.py _page", table): "it pages by id until it pages by time"
-        for table in (
-            "event_messages",
-            "contractor_followup_schedules",
-            "ai_proactive_messages",
-            "shop_messages",
-            "messages",
-            "webhook_events",
-            "notices",
-        )
-    },
     ("features/events/views.py _select", "event_messages"): _A_PAGE,
     ("features/followups/action_items.py list", "contractor_action_items"): _A_PAGE,
     ("features/proactive/goals.py list", "contractor_goals"): _A_PAGE,

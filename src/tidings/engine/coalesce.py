@@ -34,12 +34,15 @@ class Coalescer(Generic[Item, Result]):
         self._flush_planned = False
         self._alarm: asyncio.TimerHandle | None = None
 
-    def __call__(self, item: Item, patience: float = 0.0) -> asyncio.Future[Result]:
-        """The result for `item`, which waits for company for at most `patience` seconds. Fails as `run` did."""
+    def __call__(self, item: Item, patience: float = 0.0, *, enough: int | None = None) -> asyncio.Future[Result]:
+        """The result for `item`. Fails as `run` did.
+
+        It waits for company for at most `patience` seconds, or until so many wait that they are `enough`.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
-        if patience and len(self._waiting) < self._limit:
+        if patience and len(self._waiting) < min(enough or self._limit, self._limit):
             if self._alarm is None and not self._flush_planned:
                 self._alarm = loop.call_later(patience, self._flush)
         elif not self._flush_planned:

@@ -91,11 +91,17 @@ class DeliveryPipeline:
             raise PostponeJob(claimed.until)
         if not isinstance(claimed.decision, Send):
             ending = _held_back(claimed.decision)
+            await self._record(claimed.message, run, ending.result)
         else:
-            async with run.slots as began:
-                ending = await self._bring_out(claimed, run)
-                run.slots.took(time.perf_counter() - began)
-        await self._record(claimed.message, run, ending.result, ending.attempt)
+            entered = await run.slots.enter()
+            try:
+                try:
+                    ending = await self._bring_out(claimed, run)
+                finally:
+                    run.slots.leave(entered)
+                await self._record(claimed.message, run, ending.result, ending.attempt)
+            finally:
+                run.slots.settle()
         if isinstance(ending.answer, str):
             return ending.answer
         raise ending.answer

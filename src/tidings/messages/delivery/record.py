@@ -100,7 +100,7 @@ class Recorder:
         wait, started = 0.05, time.monotonic()
         while True:
             try:
-                return await self._records(record, COMPANY if run.slots.busy else 0.0)
+                return await self._records(record, COMPANY if run.slots.busy else 0.0, enough=run.slots.limit)
             except Exception as error:
                 if time.monotonic() - started > (RECORD_PATIENCE if is_away(error) else self._patience):
                     raise
