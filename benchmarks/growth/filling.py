@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-DAYS = 30
-"""Over how many days from now the messages are spread."""
+APART = "interval '5 minutes'"
+"""From one message to the next, whatever their number: what is due soon is the same beside few and beside many."""
 
 _COLUMNS = """
     SELECT quote_ident(column_name) FROM information_schema.columns
@@ -18,7 +18,7 @@ _COLUMNS = """
 
 async def fill(session: asyncpg.Connection[Any], messages: int, people: int) -> None:
     """Adds that many scheduled messages and as many lines, of which one each is there already."""
-    spread = f"now() + interval '10 minutes' + number * interval '{DAYS} days' / {messages}"
+    spread = f"now() + interval '10 minutes' + number * {APART}"
     new = {
         "contractor_id": f"1 + number % {people}",
         "session_key": "'copy-' || number",
@@ -28,7 +28,7 @@ async def fill(session: asyncpg.Connection[Any], messages: int, people: int) -> 
     past = {
         "message_id": "1000000000 + number",
         "contact_id": f"1 + number % {people}",
-        "at": f"now() - number * interval '{DAYS} days' / {messages}",
+        "at": f"now() - number * {APART}",
     }
     await _copy(session, "deliveries", "outcome = 'sent'", past, messages)
     await session.execute("VACUUM ANALYZE")
