@@ -1,4 +1,4 @@
-"""How much of a queue's work is done at once, how much is prepared meanwhile, and how much is not written down yet."""
+"""How much of a queue's work is done at once, how much is prepared meanwhile, how much is not written down yet."""
 
 from __future__ import annotations
 
