@@ -57,7 +57,7 @@ Activities = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Activity
 class Parts:
     """What features are made of, and what they leave for each other.
 
-    `kinds` and `activities` fill up while the features are built; by the time that anything runs they are complete.
+    `kinds`, `pipelines` and `activities` fill up while the features are built; when anything runs they are complete.
     """
 
     settings: CoreSettings
@@ -72,6 +72,7 @@ class Parts:
     model: OpenAIModel | None
     texts: NoticeTexts
     kinds: dict[str, MessageKind]
+    pipelines: list[DeliveryPipeline] = field(default_factory=list)
     activities: list[Activities] = field(default_factory=list)
 
     def settings_of(self, group: type[Group]) -> Group:
@@ -81,7 +82,9 @@ class Parts:
     def pipeline(self, kind: MessageKind) -> DeliveryPipeline:
         """The way out for a kind of messages, which the whole application knows from now on."""
         self.kinds[kind.name] = kind
-        return DeliveryPipeline(kind, self.work, self.providers, self.rules, deadline=self.settings.http_timeout)
+        made = DeliveryPipeline(kind, self.work, self.providers, self.rules, deadline=self.settings.http_timeout)
+        self.pipelines.append(made)
+        return made
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,17 @@ class Database:
     Whoever writes goes through `writer`, whoever only reads through `reader`. On PostgreSQL they are the
     same. On SQLite, which has one writer at a time, writers of this process queue for one connection
     instead of polling for its lock, and readers never wait for them. `road` is for messages on their way out: on
-    PostgreSQL it has connections of its own, so that due messages wait for nobody else. `batches` is how many of
-    their batches are worth having under way at once.
+    PostgreSQL it has connections of its own, so that due messages wait for nobody else; `road_at_once` are the same
+    connections, and each statement is a transaction. `batches` is how many of their batches are worth having under
+    way at once.
     """
 
     def __init__(self, writer: AsyncEngine, reader: AsyncEngine, road: AsyncEngine, *, batches: int) -> None:
         self.writer = writer
         self.reader = reader
         self.road = road
+        at_once = road.dialect.name == "postgresql"
+        self.road_at_once = road.execution_options(isolation_level="AUTOCOMMIT") if at_once else road
         self.batches = batches
 
     @property

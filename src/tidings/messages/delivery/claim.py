@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, Executable, Table, bindparam, func, or_, select, update
+from sqlalchemy import Column, Dialect, Select, Table, Update, bindparam, func, or_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.visitors import replacement_traverse
@@ -15,10 +15,14 @@ from sqlalchemy.sql.visitors import replacement_traverse
 from tidings.clock import Clock
 from tidings.db.batches import among
 from tidings.db.database import Database
+from tidings.db.prepared import Prepared
+from tidings.messages.gate.opt_outs import find_opt_outs
 from tidings.messages.gate.policy import Decision, Rules
-from tidings.messages.gate.standing import admit
+from tidings.messages.gate.standing import admit, is_capped
 from tidings.messages.kind import Message, MessageKind
 from tidings.messages.statuses import OPEN, Status
+
+Answer = TypeVar("Answer")
 
 ROUNDING = timedelta(milliseconds=1)
 """BullMQ rounds the clock to whole milliseconds, so a job may start half of one before its time."""
@@ -53,7 +57,8 @@ Claim = Claimed | AlreadyEnded | NotYet
 class Claims:
     """Claims messages of one kind, each for `lease` seconds.
 
-    The gate decides in the same transaction, so that what it goes by cannot change before the row is taken.
+    What the gate goes by is read after the rows are taken, so nothing that is said before a message is in our hands
+    is missed. On PostgreSQL each of the two is one statement and one round trip, where a kind does not say otherwise.
     """
 
     def __init__(self, database: Database, kind: MessageKind, rules: Rules, clock: Clock, lease: float) -> None:
@@ -62,57 +67,117 @@ class Claims:
         self._rules = rules
         self._clock = clock
         self._lease = lease
-        self._take = _taking_of(kind, database.dialect)
+        # Rows are taken and decided about in one transaction where the kind changes more, or there is one writer.
+        own = getattr(kind.load, "__func__", None) is not MessageKind.load
+        self._together = own or database.dialect != "postgresql"
+        taking = _taking_in_transaction if self._together else _taking_at_once
+        self._take = taking(kind, database.road.dialect)
 
     async def claim(self, ids: Sequence[int]) -> list[Claim]:
         """Takes the rows of `ids` that are due and free, and answers for each id in turn."""
-        try:
-            return await self._claim(ids)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            return await self._claim(ids)  # the connection was an old one; nothing has been taken
+        until, messages, decisions = await _once_more(lambda: self._claim(ids))
+        if decisions is None:
+            decisions = await _once_more(lambda: self._decide(messages))
+        waiting = set(ids) - {message.id for message in messages}
+        refused = await _once_more(lambda: self._explain(waiting)) if waiting else {}
+        claims: dict[int, Claim] = {
+            **{message.id: Claimed(message, until, decisions[message.id]) for message in messages},
+            **refused,
+        }
+        answers: list[Claim] = []
+        for one in ids:
+            answers.append(claims.get(one) or AlreadyEnded(None))
+            if one in decisions:
+                claims[one] = NotYet(until)  # the same id twice: only the first asker gets the message
+        return answers
 
     async def look_again(self, messages: Sequence[Message]) -> list[Decision]:
         """What the gate says now about messages that were let out a while ago, as composing them took long."""
-        async with self._database.road.begin() as connection:
-            decisions = await admit(connection, self._kind.name, messages, self._rules, self._clock.now())
+        decisions = await self._decide(messages)
         return [decisions[message.id] for message in messages]
 
-    async def _claim(self, ids: Sequence[int]) -> list[Claim]:
-        kind = self._kind
-        async with self._database.road.begin() as connection:
-            until = self._clock.after(self._lease)  # only now: waiting for a connection is no part of the lease
-            now = self._clock.now()
-            rows = await self._take(connection, sorted(set(ids)), now, until)
-            messages = {message.id: message for message in await kind.load(connection, rows)} if rows else {}
-            decisions = (
-                await admit(connection, kind.name, list(messages.values()), self._rules, now) if messages else {}
-            )
-            others = set(ids) - set(messages)
-            refused = await _explain(connection, kind, others) if others else {}
-        taken = {row["id"] for row in rows} if others else ()
-        claims: list[Claim] = []
-        for message_id in ids:
-            # The same id twice in one batch: only the first asker gets the message.
-            message = messages.pop(message_id, None)
-            if message is not None:
-                claims.append(Claimed(message, until, decisions[message.id]))
-            elif message_id in refused:
-                claims.append(refused[message_id])
-            else:
-                claims.append(NotYet(until) if message_id in decisions or message_id in taken else AlreadyEnded(None))
-        return claims
+    async def warm_up(self) -> None:
+        """Makes the first message no later than others: statements are made and planned, connections opened."""
+        await self._claim([])
+        async with self._database.road_at_once.begin() as connection:
+            await find_opt_outs(connection, (), ())
+
+    async def _claim(self, ids: Sequence[int]) -> tuple[datetime, Sequence[Message], Mapping[int, Decision] | None]:
+        """Until when which messages are ours, and the decisions about them if they were made already."""
+        async with (self._database.road if self._together else self._database.road_at_once).begin() as connection:
+            until, messages = await self._take_and_load(connection, ids)
+            if not messages:
+                return until, (), {}
+            if not self._together and self._takes_places(messages):
+                return until, messages, None
+            try:
+                return until, messages, await self._admit(connection, messages)
+            except DBAPIError as error:
+                if self._together or not error.connection_invalidated:
+                    raise
+                return until, messages, None
+
+    def _takes_places(self, messages: Sequence[Message]) -> bool:
+        return bool(self._rules.caps) and any(is_capped(message) for message in messages)
+
+    async def _take_and_load(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> tuple[datetime, Sequence[Message]]:
+        until = self._clock.after(self._lease)  # only now: waiting for a connection is no part of the lease
+        now = self._clock.now()
+        rows = await self._take(connection, sorted(set(ids)), now, until)
+        return until, await self._kind.load(connection, rows) if rows else ()
+
+    async def _decide(self, messages: Sequence[Message]) -> dict[int, Decision]:
+        takes_places = self._takes_places(messages)
+        async with (self._database.road if takes_places else self._database.road_at_once).begin() as connection:
+            return await self._admit(connection, messages)
+
+    async def _admit(self, connection: AsyncConnection, messages: Sequence[Message]) -> dict[int, Decision]:
+        return await admit(connection, self._kind.name, messages, self._rules, self._clock.now())
+
+    async def _explain(self, ids: Collection[int]) -> dict[int, AlreadyEnded | NotYet]:
+        async with self._database.road_at_once.begin() as connection:
+            return await _explain(connection, self._kind, ids)
+
+
+async def _once_more(step: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Does a step again whose connection turned out to be dead: nothing has come of it."""
+    try:
+        return await step()
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        return await step()
 
 
 Take = Callable[[AsyncConnection, Sequence[int], datetime, datetime], Any]
 """Takes those of the ids that are free at the first moment, until the second one; answers with their rows."""
 
 
-def _taking_of(kind: MessageKind, dialect: str) -> Take:
-    """How rows of this kind are taken, its statements made once."""
+def claiming(kind: MessageKind) -> Select[Any]:
+    """The one statement that claims rows of a kind on PostgreSQL: what it loads is joined to them as just written."""
     table: Table = kind.model.__table__
-    free = (
+    taken = _change(kind).where(table.c.id.in_(_free(table, "postgresql"))).returning(*table.c).cte("taken")
+
+    def of_taken(element: Any, **_: Any) -> Any:
+        if element is table:
+            return taken
+        if isinstance(element, Column) and element.table is table:
+            return taken.c[element.name]
+        return None
+
+    loaded: Any = replacement_traverse(kind.loaded, {}, of_taken)
+    statement: Select[Any] = loaded.add_columns(
+        # Nobody waits for the disk: a claim that a power cut undoes leaves the message as one that is in doubt,
+        # which it is until its outcome is recorded, and that waits for both.
+        select(func.set_config("synchronous_commit", "off", True)).scalar_subquery().label("_unsynchronised")
+    )
+    return statement
+
+
+def _free(table: Table, dialect: str) -> Select[Any]:
+    return (
         select(table.c.id)
         .where(
             among(table.c.id, "ids", dialect),
@@ -123,41 +188,35 @@ def _taking_of(kind: MessageKind, dialect: str) -> Take:
         .order_by(table.c.id)  # everybody locks in the same order, so nobody deadlocks
         .with_for_update()
     )
-    change = update(table).values(
+
+
+def _change(kind: MessageKind) -> Update:
+    table: Table = kind.model.__table__
+    return update(table).values(
         status=Status.SENDING,
         held_until=bindparam("until"),
         attempts=table.c.attempts + 1,
         updated_at=bindparam("now"),
         **kind.columns_when_claimed(),
     )
-    if dialect == "postgresql":
-        return _in_one(table, kind.loaded, free, change)
-    return _in_two(table, kind.loaded, free, change)
 
 
-def _in_one(table: Table, loaded: Any, free: Any, change: Any) -> Take:
-    """One statement, one round trip: what is loaded is joined to the rows as they were just written."""
-    taken = change.where(table.c.id.in_(free)).returning(*table.c).cte("taken")
+def _taking_at_once(kind: MessageKind, dialect: Dialect) -> Take:
+    statement = Prepared(claiming(kind), dialect)
 
-    def of_taken(element: Any, **_: Any) -> Any:
-        if element is table:
-            return taken
-        if isinstance(element, Column) and element.table is table:
-            return taken.c[element.name]
-        return None
+    async def take(connection: AsyncConnection, ids: Sequence[int], now: datetime, until: datetime) -> Any:
+        return await statement.fetch(connection, ids=ids, now=now, until=until, due=now + ROUNDING)
 
-    statement = replacement_traverse(loaded, {}, of_taken).add_columns(
-        # Nobody waits for the disk: a claim that a power cut undoes leaves the message as one that is in doubt,
-        # which it is until its outcome is recorded, and that waits for both.
-        select(func.set_config("synchronous_commit", "off", True)).scalar_subquery().label("_unsynchronised")
-    )
-    return _reading(statement)
+    return take
 
 
-def _in_two(table: Table, loaded: Any, free: Any, change: Any) -> Take:
-    """For SQLite, where a change cannot be part of a query; there are no round trips either."""
-    taking = change.where(table.c.id.in_(free)).returning(table.c.id)
-    read = _reading(loaded.where(among(table.c.id, "ids", "sqlite")))
+def _taking_in_transaction(kind: MessageKind, dialect: Dialect) -> Take:
+    """For SQLite, where a change cannot be part of a query, and for kinds that change more as they load."""
+    if dialect.name == "postgresql":
+        return _reading(claiming(kind))
+    table: Table = kind.model.__table__
+    taking = _change(kind).where(table.c.id.in_(_free(table, dialect.name))).returning(table.c.id)
+    read = _reading(kind.loaded.where(among(table.c.id, "ids", dialect.name)))
 
     async def take(connection: AsyncConnection, ids: Sequence[int], now: datetime, until: datetime) -> Any:
         values = {"ids": ids, "now": now, "until": until, "due": now + ROUNDING}
@@ -167,7 +226,7 @@ def _in_two(table: Table, loaded: Any, free: Any, change: Any) -> Take:
     return take
 
 
-def _reading(statement: Executable) -> Take:
+def _reading(statement: Select[Any]) -> Take:
     async def read(connection: AsyncConnection, ids: Sequence[int], now: datetime, until: datetime) -> Any:
         values = {"ids": ids, "now": now, "until": until, "due": now + ROUNDING}
         result = await connection.execute(statement, values)
@@ -177,7 +236,9 @@ def _reading(statement: Executable) -> Take:
     return read
 
 
-async def _explain(connection: AsyncConnection, kind: MessageKind, ids: set[int]) -> dict[int, AlreadyEnded | NotYet]:
+async def _explain(
+    connection: AsyncConnection, kind: MessageKind, ids: Collection[int]
+) -> dict[int, AlreadyEnded | NotYet]:
     model = kind.model
     rows = await connection.execute(
         select(model.id, model.status, model.scheduled_time, model.held_until).where(model.id.in_(sorted(ids)))

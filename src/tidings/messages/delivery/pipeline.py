@@ -59,9 +59,18 @@ class DeliveryPipeline:
         self._clock = work.clock
         self._deadline = deadline
         claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
+        self._warm_up = claims.warm_up
         self._claims: Coalescer[int, Claim] = Coalescer(claims.claim, in_flight=work.database.batches)
         self._second_looks: Coalescer[Message, Decision] = Coalescer(claims.look_again)
         self._record = Recorder(kind, work, providers, patience=deadline).record
+
+    async def warm_up(self) -> None:
+        """Makes the first message no later than others; a database that is away is left for the messages to find."""
+        try:
+            await self._warm_up()
+        except Exception as trouble:
+            if not is_away(trouble):
+                raise
 
     def handlers(self) -> tuple[Handler[Any], ...]:
         """What workers do with the jobs that wake this kind's messages."""

@@ -48,7 +48,7 @@ async def admit(
     connection: AsyncConnection, kind: str, messages: Sequence[Message], rules: Rules, now: datetime
 ) -> dict[int, Decision]:
     """The decision about each message (by its id), and the places of those let out, in the caller's transaction."""
-    capped = [message for message in messages if _is_capped(message)] if rules.caps else []
+    capped = [message for message in messages if is_capped(message)] if rules.caps else []
     if capped:
         await _lock_contacts(connection, capped)
     opt_outs = await find_opt_outs(
@@ -92,11 +92,11 @@ async def settle_places(
     connection: AsyncConnection, kind: str, left: Sequence[Message], stayed: Sequence[Message], now: datetime
 ) -> None:
     """Dates the places of messages that have left, and frees those of messages that have not."""
-    if gone := [message.id for message in left if _is_capped(message)]:
+    if gone := [message.id for message in left if is_capped(message)]:
         await connection.execute(
             update(Admission).where(Admission.kind == kind, Admission.message_id.in_(sorted(gone))).values(at=now)
         )
-    await _give_back(connection, kind, [message.id for message in stayed if _is_capped(message)])
+    await _give_back(connection, kind, [message.id for message in stayed if is_capped(message)])
 
 
 async def _give_back(connection: AsyncConnection, kind: str, ids: Sequence[int]) -> None:
@@ -106,7 +106,8 @@ async def _give_back(connection: AsyncConnection, kind: str, ids: Sequence[int])
         )
 
 
-def _is_capped(message: Message) -> bool:
+def is_capped(message: Message) -> bool:
+    """Whether a message takes a place in its contact's caps, where there are any."""
     return message.terms.purpose is Purpose.PROMOTIONAL and message.contact_id is not None
 
 

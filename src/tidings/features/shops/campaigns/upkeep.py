@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, exists, or_, select
 
 from tidings.features.shops.campaigns.jobs import batch_job
 from tidings.features.shops.campaigns.models import ShopCampaign
@@ -32,6 +32,10 @@ _LIVE = or_(
 )
 
 
+_ANY_LIVE = select(exists().where(_LIVE))
+_LIVE_ONES = select(ShopCampaign, Shop).join(Shop, Shop.id == ShopCampaign.shop_id).where(_LIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class UpkeepResult:
     """What one look at all campaigns came to."""
@@ -44,9 +48,9 @@ class UpkeepResult:
 async def keep_up(work: Work, releases: Releases) -> UpkeepResult:
     """Looks at every campaign that is not history, and releases recipients of every shop that has a running one."""
     async with work.read() as session:
-        found = (
-            await session.execute(select(ShopCampaign, Shop).join(Shop, Shop.id == ShopCampaign.shop_id).where(_LIVE))
-        ).all()
+        if not await session.scalar(_ANY_LIVE):  # in most seconds of most installations
+            return UpkeepResult()
+        found = (await session.execute(_LIVE_ONES)).all()
         stuck = [
             campaign.id
             for campaign, _ in found
