@@ -96,6 +96,8 @@ def work_on(queue: str, job_id: str, attempt: int, request_id: str) -> None:
 
 def _name_job(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     job = _job.get()
+    if event.pop("of_many", False):  # it is said while one of their jobs is worked on, and is not about that one
+        return event
     if job is not None:
         for name, value in zip(("queue", "job_id", "attempt", "request_id"), job, strict=True):
             event.setdefault(name, value)

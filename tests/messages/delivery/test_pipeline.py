@@ -233,7 +233,9 @@ async def test_a_database_that_is_away_when_a_message_is_due_costs_it_no_attempt
 ) -> None:
     app = await open_with(Provider(takes))
     message = await some_message(app)
-    monkeypatch.setattr(app.database, "road", Away(app.database.road, calls=1))
+    away = Away(app.database.road, calls=1)
+    monkeypatch.setattr(app.database, "road", away)
+    monkeypatch.setattr(app.database, "road_at_once", away)
     with pytest.raises(PostponeJob) as postponed:
         await send(app, message, attempt=3, last=True)
     assert 0 < (postponed.value.until - app.clock.now()).total_seconds() <= AWAY_PAUSE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -159,6 +160,8 @@ class Recorder:
                 self._clock.now(),
             )
             jobs = await self._follow(connection, applied)
+        outcomes = Counter(record.result.outcome.value for record in records)
+        log.info("messages recorded", kind=self._kind.name, of_many=True, **outcomes)
         await self._work.release(jobs)
         return [None] * len(records)
 
