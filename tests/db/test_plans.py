@@ -10,9 +10,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from support.plans import EXCEPTIONS, SMALL, explain_on_postgres, explain_on_sqlite
 from support.postgres import Postgres
+from tidings.app import declared_kinds
 from tidings.db import locks
 from tidings.db.base import Base
+from tidings.db.prepared import Prepared
 from tidings.features.events.models import Event, EventMessage
+from tidings.messages.delivery.claim import claiming
+from tidings.messages.kind import MessageKind
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import OPEN, Status
 
@@ -72,3 +76,9 @@ def test_tables_and_places_that_are_excepted_are_there() -> None:
         file, function = place.split(" ")
         assert f"def {function}(" in (source / file).read_text(), place
         assert table in Base.metadata.tables
+
+
+@pytest.mark.parametrize("kind", list(declared_kinds()), ids=lambda kind: kind.name)
+def test_what_is_claimed_and_loaded_is_found_by_its_ids(kind: type[MessageKind], postgres: Postgres) -> None:
+    blank = kind.__new__(kind)  # what a claim asks for does not depend on what a kind is made of
+    assert explain_on_postgres(postgres, Prepared(claiming(blank), postgresql.asyncpg.dialect()).sql) == []
