@@ -70,7 +70,7 @@ def configure(*, level: str = "INFO", json: bool | None = None, stream: TextIO |
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),  # a line is one write: other processes write here, too
         cache_logger_on_first_use=False,
     )
 
