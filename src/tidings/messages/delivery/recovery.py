@@ -71,13 +71,15 @@ class Recovery:
 
     async def run(self) -> None:
         """Recovers until cancelled. Failures of Redis or the database are logged and tried again."""
-        schedules_put = False
+        ready = False
         while True:
             try:
-                if not schedules_put:
+                if not ready:
                     await self._put_schedules()  # they may be others than those of the last version
-                    schedules_put = True
                 await self._look()
+                if not ready:
+                    ready = True
+                    log.info("recovery ready", schedules=len(self._schedules))
             except QueueUnavailable as error:
                 log.warning("recovery waits for Redis", error=str(error))
             except Exception:
