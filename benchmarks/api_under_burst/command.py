@@ -102,8 +102,8 @@ def _message(event_id: int, number: int, due: datetime) -> dict[str, Any]:
 
 @contextmanager
 def _sink() -> Iterator[int]:
-    command = [sys.executable, "-m", "benchmarks.api_under_burst.sink"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "benchmarks.sink"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield int(process.stdout.readline())
