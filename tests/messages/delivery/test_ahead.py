@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from messages.due_messages import OpenApp
 from tidings.app import App
 from tidings.features.events.models import EventMessage
+from tidings.messages.delivery import pipeline
 from tidings.messages.statuses import Status
 from tidings.providers.base import Outgoing, Receipt
 
@@ -81,3 +83,23 @@ async def test_a_burst_is_claimed_ahead_but_no_more_than_the_concurrency_is_at_t
     await until(app, Status.SENT, 120)
     assert provider.most == 3
     assert len(set(provider.taken)) == len(provider.taken) == 120
+
+
+@pytest.mark.both_databases
+async def test_a_stop_counts_for_messages_that_were_claimed_before_and_wait_for_their_turn(
+    open_app: OpenApp, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "FRESH", 0.05)
+    provider = Counter()
+    settings: dict[str, Any] = {"EVENT_MESSAGES_CONCURRENCY": "1", "EVENT_MESSAGES_RATE_LIMIT": "off"}
+    app = await open_app(database_url=database_url, providers={"sms": provider}, queue_settings=settings)
+    await schedule(app, 5)
+    await app.start_workers(["event-messages"])
+    await until(app, Status.SENDING, 2)  # one is at the provider
+    await app.contacts.opt_out("+18105550123")
+    claimed = time.monotonic()
+    while time.monotonic() - claimed < 2 * pipeline.FRESH:  # until what the gate said of the second is old
+        await asyncio.sleep(0.01)
+    provider.open.set()
+    await until(app, Status.SKIPPED, 4)
+    assert len(provider.taken) == 1

@@ -42,7 +42,8 @@ CLAIM_PATIENCE = 0.01
 """Seconds that a claim waits for others to be made with it, while claimed messages wait for a slot anyway."""
 
 FRESH = 0.25
-"""Seconds for which a decision of the gate holds. A text that took longer to write is decided about again."""
+"""Seconds for which a decision of the gate holds. A message that waited longer for its slot and its text is decided
+about again."""
 
 
 class DeliveryPipeline:
@@ -98,6 +99,7 @@ class DeliveryPipeline:
             return f"skipped: {claimed.status or 'no such message'}"
         if isinstance(claimed, NotYet):
             raise PostponeJob(claimed.until)
+        decided = time.perf_counter()
         if not isinstance(claimed.decision, Send):
             ending = _held_back(claimed.decision)
             await self._record(claimed.message, run, ending.result)
@@ -105,7 +107,7 @@ class DeliveryPipeline:
             entered = await run.slots.enter()
             try:
                 try:
-                    ending = await self._bring_out(claimed, run)
+                    ending = await self._bring_out(claimed, run, decided)
                 finally:
                     run.slots.leave(entered)
                 await self._record(claimed.message, run, ending.result, ending.attempt)
@@ -115,8 +117,8 @@ class DeliveryPipeline:
             return ending.answer
         raise ending.answer
 
-    async def _bring_out(self, claimed: Claimed, run: Run) -> _Ending:
-        """Composes and sends one message that the gate let out."""
+    async def _bring_out(self, claimed: Claimed, run: Run, decided: float) -> _Ending:
+        """Composes and sends one message that the gate let out, at that moment of `time.perf_counter`."""
         message, decision = claimed.message, claimed.decision
         assert isinstance(decision, Send)
         if message.attempt > run.attempts + MAX_CRASHES:
@@ -124,12 +126,11 @@ class DeliveryPipeline:
         if waiting := self._wait_for_provider(message, decision):
             return _held_back(waiting)
 
-        started = time.perf_counter()
         try:
             content = await self.kind.compose(message)
         except TemplateError as error:
             return _given_up(str(error))
-        if time.perf_counter() - started > FRESH:
+        if time.perf_counter() - decided > FRESH:
             again = await self._second_looks(message)
             if not isinstance(again, Send):
                 return _held_back(again, content.draft)
