@@ -10,9 +10,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncpg import InterfaceError, PostgresError
+from asyncpg.exceptions import OperatorInterventionError, PostgresConnectionError
 from sqlalchemy import Dialect, Select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+_ENDING = (PostgresConnectionError, OperatorInterventionError, OSError)
+"""What the driver says of a connection that is ending, sometimes before it is closed."""
 
 
 class Prepared:
@@ -31,7 +35,7 @@ class Prepared:
         try:
             records = await driver.fetch(self.sql, *[given[name] for name in self._order])
         except (PostgresError, InterfaceError, OSError) as error:
-            if not driver.is_closed():
+            if not (driver.is_closed() or isinstance(error, _ENDING)):
                 raise
             await connection.invalidate(error)
             raise OperationalError(self.sql, None, error, connection_invalidated=True) from error

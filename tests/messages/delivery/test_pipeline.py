@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from messages.due_messages import EVENT_MESSAGE, OpenApp, change
 from support.app import deliver, ledger
@@ -17,6 +17,7 @@ from tidings.engine.jobs import GiveUpJob, PostponeJob
 from tidings.errors import SendError
 from tidings.features.events.jobs import SEND_EVENT_MESSAGE
 from tidings.features.events.models import EventMessage
+from tidings.messages.delivery import claim
 from tidings.messages.delivery.pipeline import AWAY_PAUSE, MAX_CRASHES
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.base import Outgoing, Receipt
@@ -240,6 +241,46 @@ async def test_a_database_that_is_away_when_a_message_is_due_costs_it_no_attempt
         await send(app, message, attempt=3, last=True)
     assert 0 < (postponed.value.until - app.clock.now()).total_seconds() <= AWAY_PAUSE
     assert await send(app, message, attempt=3, last=True) == "sent"
+
+
+async def end_connections(app: App) -> None:
+    """What a restart of PostgreSQL does to connections, the application's own ones included."""
+    async with app.database.writer.connect() as connection:
+        await connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        )
+
+
+async def test_connections_that_died_while_nothing_was_due_cost_the_next_message_nothing(
+    open_app: OpenApp, new_postgres_database: Callable[[], str]
+) -> None:
+    app = await open_app(database_url=new_postgres_database(), providers={"sms": Provider(takes)})
+    for _ in range(3):
+        message = await some_message(app)
+        await end_connections(app)
+        assert await send(app, message) == "sent"
+        assert await outcomes(app, message) == ["sent"]
+
+
+async def test_a_connection_that_dies_between_claim_and_decision_leaves_the_message_ours(
+    open_app: OpenApp, new_postgres_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = await open_app(database_url=new_postgres_database(), providers={"sms": Provider(takes)})
+    message = await some_message(app)
+    admit, deaths = claim.admit, [True]
+
+    async def dying(connection: Any, *rest: Any) -> Any:
+        if deaths:
+            deaths.pop()
+            await end_connections(app)
+        return await admit(connection, *rest)
+
+    monkeypatch.setattr(claim, "admit", dying)
+    assert await send(app, message) == "sent"
+    assert await outcomes(app, message) == ["sent"]
 
 
 @pytest.mark.both_databases

@@ -104,18 +104,19 @@ class Claims:
 
     async def _claim(self, ids: Sequence[int]) -> tuple[datetime, Sequence[Message], Mapping[int, Decision] | None]:
         """Until when which messages are ours, and the decisions about them if they were made already."""
-        async with (self._database.road if self._together else self._database.road_at_once).begin() as connection:
-            until, messages = await self._take_and_load(connection, ids)
-            if not messages:
-                return until, (), {}
-            if not self._together and self._takes_places(messages):
-                return until, messages, None
-            try:
+        taken: tuple[datetime, Sequence[Message]] | None = None
+        try:
+            async with (self._database.road if self._together else self._database.road_at_once).begin() as connection:
+                until, messages = taken = await self._take_and_load(connection, ids)
+                if not messages:
+                    return until, (), {}
+                if not self._together and self._takes_places(messages):
+                    return until, messages, None
                 return until, messages, await self._admit(connection, messages)
-            except DBAPIError as error:
-                if self._together or not error.connection_invalidated:
-                    raise
-                return until, messages, None
+        except DBAPIError as error:
+            if taken is None or self._together or not error.connection_invalidated:
+                raise
+            return *taken, None  # the connection died between the two; the messages are ours
 
     def _takes_places(self, messages: Sequence[Message]) -> bool:
         return bool(self._rules.caps) and any(is_capped(message) for message in messages)
