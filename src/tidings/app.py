@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tidings.ai.openai import OpenAIModel
     from tidings.engine.host import WorkerHost
-    from tidings.engine.jobs import Handler
+    from tidings.engine.jobs import AnyHandler
     from tidings.engine.policy import QueuePolicy
     from tidings.engine.queues import Queues
     from tidings.feature import Feature, Parts
@@ -109,7 +109,7 @@ class App(Features):
 
     database: Database
     work: Work
-    handlers: tuple[Handler[Any], ...]
+    handlers: tuple[AnyHandler, ...]
     recovery: Recovery
 
     async def __aenter__(self) -> Self:

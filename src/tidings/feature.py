@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.engine.jobs import Handler, Schedule
+from tidings.engine.jobs import AnyHandler, Schedule
 from tidings.errors import InvalidInput
 from tidings.messages.delivery.pipeline import DeliveryPipeline
 from tidings.messages.retention import Keeping
@@ -102,7 +102,7 @@ class Feature:
 
     name: str
     service: Any
-    handlers: tuple[Handler[Any], ...]
+    handlers: tuple[AnyHandler, ...]
     router: Callable[[], APIRouter]
     schedules: tuple[Schedule[Any], ...] = ()
     keeps: tuple[Keeping, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,69 +17,78 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def hold(slots: Slots, inside: list[int], number: int, over: asyncio.Event) -> None:
-    entered = await slots.enter()
-    inside.append(number)
-    await over.wait()
-    slots.leave(entered)
+class Piece:
+    """Work that ends when it is told to."""
+
+    def __init__(self, slots: Slots, began: list[int], number: int = 0) -> None:
+        self._slots, self._began, self._number = slots, began, number
+        self.over = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self._began.append(self._number)
+        await self.over.wait()
+        self._slots.settle()
+
+
+async def test_no_more_than_the_limit_is_under_way_and_who_came_first_goes_first() -> None:
+    slots, began = Slots(2), list[int]()
+    pieces = [Piece(slots, began, number) for number in range(4)]
+    for piece in pieces:
+        slots.add(piece)
+    await turns(3)
+    assert (began, slots.busy, slots.waiting) == ([0, 1], True, True)
+    pieces[1].over.set()
+    await turns(3)
+    assert began == [0, 1, 2]
+    for piece in pieces:
+        piece.over.set()
+    await turns(4)
+    assert (began, slots.busy, slots.waiting) == ([0, 1, 2, 3], False, False)
+
+
+async def test_the_last_piece_under_way_is_not_busy_so_that_its_outcome_waits_for_nobody() -> None:
+    slots = Slots(5)
+    busy: list[bool] = []
+
+    async def note() -> None:
+        busy.append(slots.busy)
+        slots.settle()
+
+    for _ in range(2):
+        slots.add(note)
+    await turns(3)
+    assert busy == [True, False]
+
+
+async def test_what_is_cancelled_ends_and_what_waits_does_not_begin() -> None:
+    slots, began = Slots(1), list[int]()
+    for number in range(3):
+        slots.add(Piece(slots, began, number))
+    await turns(2)
+    slots.cancel()
+    await turns(3)
+    assert (began, slots.busy, slots.waiting) == ([0], False, False)
+
+
+async def test_what_is_done_and_not_settled_makes_others_wait_once_there_are_three_a_slot() -> None:
+    slots, began = Slots(2), list[int]()
+
+    async def unsettled() -> None:
+        began.append(0)
+
+    for _ in range(3 * 2 + 1):
+        slots.add(unsettled)
+    await turns(10)
+    assert (len(began), slots.waiting) == (6, True)
     slots.settle()
-
-
-async def test_no_more_than_the_limit_is_inside_and_who_came_first_goes_first() -> None:
-    slots, inside, ends = Slots(2), list[int](), [asyncio.Event() for _ in range(4)]
-    tasks = [asyncio.create_task(hold(slots, inside, number, end)) for number, end in enumerate(ends)]
     await turns(3)
-    assert (inside, slots.busy, slots.waiting) == ([0, 1], True, True)
-    ends[1].set()
-    await turns(3)
-    assert inside == [0, 1, 2]
-    for end in ends:
-        end.set()
-    await asyncio.gather(*tasks)
-    assert (inside, slots.busy, slots.waiting) == ([0, 1, 2, 3], False, False)
-
-
-@pytest.mark.parametrize(
-    "freed_before", [False, True], ids=["while it waits", "in the turn in which it gets its slot"]
-)
-async def test_who_is_cancelled_keeps_no_slot_from_others(freed_before: bool) -> None:
-    slots, inside, over = Slots(1), list[int](), asyncio.Event()
-    first = asyncio.create_task(hold(slots, inside, 1, over))
-    second = asyncio.create_task(hold(slots, inside, 2, over))
-    third = asyncio.create_task(hold(slots, inside, 3, over))
-    await turns(3)
-    if freed_before:
-        over.set()
-        await turns(1)
-    second.cancel()
-    over.set()
-    await asyncio.wait({first, second, third})
-    assert third.exception() is None
-    assert inside[-1] == 3
-    assert not slots.busy
-
-
-async def test_who_has_left_and_not_settled_makes_others_wait_once_there_are_three_a_slot() -> None:
-    slots, never = Slots(2), asyncio.Event()
-    for _ in range(3 * 2):
-        slots.leave(await slots.enter())
-    late = asyncio.create_task(hold(slots, [], 0, never))
-    await turns(3)
-    assert (slots.busy, slots.waiting) == (False, True)
-    slots.settle()
-    await turns(3)
-    assert (slots.busy, slots.waiting) == (True, False)
-    late.cancel()
+    assert (len(began), slots.waiting) == (7, False)
 
 
 def work(slots: Slots, seconds: Sequence[float]) -> None:
     """Pieces of work one after another that hold a slot for so long each."""
     for taken in seconds:
-        entering = slots.enter()
-        with pytest.raises(StopIteration) as entered:
-            entering.send(None)  # nothing to wait for
-        slots.leave(entered.value.value - taken)
-        slots.settle()
+        slots._note(taken)
 
 
 @given(limit=st.integers(1, 500), seconds=st.lists(st.floats(0, 60), min_size=100, max_size=100))

@@ -12,7 +12,7 @@ import uvicorn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.app import App
-from tidings.engine.jobs import Handler, JobType, Run
+from tidings.engine.jobs import AnyHandler, BatchHandler, JobType, Run, handle_alone
 from tidings.messages.delivery.recovery import Recovery
 from tidings.messages.kind import Message, MessageKind
 from tidings.messages.ledger import LedgerEntry, history
@@ -24,7 +24,7 @@ def run_of(app: App, job_type: JobType[Any], *, attempt: int = 1, last: bool = F
     return Run(job_id, attempt, attempt if last else max(queue.attempts, attempt + 1), "test", queue)
 
 
-def handler_of(app: App, job_type: JobType[Any]) -> Handler[Any]:
+def handler_of(app: App, job_type: JobType[Any]) -> AnyHandler:
     """What the application's workers do with jobs of this type."""
     [handler] = [one for one in app.handlers if one.job_type is job_type]
     return handler
@@ -34,7 +34,10 @@ async def run_job(app: App, job_type: JobType[Any], data: Any, *, attempt: int =
     """What a worker does with one job. Raises what the handler raises."""
     job_id = job_type.job_id(data) if job_type.job_id else "test"
     run = run_of(app, job_type, attempt=attempt, last=last, job_id=job_id)
-    return await handler_of(app, job_type).handle(data, run)
+    handler = handler_of(app, job_type)
+    if isinstance(handler, BatchHandler):
+        return await handle_alone(handler.handle, data, run)
+    return await handler.handle(data, run)
 
 
 async def deliver(app: App, kind: str, message_id: int, *, attempt: int = 1, last: bool = False) -> Any:

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
+    Insert,
     Table,
     TableValuedAlias,
+    Update,
     any_,
     bindparam,
     column,
@@ -46,7 +47,7 @@ async def insert_rows(
         connection = await connection.connection()
     if connection.dialect.name == "postgresql":
         columns = tuple(rows[0])
-        await connection.execute(_insertion(table, columns), _arrays(columns, rows))
+        await connection.execute(insertion(table, columns), arrays(columns, rows))
     else:
         await connection.execute(insert(table), rows)
 
@@ -60,7 +61,7 @@ async def update_rows(
     table = model.metadata.tables[model.__tablename__]
     names = ("id", *columns)
     if connection.dialect.name == "postgresql":
-        await connection.execute(_change(table, names), _arrays(names, rows))
+        await connection.execute(change(table, names), arrays(names, rows))
         return
     await connection.execute(
         update(table).where(table.c.id == bindparam("row_id")).values({name: bindparam(name) for name in columns}),
@@ -68,29 +69,31 @@ async def update_rows(
     )
 
 
-def _arrays(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    return {f"all_{name}": [row[name] for row in rows] for name in columns}
-
-
-def _given(table: Table, columns: Sequence[str]) -> TableValuedAlias:
-    arrays = [bindparam(f"all_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
-    given = func.unnest(*arrays).table_valued(*(column(name, table.c[name].type) for name in columns))
-    return given.render_derived(name="given")
+def arrays(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], prefix: str = "all") -> dict[str, list[Any]]:
+    """What `insertion` and `change` are executed with."""
+    return {f"{prefix}_{name}": [row[name] for row in rows] for name in columns}
 
 
 @cache
-def _insertion(table: Table, columns: tuple[str, ...]) -> Executable:
-    return insert(table).from_select(columns, select(*_given(table, columns).c))
+def insertion(table: Table, columns: tuple[str, ...], prefix: str = "all") -> Insert:
+    """Adds rows on PostgreSQL, whose values are `arrays` of the same prefix."""
+    return insert(table).from_select(columns, select(*_given(table, columns, prefix).c))
 
 
 @cache
-def _change(table: Table, columns: tuple[str, ...]) -> Executable:
-    given = _given(table, columns)
-    locked = (
-        select(table.c.id).where(among(table.c.id, "all_id", "postgresql")).order_by(table.c.id).with_for_update()
-    )
+def change(table: Table, columns: tuple[str, ...], prefix: str = "all") -> Update:
+    """Sets columns on PostgreSQL of the rows whose ids are among them; see `insertion`."""
+    given = _given(table, columns, prefix)
+    ids = among(table.c.id, f"{prefix}_id", "postgresql")
+    locked = select(table.c.id).where(ids).order_by(table.c.id).with_for_update()
     return (
         update(table)
         .where(table.c.id == given.c.id, table.c.id.in_(locked))
         .values({name: given.c[name] for name in columns if name != "id"})
     )
+
+
+def _given(table: Table, columns: Sequence[str], prefix: str) -> TableValuedAlias:
+    values = [bindparam(f"{prefix}_{name}", type_=ARRAY(table.c[name].type)) for name in columns]
+    given = func.unnest(*values).table_valued(*(column(name, table.c[name].type) for name in columns))
+    return given.render_derived(name=f"given_{prefix}")

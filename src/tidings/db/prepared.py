@@ -11,7 +11,7 @@ from typing import Any
 
 from asyncpg import InterfaceError, PostgresError
 from asyncpg.exceptions import OperatorInterventionError, PostgresConnectionError
-from sqlalchemy import Dialect, Select
+from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,20 +20,25 @@ _ENDING = (PostgresConnectionError, OperatorInterventionError, OSError)
 
 
 class Prepared:
-    """A query, or a change that answers with rows. Each run of it is a transaction of its own."""
+    """A statement. Each run of it is a transaction of its own, unless one is under way on the connection."""
 
-    def __init__(self, statement: Select[Any], dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
+    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        compiled: Any = statement.compile(dialect=dialect)
         self.sql = str(compiled)
         self._values: Mapping[str, Any] = compiled.params
-        self._order: tuple[str, ...] = tuple(compiled.positiontup or ())
+        self._order = [
+            (name, compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in compiled.positiontup or ()
+        ]
 
     async def fetch(self, connection: AsyncConnection, **values: Any) -> list[dict[str, Any]]:
-        """The rows, their times in UTC and their JSON read. Raises OperationalError when the connection is dead."""
+        """The rows that it answers with, their times in UTC and their JSON read. Raises OperationalError when the
+        connection is dead."""
         driver: Any = (await connection.get_raw_connection()).driver_connection
         given = {**self._values, **values}
         try:
-            records = await driver.fetch(self.sql, *[given[name] for name in self._order])
+            arguments = [process(given[name]) if process else given[name] for name, process in self._order]
+            records = await driver.fetch(self.sql, *arguments)
         except (PostgresError, InterfaceError, OSError) as error:
             if not (driver.is_closed() or isinstance(error, _ENDING)):
                 raise

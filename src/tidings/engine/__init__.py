@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidings.engine.worker import RateLimitError, Worker
+    from tidings.engine.worker import Batch, RateLimitError, Worker
 
-__all__ = ["RateLimitError", "Worker"]
+__all__ = ["Batch", "RateLimitError", "Worker"]
 
 
 def __getattr__(name: str) -> Any:

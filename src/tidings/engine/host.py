@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
 
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tidings.clock import Clock, SystemClock
-from tidings.engine.jobs import DeadJob, GiveUpJob, Handler, PostponeJob, Run
+from tidings.engine.jobs import AnyHandler, BatchHandler, DeadJob, GiveUpJob, Handler, HeldJob, PostponeJob, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.slots import Slots
-from tidings.engine.worker import Worker
+from tidings.engine.worker import Batch, Worker
 from tidings.errors import TidingsError
 from tidings.log import get_logger, new_request_id, work_on
 
 log = get_logger(__name__)
 
+
+BATCH = 100
+"""Jobs that a batch handler is given at once, at most: to fetch them keeps Redis from everybody else."""
 
 OnDeadLetter = Callable[[DeadJob], Awaitable[object]]
 """What is done about a job that has failed for good, before BullMQ is told so."""
@@ -53,15 +57,20 @@ class WorkerHost:
         self._lock_milliseconds = round(lock_duration * 1000)
         self._workers: dict[str, Worker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._slots: list[Slots] = []
         self._reports: set[asyncio.Task[None]] = set()
 
-    def start(self, policy: QueuePolicy, handlers: Sequence[Handler[Any]]) -> None:
+    def start(self, policy: QueuePolicy, handlers: Sequence[AnyHandler]) -> None:
         """Starts working on one queue; jobs are told apart by their kind."""
         by_name = {handler.job_type.name: handler for handler in handlers}
         slots = Slots(policy.concurrency)
+        in_batches = [isinstance(handler, BatchHandler) for handler in handlers]
 
         async def process(job: Any, token: str) -> Any:
             return await self._process(policy, by_name, slots, job, token)
+
+        async def process_many(batch: Batch) -> None:
+            await self._process_many(policy, by_name, slots, batch)
 
         options: dict[str, Any] = {
             "connection": self._connect(),
@@ -78,13 +87,16 @@ class WorkerHost:
                 "max": policy.rate_limit.max,
                 "duration": round(policy.rate_limit.seconds * 1000),
             }
-        worker = Worker(policy.name, process, options)
+        if any(in_batches):
+            options["batch"] = BATCH
+        worker = Worker(policy.name, process_many if any(in_batches) else process, options)
         worker.on("error", lambda error, *_: log.error("worker error", queue=policy.name, error=str(error)))
         worker.on("stalled", lambda job_id: log.warning("job stalled", queue=policy.name, job_id=job_id))
         worker.on("failed", lambda job, error: self._note_unseen(policy, job, error))
-        if all(handler.ahead for handler in handlers):
+        if all(in_batches):
             slots.on_change = lambda: _prepare_ahead(worker, slots)
             _prepare_ahead(worker, slots)
+        self._slots.append(slots)
         self._workers[policy.name] = worker
         self._running[policy.name] = asyncio.ensure_future(worker.run())
         log.info("worker ready", queue=policy.name, concurrency=policy.concurrency, rate_limit=options.get("limiter"))
@@ -103,48 +115,124 @@ class WorkerHost:
                 await worker.close(force=True)
 
         await asyncio.gather(*(stop(worker) for worker in self._workers.values()))
+        for slots in self._slots:
+            slots.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await asyncio.gather(*self._reports)
 
     async def _process(
-        self, policy: QueuePolicy, by_name: dict[str, Handler[Any]], slots: Slots, job: Any, token: str
+        self, policy: QueuePolicy, by_name: Mapping[str, Any], slots: Slots, job: Any, token: str
     ) -> Any:
         run = _run_of(policy, slots, job)
         work_on(policy.name, run.job_id, run.attempt, run.request_id)  # each job is worked on in a task of its own
         started = time.perf_counter()
-        handler = by_name.get(job.name)
         try:
-            result = await self._handle(handler, job, run)
-        except PostponeJob as postponed:
-            await job.moveToDelayed(self._queues.due_milliseconds(postponed.until), token)
-            log.info("job postponed", until=postponed.until.isoformat(), duration_ms=_since(started))
-            raise DelayedError from postponed
-        except GiveUpJob as error:
+            handler = by_name.get(job.name)
+            result = await cast(Handler[Any], handler).handle(_read(handler, job), run)
+        except Exception as error:
+            told = await self._tell(policy, job, run, started, error)
+            if told is error:
+                raise
+            raise told from error
+        log.info("job completed", result=result, duration_ms=_since(started))
+        return result
+
+    async def _process_many(
+        self, policy: QueuePolicy, by_name: Mapping[str, Any], slots: Slots, batch: Batch
+    ) -> None:
+        held: dict[str, list[HeldJob[Any]]] = {}
+        started = time.perf_counter()
+        for job in list(batch):
+            run = _run_of(policy, slots, job)
+            end = partial(self._end, policy, batch, job, run, started)
+            try:
+                data = _read(by_name.get(job.name), job)
+            except GiveUpJob as error:
+                end(error)
+            else:
+                held.setdefault(job.name, []).append(HeldJob(data, run, end))
+        async with asyncio.TaskGroup() as tasks:
+            for name, jobs in held.items():
+                handler = by_name[name]
+                if isinstance(handler, BatchHandler):
+                    await self._hand_over(handler, jobs)
+                else:
+                    for one in jobs:
+                        tasks.create_task(self._handle(handler, one))
+            await batch.ended()
+
+    async def _hand_over(self, handler: BatchHandler[Any], jobs: Sequence[HeldJob[Any]]) -> None:
+        try:
+            await handler.handle(jobs)
+        except Exception as error:
+            for one in jobs:
+                one.end(error)
+
+    async def _handle(self, handler: Handler[Any], job: HeldJob[Any]) -> None:
+        """One job of a batch whose handler gets them one by one."""
+        run, started = job.run, time.perf_counter()
+        work_on(run.queue.name, run.job_id, run.attempt, run.request_id)
+        try:
+            result = await handler.handle(job.data, run)
+        except Exception as error:
+            job.end(error)
+        else:
+            log.info("job completed", result=result, duration_ms=_since(started))
+            job.end(result)
+
+    def _end(self, policy: QueuePolicy, batch: Batch, job: Any, run: Run, started: float, answer: object) -> None:
+        """What came of a job of a batch; of several answers the first one counts."""
+        if job not in batch:
+            return
+        if not isinstance(answer, Exception):
+            batch.complete(job, answer)
+            return
+        self._later(self._fail(policy, batch, job, run, started, answer))
+
+    async def _fail(
+        self, policy: QueuePolicy, batch: Batch, job: Any, run: Run, started: float, error: Exception
+    ) -> None:
+        work_on(policy.name, run.job_id, run.attempt, run.request_id)
+        try:
+            told = await self._tell(policy, job, run, started, error)
+        except Exception as failure:
+            told = failure
+        if job in batch:
+            batch.fail(job, told)
+
+    async def _tell(self, policy: QueuePolicy, job: Any, run: Run, started: float, error: Exception) -> Exception:
+        """What BullMQ is told of a job whose handler raised this."""
+        if isinstance(error, PostponeJob):
+            await job.moveToDelayed(self._queues.due_milliseconds(error.until), job.token)
+            log.info("job postponed", until=error.until.isoformat(), duration_ms=_since(started))
+            moved: Exception = DelayedError()
+            return moved
+        if isinstance(error, GiveUpJob):
             log.warning("job failed", error=str(error), final=True, duration_ms=_since(started))
             await self._report_dead(policy, job, error, run)
-            raise UnrecoverableError(str(error)) from error
-        except Exception as error:
-            log.warning(
-                "job failed",
-                error=str(error),
-                final=run.last,
-                duration_ms=_since(started),
-                exc_info=not isinstance(error, TidingsError),
-            )
-            if run.last:
-                await self._report_dead(policy, job, error, run)
-            raise
-        if handler is not None and not handler.ahead:  # who prepares ahead tells of many jobs in one line
-            log.info("job completed", result=result, duration_ms=_since(started))
-        return result
+            final: Exception = UnrecoverableError(str(error))
+            return final
+        log.warning(
+            "job failed",
+            error=str(error),
+            final=run.last,
+            duration_ms=_since(started),
+            exc_info=None if isinstance(error, TidingsError) else error,
+        )
+        if run.last:
+            await self._report_dead(policy, job, error, run)
+        return error
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._reports.add(task)
+        task.add_done_callback(self._reports.discard)
 
     def _note_unseen(self, policy: QueuePolicy, job: Any, error: BaseException) -> None:
         """A job that stalled too often fails without ever getting to `_process`."""
         if job.deferredFailure:
             run = _run_of(policy, Slots(policy.concurrency), job)
-            report = asyncio.ensure_future(self._report_dead(policy, job, error, run))
-            self._reports.add(report)
-            report.add_done_callback(self._reports.discard)
+            self._later(self._report_dead(policy, job, error, run))
 
     async def _report_dead(self, policy: QueuePolicy, job: Any, error: BaseException, run: Run) -> None:
         if self._on_dead_letter is None:
@@ -165,17 +253,18 @@ class WorkerHost:
         except Exception:
             log.exception("dead letter not kept", queue=policy.name, job_id=run.job_id)
 
-    async def _handle(self, handler: Handler[Any] | None, job: Any, run: Run) -> object:
-        if handler is None:
-            raise GiveUpJob(f"no handler for jobs named {job.name!r} in this queue")
-        try:
-            data = handler.job_type.model.model_validate(job.data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join(str(part) for part in first["loc"])
-            sentence = f"{path}: {first['msg']}" if path else first["msg"]
-            raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
-        return await handler.handle(data, run)
+
+def _read(handler: AnyHandler | None, job: Any) -> Any:
+    """A job's data, as its handler wants it. Raises GiveUpJob when there is none, or the data is unusable."""
+    if handler is None:
+        raise GiveUpJob(f"no handler for jobs named {job.name!r} in this queue")
+    try:
+        return handler.job_type.model.model_validate(job.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        sentence = f"{path}: {first['msg']}" if path else first["msg"]
+        raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
 
 
 def _prepare_ahead(worker: Worker, slots: Slots) -> None:

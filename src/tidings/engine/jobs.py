@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -64,7 +65,7 @@ class JobType(Generic[Data]):
 class Run:
     """One execution of a job: the `attempt`, counted from 1, of `attempts` that it may have.
 
-    `queue` is the policy of the queue that it runs in, `slots` what its handler keeps to if it prepares jobs ahead.
+    `queue` is the policy of the queue that it runs in, `slots` what a handler keeps to that prepares jobs ahead.
     """
 
     job_id: str
@@ -82,14 +83,53 @@ class Run:
 
 @dataclass(frozen=True)
 class Handler(Generic[Data]):
-    """What a worker does with one kind of job. It may raise PostponeJob or GiveUpJob; other errors retry.
-
-    With `ahead` it is called for more jobs than the queue's concurrency, and does within `run.slots` what is limited.
-    """
+    """What a worker does with one kind of job. It may raise PostponeJob or GiveUpJob; other errors retry."""
 
     job_type: JobType[Data]
     handle: Callable[[Data, Run], Awaitable[object]]
-    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob(Generic[Data]):
+    """A job in the hands of a batch handler, until `end` is called with what came of it.
+
+    That is its result, as JSON, or an exception: PostponeJob, GiveUpJob, or an error after which it is tried again.
+    """
+
+    data: Data
+    run: Run
+    end: Callable[[object], None]
+
+
+@dataclass(frozen=True)
+class BatchHandler(Generic[Data]):
+    """What a worker does with jobs of one kind that it gets many at a time.
+
+    It is given more jobs than the queue's concurrency, and does within `run.slots` what is limited. Jobs may end
+    after it has returned; when it raises, the error is what comes of those that have not.
+    """
+
+    job_type: JobType[Data]
+    handle: Callable[[Sequence[HeldJob[Data]]], Awaitable[None]]
+
+
+async def handle_alone(handle: Callable[[Sequence[HeldJob[Data]]], Awaitable[None]], data: Data, run: Run) -> object:
+    """What a batch handler makes of one job: its result, or what it ends with is raised."""
+    ended: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def end(answer: object) -> None:
+        if ended.done():
+            return
+        if isinstance(answer, Exception):
+            ended.set_exception(answer)
+        else:
+            ended.set_result(answer)
+
+    await handle([HeldJob(data, run, end)])
+    return await ended
+
+
+AnyHandler = Handler[Any] | BatchHandler[Any]
 
 
 @dataclass(frozen=True)

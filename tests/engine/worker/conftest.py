@@ -14,8 +14,8 @@ from engine.worker.rig import Rig
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-async def rig(valkey: ValkeyServer) -> AsyncIterator[Rig]:
-    """A queue, whose workers are closed at the test's end."""
-    async with Rig(valkey.connection_url, f"w{os.getpid()}-{next(_numbers)}") as one:
+@pytest.fixture(params=[None, 4], ids=["one by one", "in batches"])
+async def rig(valkey: ValkeyServer, request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """A queue, whose workers are closed at the test's end. What a worker promises it promises of batches, too."""
+    async with Rig(valkey.connection_url, f"w{os.getpid()}-{next(_numbers)}", batch=request.param) as one:
         yield one

@@ -11,9 +11,10 @@ from inspect import signature
 from typing import Any, Self
 
 import bullmq
+import pytest
 
 from support.workshop import Stalls, eventually
-from tidings.engine import Worker
+from tidings.engine import Batch, Worker
 from tidings.engine.redis import connect
 
 Process = Callable[..., Any]  # what bullmq calls a processor: (job, token[, signal]) -> an awaitable result
@@ -54,8 +55,8 @@ class Told:
 class Rig:
     """One queue and its workers, which end with the test; an `error` event that no test has asked for fails it."""
 
-    def __init__(self, url: str, prefix: str, *, name: str = "orders") -> None:
-        self.url, self.prefix, self.name = url, prefix, name
+    def __init__(self, url: str, prefix: str, *, name: str = "orders", batch: int | None = None) -> None:
+        self.url, self.prefix, self.name, self.batch = url, prefix, name, batch
         self.redis: Any = connect(url)
         self.queue = bullmq.Queue(name, {"connection": self.redis, "prefix": prefix})
         self.starts: list[Start] = []
@@ -99,8 +100,31 @@ class Rig:
             assert process is not None
             return await process(job, token, signal)
 
+        async def note_many(batch: Batch) -> None:
+            async with asyncio.TaskGroup() as tasks:
+                for job in batch:
+                    tasks.create_task(note_one_of(batch, job))
+                await batch.ended()
+
+        async def note_one_of(batch: Batch, job: Any) -> None:
+            try:
+                batch.complete(job, await note(job, job.token))
+            except asyncio.CancelledError as error:
+                if worker.forceClosing:
+                    raise
+                batch.fail(job, error)
+            except Exception as error:
+                batch.fail(job, error)
+
+        processor: Any = note
         settings = {"connection": self.url, "prefix": self.prefix, "autorun": False, **options}
-        worker = Worker(self.name, note_with_signal if takes_signal else note, settings)
+        if self.batch and takes_signal:
+            pytest.skip("a batch has no signal")
+        elif self.batch:
+            settings["batch"], processor = self.batch, note_many
+        elif takes_signal:
+            processor = note_with_signal
+        worker = Worker(self.name, processor, settings)
         for event in EVENTS:
             self._listen(worker, event)
         self.runs[worker] = asyncio.ensure_future(worker.run())

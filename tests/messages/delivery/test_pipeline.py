@@ -294,6 +294,7 @@ async def test_a_message_handed_over_while_the_database_went_away_is_remembered_
     message = await some_message(app)
     away = Away(app.database.road, calls=0)
     monkeypatch.setattr(app.database, "road", away)
+    monkeypatch.setattr(app.database, "road_at_once", away)
     assert await send(app, message) == "sent"
     assert away.calls == 0
     assert (await app.events.get_message(message.id)).status == Status.SENT

@@ -78,11 +78,18 @@ class Conclusions:
         """The job of this token has been seen to."""
         self._lost_locks.discard(token)
 
-    def complete(self, job: Any, token: str, value: str) -> Coroutine[Any, Any, Next | None]:
-        """Completes a job with its result as JSON. Raises UnrecoverableError when its children forbid that."""
-        return self._finish(
-            job, token, lambda now, fetch_next: self._calls.complete(job, token, now, value, fetch_next=fetch_next)
-        )
+    def complete(
+        self, job: Any, token: str, value: str, *, uncertain: bool = False
+    ) -> Coroutine[Any, Any, Next | None]:
+        """Completes a job with its result as JSON; `uncertain`: unless that has been done already.
+
+        Raises UnrecoverableError when its children forbid that.
+        """
+
+        def call(now: int, fetch_next: bool) -> Call:
+            return self._calls.complete(job, token, now, value, fetch_next=fetch_next)
+
+        return self._finish(job, token, call, uncertain=uncertain)
 
     async def fail(self, job: Any, token: str, error: BaseException) -> Next | None:
         """Fails a job, or has it tried again when it has attempts left and the error does not forbid it."""
@@ -109,12 +116,14 @@ class Conclusions:
             await self._fetcher.pipe.send(*command)
         return Next([0, 0, limited, 0], token, self._fetcher.news) if limited else None
 
-    async def _finish(self, job: Any, token: str, call: Callable[[int, bool], Call]) -> Next | None:
+    async def _finish(
+        self, job: Any, token: str, call: Callable[[int, bool], Call], *, uncertain: bool = False
+    ) -> Next | None:
         fetcher = self._fetcher
         now, news = int(fetcher.clock.milliseconds()), fetcher.news
         fetch_next = fetcher.begin_conclusion()
         try:
-            reply = await self._repeat(job, token, lambda: call(now, fetch_next))
+            reply = await self._repeat(job, token, lambda: call(now, fetch_next), uncertain=uncertain)
         finally:
             fetcher.end_conclusion()
         job.finishedOn = now
@@ -150,9 +159,8 @@ class Conclusions:
             self._owner.complain(failure)
             return GIVE_UP
 
-    async def _repeat(self, job: Any, token: str, call: Callable[[], Call]) -> Any:
+    async def _repeat(self, job: Any, token: str, call: Callable[[], Call], *, uncertain: bool = False) -> Any:
         """The answer of the script; if it was lost though the script was carried out, the job that it brought."""
-        uncertain = False
         while True:
             if token in self._lost_locks and not uncertain:  # else it may be the conclusion that ended the lock
                 raise NotConcluded(f"the lock of job {job.id} was lost")
@@ -163,7 +171,8 @@ class Conclusions:
                 if reply in _FORBIDDEN:  # and the job is still ours
                     raise UnrecoverableError(f"Cannot complete job {job.id}: {_FORBIDDEN[reply]}")
                 if uncertain and reply in _GONE and not await self._is_active(job):
-                    return (await self._fetcher.locked_by([token])).get(token)
+                    found = (await self._fetcher.locked_by([token])).get(token)
+                    return [found[0].fields, found[0].job_id] if found else None
                 raise NotConcluded(f"job {job.id} is not ours any more: {_MEANING.get(reply, reply)}")
             except (RedisError, OSError) as error:
                 if not is_passing(error):
@@ -171,6 +180,10 @@ class Conclusions:
                 uncertain = uncertain or (isinstance(error, ConnectionLost) and not isinstance(error, NotSent))
                 self._owner.complain(error)
                 await self._wait_for_server(job, error)
+
+    def is_lost(self, token: str) -> bool:
+        """Whether the lock of the job that is worked on under this token was lost."""
+        return token in self._lost_locks
 
     async def _is_active(self, job: Any) -> bool:
         return await self._fetcher.pipe.send("LPOS", self._keys["active"], job.id) is not None

@@ -1,8 +1,11 @@
 """A drop-in `bullmq.Worker`: on time to the millisecond, and as fast as Redis can serve it.
 
 The story of a job: something says that there may be work, and a free slot fetches (`fetching.py`); the job of the
-reply is worked on (`_work`, here); it is concluded, and the same round trip brings the slot its next job
+reply is worked on (`processing.py`); it is concluded, and the same round trip brings the slot its next job
 (`concluding.py`). Everything travels on one connection, in the order in which it was said (`pipeline.py`).
+
+With the option `batch` many jobs are fetched in one call, worked on in one call of the processor, and completed in
+one call (`batch.py`).
 """
 
 from __future__ import annotations
@@ -10,24 +13,22 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
 import bullmq
 from bullmq.backends import RedisBackend
-from bullmq.custom_errors import DelayedError, UnrecoverableError, WaitingChildrenError
 from bullmq.utils import is_redis_cluster
 from redis.exceptions import RedisError
 
 from tidings.engine.worker.concluding import Conclusions, RateLimitError, is_passing
-from tidings.engine.worker.fetching import Fetcher, Next
+from tidings.engine.worker.fetching import Fetcher
 from tidings.engine.worker.locks import Locks
-from tidings.engine.worker.scripts import QueueScripts, Script, load_scripts, read_job, to_json
+from tidings.engine.worker.processing import Processing
+from tidings.engine.worker.scripts import QueueScripts, Script, load_scripts, read_job
 from tidings.engine.worker.waiting import RETRY_WAIT
 from tidings.errors import ConfigurationError
-
-_MOVED = (DelayedError, WaitingChildrenError)  # raised by a processor that has moved its job itself
 
 
 class Worker(bullmq.Worker):  # type: ignore[misc]
@@ -35,8 +36,9 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
 
     Beyond the stock Python worker it has what Node's has: `rateLimit` and `RateLimitError`, a `concurrency` that can
     be changed, the options `metrics`, `maxStartedAttempts`, `skipStalledCheck` and `skipLockRenewal`, jitter in
-    backoffs, and the events `drained` and `closing`. Raises ConfigurationError when the installed bullmq is not the
-    known one, ValueError for an option that is out of its range.
+    backoffs, and the events `drained` and `closing`. With the option `batch`, a number, its processor gets up to so
+    many jobs at once, as a `Batch`; `concurrency` still counts jobs. Raises ConfigurationError when the installed
+    bullmq is not the known one, ValueError for an option that is out of its range.
     """
 
     RateLimitError: ClassVar[type[Exception]] = RateLimitError
@@ -62,6 +64,9 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
             self._conclusions = Conclusions(self, self._fetcher, calls, self.keys)
             self._take_the_pipeline()
             self.lockManager = Locks(self, self.opts, lost=self._conclusions.lose_lock)
+            self._processing = Processing(
+                self, self._fetcher, self._conclusions, calls, advance=self._advance_scheduler
+            )
         if processor and autorun:
             self._autorun = asyncio.ensure_future(self.run())
 
@@ -179,74 +184,11 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         self._services.add(task)
         task.add_done_callback(self._services.discard)
 
-    # Working on a job
+    # Working on jobs
 
-    def start(self, job: Any, token: str) -> None:
-        """Works on a job that was fetched; called by the fetcher."""
-        self.processing.add(asyncio.get_running_loop().create_task(self._work(job, token)))
-
-    async def _work(self, job: Any, token: str) -> None:
-        controller = self.lockManager.track_job(
-            job.id, token, int(time.time() * 1000), should_create_controller=self._processor_wants_signal
-        )
-        try:
-            if job.repeatJobKey:
-                await self._advance_scheduler(job)
-            self.emit("active", job, "waiting")
-            try:
-                self._refuse_if_doomed(job)
-                signal = (controller.signal,) if controller else ()
-                result = await self.processor(job, token, *signal)
-                value = _result_to_json(result)
-            except _MOVED:
-                following = None
-            except RateLimitError:
-                following = await self._conclusions.give_back(job, token)
-            except asyncio.CancelledError as error:
-                if self.forceClosing or _is_cancelled():
-                    raise
-                # Something that the processor waited for was cancelled, not the processor.
-                following = await self._fail(job, token, error)
-            except Exception as error:
-                following = await self._fail(job, token, error)
-            else:
-                following = await self._complete(job, token, result, value)
-            self._fetcher.go_on(following)
-        except asyncio.CancelledError:
-            self._fetcher.use_again()
-            raise
-        except Exception as error:  # the job could not be concluded; its lock decides what becomes of it
-            self._fetcher.use_again()
-            self.complain(error)
-        finally:
-            self.processing.discard(asyncio.current_task())
-            self._conclusions.forget(token)
-            if self.lockManager.token_of(job.id) == token:  # else another run of the same job is under way here
-                self.lockManager.untrack_job(job.id)
-
-    async def _complete(self, job: Any, token: str, result: object, value: str) -> Next | None:
-        try:
-            following = await self._conclusions.complete(job, token, value)
-        except UnrecoverableError as error:
-            return await self._fail(job, token, error)
-        job.returnvalue = result
-        self.emit("completed", job, result)
-        return following
-
-    async def _fail(self, job: Any, token: str, error: BaseException) -> Next | None:
-        following = await self._conclusions.fail(job, token, error)
-        self.emit("failed", job, error)
-        return following
-
-    def _refuse_if_doomed(self, job: Any) -> None:
-        for option in ("removeOnComplete", "removeOnFail"):
-            if option not in job.opts and option in self.opts:
-                job.opts[option] = self.opts[option]
-        if job.deferredFailure:
-            raise UnrecoverableError(job.deferredFailure)
-        most = self.opts.get("maxStartedAttempts")
-        if most and most < job.attemptsStarted:
-            raise UnrecoverableError("job started more than allowable limit")
+    def start(self, jobs: Sequence[Any]) -> None:
+        """Works on jobs that were fetched; called by the fetcher."""
+        self._processing.start(jobs)
 
     async def _advance_scheduler(self, job: Any) -> None:
         """Adds the next job of the scheduler that made this one."""
@@ -333,21 +275,9 @@ class _Pipelined:
         return self._worker.run_script(self._script, list(keys), list(args))
 
 
-def _result_to_json(result: object) -> str:
-    try:
-        return to_json(result)
-    except (TypeError, ValueError, RecursionError) as error:
-        # The work is done, only its result cannot be kept: to do it again would help nobody.
-        raise UnrecoverableError(f"the processor's result is not JSON: {error}") from error
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 _LEAST = {
     "concurrency": 1,
+    "batch": 1,
     "lockDuration": 1,
     "lockRenewTime": 0,
     "stalledInterval": 1,
@@ -361,5 +291,6 @@ def _check(options: Mapping[str, Any]) -> None:
         value = options.get(name, least)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
             raise ValueError(f"the worker's option {name} must be a number of at least {least}, not {value!r}")
-    if not isinstance(options.get("concurrency", 1), int):
-        raise ValueError(f"the worker's option concurrency must be a whole number, not {options['concurrency']!r}")
+    for name in ("concurrency", "batch"):
+        if not isinstance(options.get(name, 1), int):
+            raise ValueError(f"the worker's option {name} must be a whole number, not {options[name]!r}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.customer_webhooks.kind import WebhookEvents
 from tidings.customer_webhooks.stored import kept_events
-from tidings.engine.jobs import Handler, Schedule
+from tidings.engine.jobs import BatchHandler, Handler, Schedule
 from tidings.feature import Feature, Parts
 from tidings.features.chat.answers.writer import AnswerWriter
 from tidings.features.chat.conversations.incoming import IncomingMessages
@@ -61,8 +61,8 @@ def build(parts: Parts) -> Feature:
             Handler(AI_ANSWER, AnswerWriter(work, retrieval, parts.model).answer),
             Handler(EMBED_ITEM, ItemEmbedder(work, retrieval).embed),
             Handler(OUTGOING_MESSAGE, OutgoingMessages(work, messages).route),
-            Handler(CLOUD_SEND, messages.handle, ahead=True),
-            Handler(QR_SEND, messages.handle, ahead=True),
+            BatchHandler(CLOUD_SEND, messages.handle),
+            BatchHandler(QR_SEND, messages.handle),
             *events.handlers(),
         ),
         schedules=(Schedule("chat-upkeep", UPKEEP, UpkeepJob(), EVERY),),

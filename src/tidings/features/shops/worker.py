@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from tidings.engine.jobs import GiveUpJob, Handler, Run
+from tidings.engine.jobs import AnyHandler, BatchHandler, GiveUpJob, Handler, HeldJob, Run
 from tidings.errors import UserError
 from tidings.features.shops.automations.evaluate import evaluate_event
 from tidings.features.shops.campaigns.expansion import BATCH as BATCH_SIZE
@@ -32,6 +33,7 @@ from tidings.features.shops.jobs import (
 )
 from tidings.log import get_logger
 from tidings.messages.delivery.pipeline import DeliveryPipeline
+from tidings.messages.kind import MessageJob
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -48,7 +50,7 @@ class ShopsWorker:
         self._releases = releases
         self._housekeeping = housekeeping
 
-    def handlers(self) -> tuple[Handler[Any], ...]:
+    def handlers(self) -> tuple[AnyHandler, ...]:
         """A handler for every topic, and for each other kind of job."""
         return (
             *(Handler(topic, self.process_event) for topic in EVENT_TYPES.values()),
@@ -57,7 +59,7 @@ class ShopsWorker:
             Handler(BATCH, self.process_campaign_batch),
             Handler(RELEASE, self.release),
             Handler(UPKEEP, self.keep_up),
-            Handler(SEND, self.process_delivery, ahead=True),
+            BatchHandler(SEND, self.process_deliveries),
             Handler(REPEAT, self.process_housekeeping),
             Handler(CLEANUP, self.process_housekeeping),
         )
@@ -94,15 +96,22 @@ class ShopsWorker:
             return f"skipped: {expanded.because}"
         return f"{expanded.added} recipients{', the last ones' if expanded.is_complete else ''}"
 
-    async def process_delivery(self, data: SendData, run: Run) -> str:
-        """Brings one message out."""
-        if data.id is not None:
-            return await self._pipeline.deliver(data.id, run)
-        try:
-            row_id = await store_told_message(self._work, data, run.request_id)
-        except UserError as error:
-            raise GiveUpJob(str(error)) from error
-        return await self._pipeline.deliver(row_id, run)
+    async def process_deliveries(self, jobs: Sequence[HeldJob[SendData]]) -> None:
+        """Brings messages out."""
+        held: list[HeldJob[MessageJob]] = []
+        for job in jobs:
+            row_id = job.data.id
+            if row_id is None:
+                try:
+                    row_id = await store_told_message(self._work, job.data, job.run.request_id)
+                except UserError as error:
+                    job.end(GiveUpJob(str(error)))
+                    continue
+                except Exception as error:
+                    job.end(error)
+                    continue
+            held.append(HeldJob(MessageJob(id=row_id), job.run, job.end))
+        await self._pipeline.handle(held)
 
     async def process_housekeeping(self, data: TaskData, run: Run) -> dict[str, int]:
         """Does one task; says for how many shops, and how many rows it came to."""

@@ -1,26 +1,26 @@
 """The one way out: claim → decide → compose → send → record.
 
 Every message of every kind takes these five steps, in this order. A kind's code is written for one
-message; the database calls of concurrent messages are gathered: one statement claims many rows, one
-records many outcomes. A message may be handed over twice only when a process dies between the provider's
-answer and the record of it, and then under the same idempotency key.
+message; what the messages of a moment share is done for all of them: their jobs come and go together, one statement
+claims many rows, one records many outcomes. A message may be handed over twice only when a process dies between the
+provider's answer and the record of it, and then under the same idempotency key.
 """
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tidings.ai.base import Draft
 from tidings.db.database import is_away
-from tidings.engine.coalesce import Coalescer
-from tidings.engine.jobs import GiveUpJob, Handler, PostponeJob, Run
+from tidings.engine.coalesce import Coalescer, Gatherer
+from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, Run, handle_alone
 from tidings.errors import SendError, TemplateError
-from tidings.log import get_logger
-from tidings.messages.delivery.claim import AlreadyEnded, Claim, Claimed, Claims, NotYet
+from tidings.log import get_logger, work_on
+from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.delivery.record import Attempt, Recorder, Result
 from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
@@ -59,63 +59,73 @@ class DeliveryPipeline:
         self._providers = providers
         self._clock = work.clock
         self._deadline = deadline
-        claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
-        self._warm_up = claims.warm_up
-        self._claims: Coalescer[int, Claim] = Coalescer(claims.claim, in_flight=work.database.batches)
-        self._second_looks: Coalescer[Message, Decision] = Coalescer(claims.look_again)
-        self._record = Recorder(kind, work, providers, patience=deadline).record
+        self._claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
+        self._claiming: Gatherer[HeldJob[MessageJob]] = Gatherer(
+            self._claim, failed=self._not_claimed, in_flight=work.database.batches
+        )
+        self._second_looks: Coalescer[Message, Decision] = Coalescer(self._claims.look_again)
+        self._recorder = Recorder(kind, work, providers, patience=deadline)
 
     async def warm_up(self) -> None:
         """Makes the first message no later than others; a database that is away is left for the messages to find."""
         try:
-            await self._warm_up()
+            await self._claims.warm_up()
+            await self._recorder.warm_up()
         except Exception as trouble:
             if not is_away(trouble):
                 raise
 
-    def handlers(self) -> tuple[Handler[Any], ...]:
+    def handlers(self) -> tuple[BatchHandler[Any], ...]:
         """What workers do with the jobs that wake this kind's messages."""
-        return tuple(Handler(job_type, self.handle, ahead=True) for job_type in self.kind.job_types())
+        return tuple(BatchHandler(job_type, self.handle) for job_type in self.kind.job_types())
 
-    async def handle(self, job: MessageJob, run: Run) -> str:
-        """`deliver`, for the message that a job names."""
-        return await self.deliver(job.id, run)
+    async def handle(self, jobs: Sequence[HeldJob[MessageJob]]) -> None:
+        """Brings out the messages that the jobs name; a job ends with a word on what became of its message.
+
+        It ends with PostponeJob when the message is not to go yet, with GiveUpJob when it has failed for good, and
+        with SendError when the provider failed and another attempt is due: then, and how often, is the policy of the
+        queue that the job is in. At most as many messages are composed and sent at once as `run.slots` has room for.
+        """
+        self._claiming.add(jobs, CLAIM_PATIENCE if any(job.run.slots.waiting for job in jobs[:1]) else 0.0)
 
     async def deliver(self, message_id: int, run: Run) -> str:
-        """Brings one message out and returns what became of it.
+        """The same for one message: what became of it, or raises what its job is to end with."""
+        return str(await handle_alone(self.handle, MessageJob(id=message_id), run))
 
-        Raises PostponeJob when it is not to go yet, GiveUpJob when it has failed for good, and SendError
-        when the provider failed and another attempt is due: then, and how often, is the policy of the queue
-        that `run` is in. At most as many messages are composed and sent at once as `run.slots` has room for.
-        """
-        try:
-            claimed = await self._claims(message_id, CLAIM_PATIENCE if run.slots.waiting else 0.0)
-        except Exception as trouble:
-            if not is_away(trouble):
-                raise
-            log.warning("message not claimed yet", message_id=message_id, error=str(trouble))
-            raise PostponeJob(self._clock.after(AWAY_PAUSE)) from trouble
-        if isinstance(claimed, AlreadyEnded):
-            return f"skipped: {claimed.status or 'no such message'}"
-        if isinstance(claimed, NotYet):
-            raise PostponeJob(claimed.until)
+    async def _claim(self, jobs: Sequence[HeldJob[MessageJob]]) -> None:
+        claims = await self._claims.claim([job.data.id for job in jobs])
         decided = time.perf_counter()
-        if not isinstance(claimed.decision, Send):
-            ending = _held_back(claimed.decision)
-            await self._record(claimed.message, run, ending.result)
-        else:
-            entered = await run.slots.enter()
-            try:
-                try:
-                    ending = await self._bring_out(claimed, run, decided)
-                finally:
-                    run.slots.leave(entered)
-                await self._record(claimed.message, run, ending.result, ending.attempt)
-            finally:
-                run.slots.settle()
-        if isinstance(ending.answer, str):
-            return ending.answer
-        raise ending.answer
+        for job, claimed in zip(jobs, claims, strict=True):
+            if isinstance(claimed, AlreadyEnded):
+                job.end(f"skipped: {claimed.status or 'no such message'}")
+            elif isinstance(claimed, NotYet):
+                job.end(PostponeJob(claimed.until))
+            elif isinstance(claimed.decision, Send):
+                job.run.slots.add(functools.partial(self._send_one, job, claimed, decided))
+            else:
+                ending = _held_back(claimed.decision)
+                ended = functools.partial(_end, job, ending)
+                self._recorder.record(claimed.message, job.run, ending.result, None, ended)
+
+    def _not_claimed(self, job: HeldJob[MessageJob], trouble: Exception) -> None:
+        if not is_away(trouble):
+            job.end(trouble)
+            return
+        log.warning("message not claimed yet", message_id=job.data.id, error=str(trouble))
+        job.end(PostponeJob(self._clock.after(AWAY_PAUSE)))
+
+    async def _send_one(self, job: HeldJob[MessageJob], claimed: Claimed, decided: float) -> None:
+        """What is done in a slot: the message leaves; its outcome is written down while the next one has the slot."""
+        run = job.run
+        work_on(run.queue.name, run.job_id, run.attempt, run.request_id)
+        try:
+            ending = await self._bring_out(claimed, run, decided)
+        except Exception as error:
+            run.slots.settle()
+            job.end(error)
+            return
+        ended = functools.partial(_end, job, ending, settle=True)
+        self._recorder.record(claimed.message, run, ending.result, ending.attempt, ended)
 
     async def _bring_out(self, claimed: Claimed, run: Run, decided: float) -> _Ending:
         """Composes and sends one message that the gate let out, at that moment of `time.perf_counter`."""
@@ -211,6 +221,13 @@ class _Ending:
     result: Result
     answer: str | Exception
     attempt: Attempt | None = None
+
+
+def _end(job: HeldJob[Any], ending: _Ending, error: Exception | None, *, settle: bool = False) -> None:
+    """The outcome is written down, or could not be."""
+    if settle:
+        job.run.slots.settle()
+    job.end(error or ending.answer)
 
 
 def _held_back(decision: Defer | Skip | Refuse, draft: Draft | None = None) -> _Ending:

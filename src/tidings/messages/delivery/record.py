@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Dialect, Insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.ai.base import Draft
-from tidings.db.batches import update_rows
+from tidings.db.base import Base
+from tidings.db.batches import arrays, change, insertion, update_rows
 from tidings.db.database import is_away
-from tidings.engine.coalesce import Coalescer
+from tidings.db.prepared import Prepared
+from tidings.engine.coalesce import Gatherer
 from tidings.engine.jobs import Job, Run
 from tidings.errors import SendError
 from tidings.log import get_logger
 from tidings.messages.delivery.providers import Providers
-from tidings.messages.gate.standing import settle_places
+from tidings.messages.gate.standing import is_capped, settle_places
 from tidings.messages.kind import Ended, Message, MessageKind, follows
-from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
+from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome, write_lines
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
 from tidings.providers.base import Receipt
@@ -69,14 +72,27 @@ class Attempt:
     receipt: Receipt | None = None
 
 
-@dataclass(frozen=True, slots=True)
+Recorded = Callable[[Exception | None], None]
+"""Called when an outcome is written down, or with the error when it could not be."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.05, 2.0
+"""Seconds until an outcome that was not taken is written again; doubled each time."""
+
+
+@dataclass(slots=True)
 class _Record:
-    """New values of a row, and its line. Both are the result of one taking of the message."""
+    """New values of a row, and its line. Both are the result of one taking of the message.
+
+    `since` is when it was to be written first, by `time.monotonic`, and `wait` the seconds until it is tried again.
+    """
 
     message: Message
     result: Result
     row: Mapping[str, Any]
     line: Mapping[str, Any]
+    recorded: Recorded
+    since: float
+    wait: float = FIRST_WAIT
 
 
 class Recorder:
@@ -92,29 +108,33 @@ class Recorder:
         self._work = work
         self._providers = providers
         self._clock = work.clock
+        self._database = work.database
         self._patience = patience
-        self._records: Coalescer[_Record, None] = Coalescer(self._write, in_flight=work.database.batches)
+        self._records: Gatherer[_Record] = Gatherer(
+            self._write, failed=self._not_written, in_flight=work.database.batches
+        )
 
-    async def record(self, message: Message, run: Run, result: Result, attempt: Attempt | None = None) -> None:
+    def record(self, message: Message, run: Run, result: Result, attempt: Attempt | None, recorded: Recorded) -> None:
         """Writes one outcome, trying again and again: an unrecorded hand-over would be repeated."""
-        record = _Record(message, result, self._row(message, result), self._line(message, run, result, attempt))
-        wait, started = 0.05, time.monotonic()
-        while True:
-            try:
-                return await self._records(record, COMPANY if run.slots.busy else 0.0, enough=run.slots.limit)
-            except Exception as error:
-                if time.monotonic() - started > (RECORD_PATIENCE if is_away(error) else self._patience):
-                    raise
-                log.warning("outcome not recorded yet", message_id=message.id, error=str(error))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, 2.0)
+        row = self._row(message.id, message.attempt, result)
+        line = self._line(message, run, result, attempt)
+        record = _Record(message, result, row, line, recorded, time.monotonic())
+        self._records.add([record], COMPANY if run.slots.busy else 0.0, enough=run.slots.limit)
 
-    def _row(self, message: Message, result: Result) -> dict[str, Any]:
+    def _not_written(self, record: _Record, error: Exception) -> None:
+        if time.monotonic() - record.since > (RECORD_PATIENCE if is_away(error) else self._patience):
+            record.recorded(error)
+            return
+        log.warning("outcome not recorded yet", message_id=record.message.id, error=str(error))
+        asyncio.get_running_loop().call_later(record.wait, self._records.add, [record])
+        record.wait = min(record.wait * 2, LONGEST_WAIT)
+
+    def _row(self, message_id: int, attempt: int, result: Result) -> dict[str, Any]:
         return {
-            "id": message.id,
+            "id": message_id,
             "status": result.status,
             **({"status_reason": result.reason} if result.status is Status.SKIPPED else {}),
-            **({} if result.counts else {"attempts": message.attempt - 1}),
+            **({} if result.counts else {"attempts": attempt - 1}),
             "error_message": result.error,
             "held_until": result.held_until,
             "updated_at": self._clock.now(),
@@ -147,9 +167,58 @@ class Recorder:
         real = self._clock.seconds_until(left) - self._clock.seconds_until(message.scheduled_time)
         return round(real * 1000, 3)
 
-    async def _write(self, records: Sequence[_Record]) -> list[None]:
-        async with self._work.database.road.begin() as connection:
-            applied = await self._write_rows(connection, sorted(records, key=lambda record: record.message.id))
+    async def warm_up(self) -> None:
+        """Makes the first outcome no later than others: its statement is made and planned."""
+        sent = {"sent_at": self._clock.now()}  # what most kinds set
+        if self._database.dialect == "postgresql" and set(self._kind.model.__table__.c.keys()) >= sent.keys():
+            row = self._row(0, 0, Result(Outcome.SENT, Status.SENT, columns=sent))
+            async with self._database.road_at_once.begin() as connection:
+                await self._write_sent(connection, tuple(row), [], [])
+
+    async def _write(self, records: Sequence[_Record]) -> None:
+        records = sorted(records, key=lambda record: record.message.id)
+        if self._are_plain(records):
+            async with self._database.road_at_once.begin() as connection:
+                rows, lines = [record.row for record in records], [record.line for record in records]
+                await self._write_sent(connection, tuple(records[0].row), rows, lines)
+            jobs: list[Job] = []
+        else:
+            jobs = await self._write_all(records)
+        outcomes = Counter(record.result.outcome.value for record in records)
+        log.info("messages recorded", kind=self._kind.name, of_many=True, **outcomes)
+        await self._work.release(jobs)
+        for record in records:
+            record.recorded(None)
+
+    def _are_plain(self, records: Sequence[_Record]) -> bool:
+        """Whether all were sent, and nothing but their rows and lines is to be written."""
+        columns = records[0].row.keys()
+        return (
+            self._database.dialect == "postgresql"
+            and not follows(self._kind)
+            and all(
+                record.result.status is Status.SENT
+                and record.result.draft is None
+                and not is_capped(record.message)
+                and record.row.keys() == columns
+                for record in records
+            )
+        )
+
+    async def _write_sent(
+        self,
+        connection: AsyncConnection,
+        columns: tuple[str, ...],
+        rows: Sequence[Mapping[str, Any]],
+        lines: Sequence[Mapping[str, Any]],
+    ) -> None:
+        values = {**arrays(columns, rows, "row"), **arrays(LINE, lines, "line")}
+        model: type[Base] = self._kind.model
+        await _recording(model, columns, connection.dialect).fetch(connection, **values)
+
+    async def _write_all(self, records: Sequence[_Record]) -> list[Job]:
+        async with self._database.road.begin() as connection:
+            applied = await self._write_rows(connection, records)
             await write_lines(connection, [record.line for record in records])
             await write_usage(connection, [self._usage(record) for record in records])
             await settle_places(
@@ -159,11 +228,7 @@ class Recorder:
                 [record.message for record in applied if record.result.status is not Status.SENT],
                 self._clock.now(),
             )
-            jobs = await self._follow(connection, applied)
-        outcomes = Counter(record.result.outcome.value for record in records)
-        log.info("messages recorded", kind=self._kind.name, of_many=True, **outcomes)
-        await self._work.release(jobs)
-        return [None] * len(records)
+            return await self._follow(connection, applied)
 
     async def _follow(self, connection: AsyncConnection, records: Sequence[_Record]) -> list[Job]:
         """What follows from results. A mistake in it does not undo them, or what has left would leave again."""
@@ -222,6 +287,24 @@ class Recorder:
 
     def _usage(self, record: _Record) -> dict[str, Any] | None:
         return usage_row(record.line["at"], self._kind.name, record.message.id, record.result.draft)
+
+
+LINE = (
+    *("at", "kind", "message_id", "contact_id", "outcome", "reason", "attempt", "channel", "provider"),
+    *("provider_message_id", "error", "lateness_ms", "duration_ms", "request_id", "inputs", "delivery_status"),
+)
+"""The columns of a line of the ledger that are known when an outcome is recorded."""
+
+
+def recording(model: type[Base], columns: tuple[str, ...]) -> Insert:
+    """The one statement that writes down on PostgreSQL that messages were sent: their rows, and a line for each."""
+    changed = change(model.__table__, columns, "row").cte("changed")
+    return insertion(LedgerEntry.__table__, LINE, "line").add_cte(changed)
+
+
+@cache
+def _recording(model: type[Base], columns: tuple[str, ...], dialect: Dialect) -> Prepared:
+    return Prepared(recording(model, columns), dialect)
 
 
 def _written_by(draft: Draft | None) -> dict[str, Any]:

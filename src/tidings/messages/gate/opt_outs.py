@@ -11,12 +11,13 @@ from datetime import datetime
 from functools import cache
 
 from pydantic import validate_email
-from sqlalchemy import ForeignKey, Index, Select, String, Text, or_, select, text, update
+from sqlalchemy import Dialect, ForeignKey, Index, Select, String, Text, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
 from tidings.db.batches import among
+from tidings.db.prepared import Prepared
 from tidings.db.rows import locked_ids
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.phones import parse_phone
@@ -89,10 +90,17 @@ async def find_opt_outs(
     """The opt-outs that hold now for any of the addresses or contacts, found in one statement."""
     bind = connection.bind if isinstance(connection, AsyncSession) else connection
     assert bind is not None
-    holding = _holding(bind.dialect.name)
     values = {"addresses": sorted(addresses), "contact_ids": sorted(contact_ids)}
-    rows = await connection.execute(holding, values)
+    if isinstance(connection, AsyncConnection) and bind.dialect.name == "postgresql":
+        found = await _prepared(bind.dialect).fetch(connection, **values)
+        return OptOuts((row["address"], row["contact_id"], row["opted_out_at"]) for row in found)
+    rows = await connection.execute(_holding(bind.dialect.name), values)
     return OptOuts((row.address, row.contact_id, row.opted_out_at) for row in rows)
+
+
+@cache
+def _prepared(dialect: Dialect) -> Prepared:
+    return Prepared(_holding(dialect.name), dialect)
 
 
 @cache

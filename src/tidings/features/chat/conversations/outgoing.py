@@ -36,7 +36,7 @@ class OutgoingMessages:
             return "there is no such message"
         queue = ROUTES.get(ChatChannel(conversation.channel))
         if queue is None:
-            return await self._pipeline.handle(data, run)
+            return await self._pipeline.deliver(data.id, run)
         async with self._work.begin() as unit:
             moved = await unit.session.execute(
                 update(ChatMessage)
