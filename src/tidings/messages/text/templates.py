@@ -18,7 +18,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache, wraps
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from liquid import BoundTemplate, Environment, Node, RenderContext, Undefined
 from liquid.builtin.expressions.primitive import RangeLiteral
@@ -29,6 +29,7 @@ from liquid.token import TOKEN_CONTENT, TOKEN_ILLEGAL, TOKEN_OUTPUT, Token
 from liquid.utils import ReadOnlyChainMap
 
 from tidings.errors import TemplateError
+from tidings.messages.text.quick_templates import quick
 from tidings.messages.text.template_names import first_unknown
 
 MAX_SOURCE = 10_000
@@ -91,6 +92,7 @@ class _Context(RenderContext):
 
 class _Template(BoundTemplate):
     context_class = _Context
+    quick: Callable[[Mapping[str, Any]], str | None] | None = None
 
     def make_partial_namespace(self, partial: bool, render_args: Mapping[str, object]) -> Mapping[str, object]:
         return render_args  # Liquid would add a variable named `partial`
@@ -131,6 +133,8 @@ class Sandbox:
         whatever else goes wrong, a used-up limit included.
         """
         template = self._compiled(source)
+        if template.quick and (text := template.quick(variables)) is not None:
+            return text.rstrip()
         try:
             text = template.render(variables)
         except _Missing as error:
@@ -153,11 +157,12 @@ class Sandbox:
         if unknown:
             raise _unknown(unknown.name, unknown.instead)
 
-    def _compile(self, source: str) -> BoundTemplate:
+    def _compile(self, source: str) -> _Template:
         try:
             _measure(source)
-            template = self._environment.from_string(source)
+            template = cast("_Template", self._environment.from_string(source))
             _inspect(template, source)
+            template.quick = quick(template)
         except Exception as error:
             raise TemplateError(f"the template has a mistake{_where(error)}: {_reason(error)}") from error
         return template
@@ -210,19 +215,21 @@ def _expressions(nodes: Iterable[Node], context: RenderContext) -> Iterator[Expr
 def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The filter, but a missing name is an error in it (except for its own `default`) and its result is limited."""
 
+    forgiving = name == "default"
+
     @wraps(function)
     def call(value: Any, *arguments: Any, **options: Any) -> Any:
-        for operand in (*arguments, *options.values(), *(() if name == "default" else (value,))):
-            if isinstance(operand, Undefined):
+        for operand in (*arguments, *options.values()) if forgiving else (*arguments, *options.values(), value):
+            if type(operand) is _Absent:  # what every name that is not there is to this environment
                 operand.poke()
         try:
             result = function(_plain(value), *map(_plain, arguments), **options)
         except (ValueError, ArithmeticError, LookupError) as error:
             raise FilterArgumentError(f"{name}: {error}", token=None) from error
-        if isinstance(result, int):
-            _limit(name, result.bit_length(), MAX_BITS)
-        elif isinstance(result, str):
+        if isinstance(result, str):
             _limit(name, len(result), MAX_TEXT)
+        elif isinstance(result, int):
+            _limit(name, result.bit_length(), MAX_BITS)
         elif isinstance(result, list):
             _limit(name, len(result), MAX_ITEMS)
         return result

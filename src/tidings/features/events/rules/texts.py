@@ -189,4 +189,4 @@ def _or_none(value: Any) -> Any:
 
 
 def _blank(value: Any) -> bool:
-    return value is None or value == [] or value == {} or (isinstance(value, str) and not value.strip())
+    return not value.strip() if isinstance(value, str) else value is None or value == [] or value == {}
