@@ -318,6 +318,7 @@ class App(Features):
         wanted = set(queue_names or self.policies)
         for name in sorted(wanted - set(self.policies)):
             raise NotFound("queue", f"{name}; there are {', '.join(self.policies)}")
+        self.outside.http.open()  # now, or the first message would wait for it
         for pipeline in self.parts.pipelines:
             if wanted.intersection(job_type.queue.name for job_type in pipeline.kind.job_types()):
                 await pipeline.warm_up()

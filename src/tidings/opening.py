@@ -54,7 +54,9 @@ async def open_outside(
     broadcast = Broadcast(lambda: connect(url), prefix=settings.redis_prefix)
     stack.push_async_callback(broadcast.close)
     simulator = simulator or Simulator(settings.data_dir / "simulator.jsonl")
-    opened = _open_providers(settings, simulator, stack)
+    http = HttpClient(timeout=settings.http_timeout)
+    stack.push_async_callback(http.close)
+    opened = _open_providers(settings, http, simulator, stack)
     model = model or _open_model(settings, stack)
     return Outside(
         redis_url=url,
@@ -63,6 +65,7 @@ async def open_outside(
         ),
         broadcast=broadcast,
         simulator=simulator,
+        http=http,
         providers=Providers({**opened, **providers}, clock.monotonic),
         vault=Vault.from_settings(secret(settings.vault_key), settings.data_dir),
         model=model,
@@ -76,10 +79,10 @@ def _embedded_valkey(settings: CoreSettings, stack: AsyncExitStack) -> str:
     return embedded.url
 
 
-def _open_providers(settings: CoreSettings, simulator: Simulator, stack: AsyncExitStack) -> Mapping[str, Provider]:
+def _open_providers(
+    settings: CoreSettings, http: HttpClient, simulator: Simulator, stack: AsyncExitStack
+) -> Mapping[str, Provider]:
     """The provider of each channel; what is not set up goes to the simulator, never to the world."""
-    http = HttpClient(timeout=settings.http_timeout)
-    stack.push_async_callback(http.close)
     parts = ProviderParts(settings, http)
     opened: dict[str, Provider] = {}
     for entry in provider_entries():

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tidings.engine.broadcast import Broadcast
     from tidings.engine.policy import QueuePolicy
     from tidings.engine.queues import Queues
+    from tidings.providers.http import HttpClient
     from tidings.providers.simulator import Simulator
     from tidings.vault import Vault
 
@@ -37,6 +38,7 @@ class Outside:
     queues: Queues
     broadcast: Broadcast
     simulator: Simulator
+    http: HttpClient
     providers: Providers
     vault: Vault
     model: OpenAIModel | None
@@ -58,6 +60,7 @@ def nothing_outside() -> Outside:
         queues=closed,
         broadcast=closed,
         simulator=closed,
+        http=closed,
         providers=Providers({}, time.monotonic),
         vault=closed,
         model=None,

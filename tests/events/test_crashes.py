@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy import select
 
 from support.programs import start_worker
 from support.servers import own_valkey
 from support.sink import Sink
 from tidings.app import App
 from tidings.engine.slots import IN_DOUBT
+from tidings.features.events.models import EventMessage
+from tidings.messages.ledger import LedgerEntry, Outcome
 from tidings.messages.statuses import OPEN, Status
 
 pytestmark = pytest.mark.both_databases
@@ -49,6 +52,17 @@ async def all_ended(app: App, event_id: int) -> dict[str, int]:
         await asyncio.sleep(0.05)
 
 
+async def keys_in_doubt(app: App) -> set[str]:
+    """The idempotency keys of messages whose ledger says that a taking ended without an outcome."""
+    kind = app.kinds["event-message"]
+    async with app.work.read() as session:
+        lines = select(LedgerEntry.message_id).where(LedgerEntry.outcome == Outcome.IN_DOUBT)
+        rows = await session.execute(
+            select(EventMessage.id, EventMessage.created_at).where(EventMessage.id.in_(lines))
+        )
+        return {kind.idempotency_key(row.id, row.created_at) for row in rows}
+
+
 async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_killed_in_the_middle(
     open_app: OpenApp, database_url: str
 ) -> None:
@@ -71,6 +85,8 @@ async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_kill
         repeated = sum(sink.requests.values()) - 300
         in_doubt = IN_DOUBT * app.policies["event-messages"].concurrency
         assert repeated <= in_doubt, "no more than was handed over and not written down may be offered again"
+        again = {key for key, times in sink.requests.items() if times > 1}
+        assert again <= await keys_in_doubt(app), "the ledger says which may have left twice"
 
 
 @pytest.mark.timing

@@ -25,6 +25,8 @@ class Outcome(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
+    IN_DOUBT = "in_doubt"
+    """Whoever was sending it stopped before it wrote down whether the message had left."""
 
 
 class DeliveryStatus(StrEnum):

@@ -136,6 +136,11 @@ def _said(line: LedgerEntry) -> Iterator[str]:
             yield f"{at}: it was not sent, because {reason}."
         case Outcome.CANCELLED:
             yield f"{at}: it was cancelled, because {reason}."
+        case Outcome.IN_DOUBT:
+            yield (
+                f"{at}: attempt {line.attempt} had ended without an outcome, because its sender stopped. The message "
+                "may have left in it; the next attempt has the same idempotency key."
+            )
 
 
 def _considered(inputs: Mapping[str, Any], at: datetime) -> Iterator[str]:

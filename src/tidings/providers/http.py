@@ -78,7 +78,8 @@ class HttpClient:
     is left unread and its connection dropped. A cut answer is no error, because its status has already
     said what became of the message. The proxy variables of the environment (HTTPS_PROXY, NO_PROXY) apply.
 
-    Any number of tasks may share one client. Its sockets open with the first request.
+    Any number of tasks may share one client. Its sockets open with the first request. To read the authorities that it
+    trusts takes some milliseconds, with the first request or before, with `open`.
     """
 
     def __init__(self, timeout: float = 10.0, max_response_bytes: int = 64 * 1024) -> None:
@@ -114,17 +115,21 @@ class HttpClient:
             await self._client.close()
 
     def _request(self, host: str, url: str, body: bytes, headers: Mapping[str, str]) -> StreamRequest:
-        if self._client is None:
-            self._client = self._open()
         try:
-            request = self._client.post(url).headers({"content-type": "application/json", **headers})
+            request = self.open().post(url).headers({"content-type": "application/json", **headers})
             return request.body_bytes(body).build_streamed()
         except ValueError as error:  # its text may quote the URL or a header
             raise SendError(
                 f"the request to {host} cannot be made: its URL or a header is malformed", retryable=False
             ) from error
 
-    def _open(self) -> Client:
+    def open(self) -> Client:
+        """Makes the client, unless it is made."""
+        if self._client is None:
+            self._client = self._build()
+        return self._client
+
+    def _build(self) -> Client:
         # Answers are short, so none is asked for in a compressed form: one thing less that can break after
         # a provider took the message.
         return (
@@ -169,10 +174,13 @@ class HttpClient:
                 return f"the request to {host} failed{_cause(error)}"
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def encode(host: str, payload: Mapping[str, Any]) -> bytes:
     """A payload for `host` as JSON without needless spaces. Raises SendError, which is final, where it is no JSON."""
     try:
-        return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _to_json(payload).encode()
     except (TypeError, ValueError, RecursionError) as error:
         kind = "holds half a character" if isinstance(error, UnicodeError) else f"is not JSON: {error}"
         raise SendError(f"nothing was sent to {host}: the message {kind}", retryable=False) from error

@@ -180,7 +180,9 @@ async def test_a_message_that_its_slow_sender_lost_to_another_one_is_not_sent_a_
     with pytest.raises(SendError):
         await first
     assert (await one.events.get_message(message.id)).status == Status.SENT
-    assert await outcomes(one, message) == ["sent", "retry"]
+    assert await outcomes(one, message) == ["in_doubt", "sent", "retry"]
+    story = await one.why.explain(f"event-message-{message.id}")
+    assert "The message may have left in it; the next attempt has the same idempotency key." in story.sentences[0]
     assert slow.asked == quick.asked
 
 

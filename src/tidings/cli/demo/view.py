@@ -30,6 +30,7 @@ COLORS = {
     Outcome.RETRY: "yellow",
     Outcome.DEFERRED: "yellow",
     Outcome.SKIPPED: "dim",
+    Outcome.IN_DOUBT: "yellow",
     "reply": "cyan",
 }
 

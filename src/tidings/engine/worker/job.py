@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import bullmq
@@ -32,6 +33,15 @@ _SPECIAL = {"parent", "deduplication", *optsDecodeMap}
 """Options that the constructor reads more into than their value."""
 
 
+@lru_cache(maxsize=256)  # those of a queue's jobs are mostly the same
+def _options(written: str) -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    """Options as they are written, and as a job has them; None where only the constructor knows."""
+    options = _decode(written)
+    if not _SPECIAL.isdisjoint(options):
+        return options, None
+    return options, {"attempts": 0, "delay": 0, **options, "backoff": Backoffs.normalize(options.get("backoff"))}
+
+
 class JobMaker:
     """Makes the jobs of one queue or worker."""
 
@@ -49,8 +59,8 @@ class JobMaker:
             return job
 
     def _read(self, fields: Mapping[str, str], job_id: str) -> Any:
-        options = _decode(fields.get("opts", "{}"))
-        if not _SPECIAL.isdisjoint(options):
+        options, usual = _options(fields.get("opts", "{}"))
+        if usual is None:
             return bullmq.Job.fromJSON(self._queue, fields, job_id)
         job = bullmq.Job.__new__(bullmq.Job)
         own = vars(job)
@@ -58,7 +68,7 @@ class JobMaker:
         own["id"] = job_id
         own["name"] = fields.get("name")
         own["data"] = _decode(fields.get("data", "{}"))
-        own["opts"] = {"attempts": 0, "delay": 0, **options, "backoff": Backoffs.normalize(options.get("backoff"))}
+        own["opts"] = dict(usual)
         own["attempts"] = options.get("attempts", 1)
         own["removeOnComplete"] = options.get("removeOnComplete", True)
         own["removeOnFail"] = options.get("removeOnFail", False)

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Dialect, Select, Table, Update, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Dialect,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.visitors import replacement_traverse
@@ -20,9 +32,13 @@ from tidings.messages.gate.opt_outs import find_opt_outs
 from tidings.messages.gate.policy import Decision, Rules
 from tidings.messages.gate.standing import admit, is_capped
 from tidings.messages.kind import Message, MessageKind
+from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import OPEN, Status
 
 Answer = TypeVar("Answer")
+
+IN_DOUBT = "its sender stopped, or failed, before it wrote down whether the message had left"
+"""What a row says while it is sent again after that."""
 
 ROUNDING = timedelta(milliseconds=1)
 """BullMQ rounds the clock to whole milliseconds, so a job may start half of one before its time."""
@@ -127,7 +143,26 @@ class Claims:
         until = self._clock.after(self._lease)  # only now: waiting for a connection is no part of the lease
         now = self._clock.now()
         rows = await self._take(connection, sorted(set(ids)), now, until)
-        return until, await self._kind.load(connection, rows) if rows else ()
+        if not rows:
+            return until, ()
+        messages = await self._kind.load(connection, rows)
+        if doubtful := {row["id"] for row in rows if row["_in_doubt"]}:
+            lines = [self._doubt(message, now) for message in messages if message.id in doubtful]
+            await write_lines(connection, lines)
+        return until, messages
+
+    def _doubt(self, message: Message, now: datetime) -> dict[str, Any]:
+        return {
+            "at": now,
+            "kind": self._kind.name,
+            "message_id": message.id,
+            "contact_id": message.contact_id,
+            "outcome": Outcome.IN_DOUBT,
+            "attempt": message.attempt - 1,
+            "channel": message.channel,
+            "error": IN_DOUBT,
+            "inputs": {},
+        }
 
     async def _decide(self, messages: Sequence[Message]) -> dict[int, Decision]:
         takes_places = self._takes_places(messages)
@@ -170,9 +205,10 @@ def claiming(kind: MessageKind) -> Select[Any]:
 
     loaded: Any = replacement_traverse(kind.loaded, {}, of_taken)
     statement: Select[Any] = loaded.add_columns(
+        _is_in_doubt(taken.c),
         # Nobody waits for the disk: a claim that a power cut undoes leaves the message as one that is in doubt,
         # which it is until its outcome is recorded, and that waits for both.
-        select(func.set_config("synchronous_commit", "off", True)).scalar_subquery().label("_unsynchronised")
+        select(func.set_config("synchronous_commit", "off", True)).scalar_subquery().label("_unsynchronised"),
     )
     return statement
 
@@ -195,11 +231,17 @@ def _change(kind: MessageKind) -> Update:
     table: Table = kind.model.__table__
     return update(table).values(
         status=Status.SENDING,
+        error_message=case((table.c.status == Status.SENDING, IN_DOUBT), else_=table.c.error_message),
         held_until=bindparam("until"),
         attempts=table.c.attempts + 1,
         updated_at=bindparam("now"),
         **kind.columns_when_claimed(),
     )
+
+
+def _is_in_doubt(columns: Any) -> Any:
+    """Whether a row was being sent by somebody else, whose lease is over, when it was taken."""
+    return (columns.error_message == IN_DOUBT).label("_in_doubt")
 
 
 def _taking_at_once(kind: MessageKind, dialect: Dialect) -> Take:
@@ -217,7 +259,8 @@ def _taking_in_transaction(kind: MessageKind, dialect: Dialect) -> Take:
         return _reading(claiming(kind))
     table: Table = kind.model.__table__
     taking = _change(kind).where(table.c.id.in_(_free(table, dialect.name))).returning(table.c.id)
-    read = _reading(kind.loaded.where(among(table.c.id, "ids", dialect.name)))
+    loaded = kind.loaded.add_columns(_is_in_doubt(table.c))
+    read = _reading(loaded.where(among(table.c.id, "ids", dialect.name)))
 
     async def take(connection: AsyncConnection, ids: Sequence[int], now: datetime, until: datetime) -> Any:
         values = {"ids": ids, "now": now, "until": until, "due": now + ROUNDING}

@@ -39,4 +39,8 @@ class Providers(Mapping[str, Provider]):
 
     def pace(self, provider: Provider, account: Account | None) -> Pace:
         """How fast a provider may be given messages of an account; every channel that it serves shares it."""
-        return self._paces.setdefault((provider, account.key if account else None), Pace(self._now))
+        key = provider, account.key if account else None
+        pace = self._paces.get(key)
+        if pace is None:
+            pace = self._paces[key] = Pace(self._now)
+        return pace

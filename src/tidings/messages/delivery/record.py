@@ -25,7 +25,7 @@ from tidings.errors import SendError
 from tidings.log import get_logger
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.standing import is_capped, settle_places
-from tidings.messages.kind import Ended, Message, MessageKind, follows
+from tidings.messages.kind import Content, Ended, Message, MessageKind, follows
 from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome, write_lines
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
@@ -109,6 +109,7 @@ class Recorder:
         self._providers = providers
         self._clock = work.clock
         self._database = work.database
+        self._at_once = work.database.dialect == "postgresql" and not follows(kind)
         self._patience = patience
         self._records: Gatherer[_Record] = Gatherer(
             self._write, failed=self._not_written, in_flight=work.database.batches
@@ -169,9 +170,10 @@ class Recorder:
 
     async def warm_up(self) -> None:
         """Makes the first outcome no later than others: its statement is made and planned."""
-        sent = {"sent_at": self._clock.now()}  # what most kinds set
-        if self._database.dialect == "postgresql" and set(self._kind.model.__table__.c.keys()) >= sent.keys():
-            row = self._row(0, 0, Result(Outcome.SENT, Status.SENT, columns=sent))
+        if self._at_once:
+            now = self._clock.now()
+            columns = self._kind.columns_when_sent(Message(0, None, now, 1, "", None, "", {}), Content(""), now)
+            row = self._row(0, 0, Result(Outcome.SENT, Status.SENT, columns=columns))
             async with self._database.road_at_once.begin() as connection:
                 await self._write_sent(connection, tuple(row), [], [])
 
@@ -193,16 +195,12 @@ class Recorder:
     def _are_plain(self, records: Sequence[_Record]) -> bool:
         """Whether all were sent, and nothing but their rows and lines is to be written."""
         columns = records[0].row.keys()
-        return (
-            self._database.dialect == "postgresql"
-            and not follows(self._kind)
-            and all(
-                record.result.status is Status.SENT
-                and record.result.draft is None
-                and not is_capped(record.message)
-                and record.row.keys() == columns
-                for record in records
-            )
+        return self._at_once and all(
+            record.result.status is Status.SENT
+            and record.result.draft is None
+            and not is_capped(record.message)
+            and record.row.keys() == columns
+            for record in records
         )
 
     async def _write_sent(
