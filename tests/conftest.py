@@ -36,6 +36,7 @@ from tidings.messages.delivery import claim
 from tidings.providers.base import Provider
 from tidings.registry import load
 
+gc.disable()  # until everything is imported and collected, which is never garbage
 DATABASES = ("sqlite", "postgresql")
 log.configure(level="DEBUG", json=True)
 load_everything()  # before the clock of any test runs
@@ -94,9 +95,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """What is imported and collected stays to the end; looking through it for garbage took a tenth of a run."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 def _runs_on_its_database(item: pytest.Item) -> bool:
