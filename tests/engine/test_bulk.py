@@ -51,7 +51,9 @@ a_queue = st.sampled_from(
 
 
 async def add_one_by_one(redis: Redis, prefix: str, new: Sequence[New]) -> None:
+    """Calls BullMQ's script for each job, and sends the calls together."""
     queue = bullmq.Queue("orders", {"connection": redis, "prefix": prefix})
+    calls = redis.pipeline(transaction=False)
     for job in new:
         options = {
             "timestamp": NOW,
@@ -61,7 +63,8 @@ async def add_one_by_one(redis: Redis, prefix: str, new: Sequence[New]) -> None:
             **POLICY.retention,
             **({"priority": job.priority} if job.priority else {}),
         }
-        await queue.scripts.addJob(bullmq.Job(queue, job.name, job.data, options, job.id or None))
+        await queue.scripts.addJob(bullmq.Job(queue, job.name, job.data, options, job.id or None), calls)
+    await calls.execute()
 
 
 async def add_at_once(redis: Redis, prefix: str, new: Sequence[New]) -> None:
@@ -84,22 +87,27 @@ async def remove_at_once(redis: Redis, prefix: str, ids: Sequence[str]) -> None:
 
 async def contents(redis: Redis, prefix: str) -> dict[str, Any]:
     """Every key of the queue: its type and what it holds."""
-    found: dict[str, Any] = {}
-    async for key in redis.scan_iter(f"{prefix}:*"):
-        kind = await redis.type(key)
-        held: Any
+    keys = await redis.keys(f"{prefix}:*")
+    asking, reading = redis.pipeline(transaction=False), redis.pipeline(transaction=False)
+    for key in keys:
+        asking.type(key)
+    kinds = await asking.execute()
+    for key, kind in zip(keys, kinds, strict=True):
         match kind:
             case "hash":
-                held = await redis.hgetall(key)
+                reading.hgetall(key)
             case "zset":
-                held = await redis.zrange(key, 0, -1, withscores=True)
+                reading.zrange(key, 0, -1, withscores=True)
             case "list":
-                held = await redis.lrange(key, 0, -1)
+                reading.lrange(key, 0, -1)
             case "stream":
-                held = [fields for _, fields in await redis.xrange(key)]
+                reading.xrange(key)
             case _:
-                held = await redis.get(key)
-        found[key.removeprefix(prefix)] = (kind, held)
+                reading.get(key)
+    found: dict[str, Any] = {}
+    for key, kind, held in zip(keys, kinds, await reading.execute(), strict=True):
+        what = [fields for _, fields in held] if kind == "stream" else held  # whose ids are times
+        found[key.removeprefix(prefix)] = (kind, what)
     return found
 
 

@@ -16,6 +16,9 @@ from support.sink import Sink
 from tidings.app import App
 from tidings.engine.slots import IN_DOUBT
 from tidings.features.events.models import EventMessage
+from tidings.features.events.people_import import import_people
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.people_file import Person
 from tidings.messages.ledger import LedgerEntry, Outcome
 from tidings.messages.statuses import OPEN, Status
 
@@ -27,19 +30,22 @@ OpenApp = Callable[..., Awaitable[App]]
 async def schedule_burst(app: App, count: int, due: datetime) -> int:
     """Schedules `count` messages to as many people for one moment and returns the event's id."""
     event = await app.events.create_event({"name": "DemoCon", "date": due.date().isoformat(), "timezone": "UTC"})
-    messages = []
-    for number in range(count):
-        person, _ = await app.events.create_contractor({"name": f"Ada {number}", "phone": f"+1810555{number:04}"})
-        messages.append(
+    people = [Person(f"Ada {number}", phone=f"+1810555{number:04}") for number in range(count)]
+    await import_people(app.work, people)
+    async with app.work.read() as session:
+        ids = await session.scalars(select(Contractor.id).order_by(Contractor.id))
+    await app.events.schedule_bulk_event_messages(
+        [
             {
                 "event_id": event.id,
-                "contractor_id": person.id,
+                "contractor_id": contractor_id,
                 "message_type": "peer_match_notification",
                 "scheduled_time": due.isoformat(),
                 "message_content": "Meet Ben at the bar",
             }
-        )
-    await app.events.schedule_bulk_event_messages(messages)
+            for contractor_id in ids
+        ]
+    )
     return event.id
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -90,7 +91,8 @@ def own_postgres(parent: Path | None) -> Iterator[Postgres]:
     finally:
         postgres.close()
         os.kill(server.get_pid(), signal.SIGQUIT)  # at once, without a last checkpoint of all databases
-        server.get_postmaster_info().process.wait(30)
+        while (folder / "postmaster.pid").exists():  # its process may wait for a parent that collects it
+            time.sleep(0.01)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -290,7 +290,7 @@ async def test_a_message_handed_over_while_the_database_went_away_is_remembered_
     open_with: OpenWith, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def takes_and_then(outgoing: Outgoing) -> None:
-        away.calls = 7  # for more than twice as long as a claim's first half
+        away.calls = 6  # for more than twice as long as a claim's first half
 
     app = await open_with(Provider(takes_and_then), **HASTY)
     message = await some_message(app)

@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import uvloop
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -218,7 +219,7 @@ def promises(database: Callable[[], str], settings_for: Callable[..., Any], numb
     )
     @given(st.lists(_steps, min_size=6, max_size=24))
     def check(steps: list[tuple[Any, ...]]) -> None:
-        asyncio.run(live(settings_for(database_url=database(), **RULES), steps))
+        uvloop.run(live(settings_for(database_url=database(), **RULES), steps))
 
     check()
 

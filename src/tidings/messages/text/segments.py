@@ -118,7 +118,8 @@ def _is_gsm(character: str) -> bool:
 
 def _rewrite(character: str) -> str:
     composed = unicodedata.normalize("NFC", character)  # the Ohm sign is an Omega, which GSM-7 has
-    return "".join(c for c in (composed if _is_gsm(composed) else rewritten(composed)) if _is_gsm(c))
+    # One character may stand for several: Hebrew letters with their points, for one.
+    return "".join(c for part in composed for c in (part if _is_gsm(part) else rewritten(part)) if _is_gsm(c))
 
 
 def _can_be_plain(measured: SegmentCount) -> bool:
