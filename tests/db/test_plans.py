@@ -16,6 +16,7 @@ from tidings.db.base import Base
 from tidings.db.prepared import Prepared
 from tidings.features.events.models import Event, EventMessage
 from tidings.messages.delivery.claim import claiming
+from tidings.messages.delivery.record import recording
 from tidings.messages.kind import MessageKind
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import OPEN, Status
@@ -80,5 +81,12 @@ def test_tables_and_places_that_are_excepted_are_there() -> None:
 
 @pytest.mark.parametrize("kind", list(declared_kinds()), ids=lambda kind: kind.name)
 def test_what_is_claimed_and_loaded_is_found_by_its_ids(kind: type[MessageKind], postgres: Postgres) -> None:
-    blank = kind.__new__(kind)  # what a claim asks for does not depend on what a kind is made of
-    assert explain_on_postgres(postgres, Prepared(claiming(blank), postgresql.asyncpg.dialect()).sql) == []
+    assert explain_on_postgres(postgres, Prepared(claiming(kind), postgresql.asyncpg.dialect()).sql) == []
+
+
+@pytest.mark.parametrize("kind", list(declared_kinds()), ids=lambda kind: kind.name)
+def test_what_was_sent_is_found_by_its_ids_when_it_is_written_down(
+    kind: type[MessageKind], postgres: Postgres
+) -> None:
+    statement = recording(kind.model, ("id", "status", "updated_at"))
+    assert explain_on_postgres(postgres, Prepared(statement, postgresql.asyncpg.dialect()).sql) == []

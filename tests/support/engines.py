@@ -1,4 +1,4 @@
-"""Database engines that share what SQLAlchemy has compiled, and statements that applications share.
+"""Database engines that share what SQLAlchemy has compiled.
 
 Every test opens engines of its own. By themselves they would compile every statement anew, which took a seventh of a
 run's time; an application opens its engines once.
@@ -6,13 +6,10 @@ run's time; an application opens its engines once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-
-from tidings.messages.kind import MessageKind
 
 _dialects: dict[str, Dialect] = {}
 _compiled: dict[Any, Any] = {}
@@ -28,15 +25,3 @@ def create_sharing_engine(*address: Any, **options: Any) -> AsyncEngine:
         engine.sync_engine.dialect = known
     engine.sync_engine.update_execution_options(compiled_cache=_compiled)
     return engine
-
-
-def once_a_class(make: Callable[[MessageKind], Select[Any]]) -> Callable[[MessageKind], Select[Any]]:
-    """`make`, whose answer is the same for every kind of a class: each application has kinds of its own."""
-    made: dict[type[MessageKind], Select[Any]] = {}
-
-    def make_once(kind: MessageKind) -> Select[Any]:
-        if type(kind) not in made:
-            made[type(kind)] = make(kind)
-        return made[type(kind)]
-
-    return make_once

@@ -20,8 +20,9 @@ Environment variables, or lines of a file `.env` in the working folder. This pag
 
 _QUEUES = """
 Every queue has four more, which begin with its name: `EVENT_MESSAGES_CONCURRENCY` (jobs that one worker runs at a
-time; of messages, how many are at their providers at a time), `EVENT_MESSAGES_RATE_LIMIT` (jobs per seconds over all
-workers, or `off`), `EVENT_MESSAGES_ATTEMPTS` (before a message has failed) and `EVENT_MESSAGES_BACKOFF` (seconds before the second attempt; each further wait is doubled).
+time; of messages, how many are at their providers), `EVENT_MESSAGES_RATE_LIMIT` (jobs per seconds over all workers,
+or `off`), `EVENT_MESSAGES_ATTEMPTS` (before a message has failed) and `EVENT_MESSAGES_BACKOFF` (seconds before the
+second attempt; each further wait is doubled).
 
 | queue | variables | concurrency | rate limit | attempts | backoff |
 | --- | --- | --- | --- | --- | --- |

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -87,7 +88,8 @@ class Claims:
         own = getattr(kind.load, "__func__", None) is not MessageKind.load
         self._together = own or database.dialect != "postgresql"
         taking = _taking_in_transaction if self._together else _taking_at_once
-        self._take = taking(kind, database.road.dialect)
+        # mypy takes the hash of a class for that of its instances
+        self._take = taking(type(kind), database.road.dialect)  # type: ignore[arg-type]
 
     async def claim(self, ids: Sequence[int]) -> list[Claim]:
         """Takes the rows of `ids` that are due and free, and answers for each id in turn."""
@@ -191,7 +193,8 @@ Take = Callable[[AsyncConnection, Sequence[int], datetime, datetime], Any]
 """Takes those of the ids that are free at the first moment, until the second one; answers with their rows."""
 
 
-def claiming(kind: MessageKind) -> Select[Any]:
+@cache
+def claiming(kind: type[MessageKind]) -> Select[Any]:
     """The one statement that claims rows of a kind on PostgreSQL: what it loads is joined to them as just written."""
     table: Table = kind.model.__table__
     taken = _change(kind).where(table.c.id.in_(_free(table, "postgresql"))).returning(*table.c).cte("taken")
@@ -227,7 +230,7 @@ def _free(table: Table, dialect: str) -> Select[Any]:
     )
 
 
-def _change(kind: MessageKind) -> Update:
+def _change(kind: type[MessageKind]) -> Update:
     table: Table = kind.model.__table__
     return update(table).values(
         status=Status.SENDING,
@@ -244,8 +247,9 @@ def _is_in_doubt(columns: Any) -> Any:
     return (columns.error_message == IN_DOUBT).label("_in_doubt")
 
 
-def _taking_at_once(kind: MessageKind, dialect: Dialect) -> Take:
-    statement = Prepared(claiming(kind), dialect)
+@lru_cache(maxsize=64)  # a kind's statements are the same for all databases of a dialect, and dear to make
+def _taking_at_once(kind: type[MessageKind], dialect: Dialect) -> Take:
+    statement = Prepared(claiming(kind), dialect)  # type: ignore[arg-type]
 
     async def take(connection: AsyncConnection, ids: Sequence[int], now: datetime, until: datetime) -> Any:
         return await statement.fetch(connection, ids=ids, now=now, until=until, due=now + ROUNDING)
@@ -253,10 +257,11 @@ def _taking_at_once(kind: MessageKind, dialect: Dialect) -> Take:
     return take
 
 
-def _taking_in_transaction(kind: MessageKind, dialect: Dialect) -> Take:
+@lru_cache(maxsize=64)
+def _taking_in_transaction(kind: type[MessageKind], dialect: Dialect) -> Take:
     """For SQLite, where a change cannot be part of a query, and for kinds that change more as they load."""
     if dialect.name == "postgresql":
-        return _reading(claiming(kind))
+        return _reading(claiming(kind))  # type: ignore[arg-type]
     table: Table = kind.model.__table__
     taking = _change(kind).where(table.c.id.in_(_free(table, dialect.name))).returning(table.c.id)
     loaded = kind.loaded.add_columns(_is_in_doubt(table.c))
