@@ -114,11 +114,11 @@ class Claims:
         decisions = await self._decide(messages)
         return [decisions[message.id] for message in messages]
 
-    async def warm_up(self) -> None:
-        """Makes the first message no later than others: statements are made and planned, connections opened."""
-        await self._claim([])
-        async with self._database.road_at_once.begin() as connection:
-            await find_opt_outs(connection, (), ())
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Has the statements made and planned on this connection."""
+        now = self._clock.now()
+        await self._take(connection, [], now, now)
+        await find_opt_outs(connection, (), ())
 
     async def _claim(self, ids: Sequence[int]) -> tuple[datetime, Sequence[Message], Mapping[int, Decision] | None]:
         """Until when which messages are ours, and the decisions about them if they were made already."""

@@ -168,14 +168,13 @@ class Recorder:
         real = self._clock.seconds_until(left) - self._clock.seconds_until(message.scheduled_time)
         return round(real * 1000, 3)
 
-    async def warm_up(self) -> None:
-        """Makes the first outcome no later than others: its statement is made and planned."""
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Has the statement made and planned on this connection that writes down what was sent."""
         if self._at_once:
             now = self._clock.now()
             columns = self._kind.columns_when_sent(Message(0, None, now, 1, "", None, "", {}), Content(""), now)
             row = self._row(0, 0, Result(Outcome.SENT, Status.SENT, columns=columns))
-            async with self._database.road_at_once.begin() as connection:
-                await self._write_sent(connection, tuple(row), [], [])
+            await self._write_sent(connection, tuple(row), [], [])
 
     async def _write(self, records: Sequence[_Record]) -> None:
         records = sorted(records, key=lambda record: record.message.id)
