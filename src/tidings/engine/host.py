@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from bullmq.custom_errors import DelayedError, UnrecoverableError
 from pydantic import ValidationError
@@ -127,8 +127,8 @@ class WorkerHost:
         work_on(policy.name, run.job_id, run.attempt, run.request_id)  # each job is worked on in a task of its own
         started = time.perf_counter()
         try:
-            handler = by_name.get(job.name)
-            result = await cast(Handler[Any], handler).handle(_read(handler, job), run)
+            data = _read(by_name.get(job.name), job)
+            result = await by_name[job.name].handle(data, run)
         except Exception as error:
             told = await self._tell(policy, job, run, started, error)
             if told is error:
