@@ -45,7 +45,9 @@ GIVEN = st.builds(
     priority=st.sampled_from([0, 0, 0, 1, 9]),
     lifo=st.booleans(),
     removed=st.booleans(),
-    has=st.sampled_from(["nothing"] * 3 + ["a deferred failure", "a parent", "a child", "deduplication", "logs", "logs"]),
+    has=st.sampled_from(
+        ["nothing"] * 3 + ["a deferred failure", "a parent", "a child", "deduplication", "logs", "logs"]
+    ),
 )
 META = st.sampled_from(
     [{}, {}, {"paused": "1"}, {"concurrency": "4"}, {"max": "3", "duration": "60000"}, {"opts.maxLenEvents": "3"}]

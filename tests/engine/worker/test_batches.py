@@ -532,6 +532,47 @@ async def test_a_forced_close_leaves_what_is_left_of_a_batch_to_another_worker(r
     assert Counter(rig.ids()) == Counter([*"abc", *"bc"])
 
 
+async def test_the_locks_of_a_batch_are_kept_for_as_long_as_it_takes(rig: Rig) -> None:
+    async def outlast_the_locks(batch: Batch) -> None:
+        await rig.happened("locksRenewed", 26)  # one each 20 ms
+
+    locks = {"lockDuration": 400, "lockRenewTime": 40, "stalledInterval": 50}
+    await rig.add(*"abc")
+    rig.batch_worker(outlast_the_locks, **locks)
+    await rig.started(3)
+    rig.batch_worker(**locks)
+    await rig.happened("completed", 3)
+    assert rig.batches == [[*"abc"]]
+    assert rig.events("stalled", "lockRenewalFailed") == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS.keys())
+async def test_a_forced_close_just_after_jobs_ended_loses_none(
+    rig: Rig, end: Callable[[Batch, Any], None], turns: int
+) -> None:
+    closing: list[asyncio.Future[None]] = []
+
+    async def close_soon() -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await worker.close(force=True)
+
+    async def end_all(batch: Batch) -> None:
+        if not closing:
+            closing.append(asyncio.ensure_future(close_soon()))
+        for job in list(batch):
+            end(batch, job)
+
+    locks = {"lockDuration": 100, "stalledInterval": 30}
+    await rig.add(*"abc")
+    worker = rig.batch_worker(end_all, **locks)
+    await rig.happened("closed")
+    rig.batch_worker(end_all, **locks)
+    await rig.idle()
+    assert set(await states(rig, *"abc")) == {"completed" if end is ENDS["completed"] else "failed"}
+
+
 async def test_closing_waits_for_the_batch_and_puts_back_in_order_what_was_fetched_meanwhile(rig: Rig) -> None:
     hold = asyncio.Event()
 
