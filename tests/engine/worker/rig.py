@@ -126,20 +126,24 @@ class Rig:
 
     async def idle_worker(self, process: Process | None = None, **options: Any) -> Worker:
         """Starts a worker and waits until it has nothing to do but wait."""
-        idle = await self.idle_workers()
+        present = {client["id"] for client in await self._clients()}  # one that has closed may count for a while
         worker = self.worker(process, **options)
 
         async def one_more() -> bool:
-            return await self.idle_workers() > idle
+            return any(client["id"] not in present for client in await self._clients(cmd="bzpopmin"))
 
         await eventually(one_more)
         return worker
 
     async def idle_workers(self) -> int:
         """How many workers of this queue wait in Redis for its marker."""
-        clients = await self.redis.client_list()
+        return len(await self._clients(cmd="bzpopmin"))
+
+    async def _clients(self, **alike: str) -> list[dict[str, str]]:
+        """The connections of this queue that Redis knows, which are like that."""
         name = self.queue.backend.clientName()
-        return sum(client["name"].startswith(name) and client["cmd"] == "bzpopmin" for client in clients)
+        clients: list[dict[str, str]] = await self.redis.client_list()
+        return [one for one in clients if one["name"].startswith(name) and alike.items() <= one.items()]
 
     async def started(self, count: int, *, within: float = 10.0) -> list[Start]:
         """The starts so far, once there are `count`."""
