@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 async def contents(redis: Redis, prefix: str) -> dict[str, Any]:
     """Every key that begins so: its type and what it holds."""
     found: dict[str, Any] = {}
-    async for key in redis.scan_iter(f"{prefix}:*"):
+    async for key in redis.scan_iter(f"{prefix}:*", count=1000):
         kind = await redis.type(key)
         held: Any
         match kind:

@@ -189,7 +189,7 @@ def jobs_of(taken: Sequence[tuple[dict[str, str], str]]) -> list[Any]:
 
 
 property_of_both = settings(
-    max_examples=examples(75),
+    max_examples=examples(120),
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
