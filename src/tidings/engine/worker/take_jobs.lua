@@ -46,7 +46,7 @@ if #due > 0 then
   end
 end
 
-local limit, limited = tonumber(settings[3] or ARGV[7]), 0
+local limit, limited, allowed = tonumber(settings[3] or ARGV[7]), 0, math.huge
 local window = settings[3] and settings[4] or ARGV[8]
 if limit and room > 0 then
   local started = tonumber(call("GET", limiter)) or 0
@@ -57,7 +57,7 @@ if limit and room > 0 then
     end
     started = 0
   end
-  room = limited > 0 and 0 or math.min(room, limit - started)
+  allowed = limited > 0 and 0 or limit - started
   limited = math.max(limited, 0)
 end
 
@@ -79,7 +79,7 @@ local function next_id()
 end
 
 local jobs, taken, counted = {}, 0, 0
-while taken < room do
+while taken < room and counted < allowed do
   local id = next_id()
   if not id then
     break
