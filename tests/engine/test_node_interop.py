@@ -213,9 +213,9 @@ async def test_a_fleet_of_ours_nodes_and_stock_workers_runs_every_job_once(
     open_workshop: OpenWorkshop, fleet: Fleet
 ) -> None:
     shop = await open_workshop()
-    kinds = ("tidings", "node", "stock")
+    kinds = ("tidings", "node", "stock", "tidings in batches")
     hands = [await fleet.work(kind, shop, concurrency=5) for kind in kinds]
-    assert await shop.queues.count_workers("orders") == 3
+    assert await shop.queues.count_workers("orders") == 4
     options = [{}, {"delay": 100}, {"priority": 3}, {"delay": 50, "priority": 2}]
     for start in range(0, 600, 100):
         jobs = [
@@ -241,7 +241,7 @@ async def test_a_fleet_obeys_the_global_concurrency_that_one_side_sets(
     await fleet[one].queue(shop, "setGlobalConcurrency", 3)
     for side in ("tidings", "node"):
         assert await fleet[side].queue(shop, "getGlobalConcurrency") == 3
-    hands = [await fleet.work(side, shop, concurrency=5) for side in ("tidings", "node")]
+    hands = [await fleet.work(side, shop, concurrency=5) for side in ("tidings", "tidings in batches", "node")]
     for number in range(24):
         await shop.bullmq.add("order", {"number": number, "milliseconds": 30})
     await shop.finished(24)
@@ -264,7 +264,7 @@ async def test_a_fleet_obeys_the_global_rate_limit_that_one_side_sets(
     for number in range(20):
         await shop.bullmq.add("order", {"number": number})
     opened = time.time()
-    hands = [await fleet.work(side, shop, concurrency=5) for side in ("tidings", "node")]
+    hands = [await fleet.work(side, shop, concurrency=5) for side in ("tidings", "tidings in batches", "node")]
     await shop.finished(20)
     starts = sorted([run["from"] for hand in hands for run in await hand.runs()])
     assert len(starts) == 20

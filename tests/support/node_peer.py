@@ -17,6 +17,7 @@ import bullmq
 import pytest
 from bullmq.custom_errors import UnrecoverableError
 
+from support.batches import one_by_one
 from support.workshop import Workshop, eventually
 from tidings.engine import Worker
 
@@ -117,9 +118,10 @@ class Node:
 
 @dataclass
 class Here:
-    """This program, with its own workers or with those of the stock package."""
+    """This program, with its own workers, which may get batches, or with those of the stock package."""
 
     worker: type[bullmq.Worker] = Worker
+    batch: int | None = None
     errors: list[object] = field(default_factory=list)
 
     async def queue(self, shop: Workshop, method: str, *arguments: Any) -> Any:
@@ -151,7 +153,10 @@ class Here:
         present = await shop.queues.count_workers(shop.policy.name)
         name = f"{self.worker.__module__}-{present}"  # several workers of one name are counted as one
         options = {"connection": shop.url, "prefix": shop.prefix, "name": name, **options}
-        worker = self.worker(shop.policy.name, process, options)
+        processor: Any = process
+        if self.batch:
+            processor, options["batch"] = one_by_one(process), self.batch
+        worker = self.worker(shop.policy.name, processor, options)
         worker.on("error", lambda error, *_: self.errors.append(error))
 
         async def is_here() -> bool:
@@ -184,6 +189,7 @@ class Fleet:
 
     def __init__(self, node: Node, stack: AsyncExitStack) -> None:
         self.sides: dict[str, Side] = {"tidings": Here(), "node": node, "stock": Here(bullmq.Worker)}
+        self.sides["tidings in batches"] = Here(batch=5)
         self._stack = stack
 
     def __getitem__(self, side: str) -> Side:
@@ -201,6 +207,7 @@ async def open_fleet(node: Node) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
         fleet = Fleet(node, stack)
         yield fleet
-    ours = fleet["tidings"]
-    assert isinstance(ours, Here)
-    assert ours.errors == []
+    for side in ("tidings", "tidings in batches"):
+        ours = fleet[side]
+        assert isinstance(ours, Here)
+        assert ours.errors == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -15,8 +15,8 @@ import redis
 from pydantic import BaseModel
 
 from tidings.clock import Clock, SystemClock
-from tidings.engine.host import WorkerHost
-from tidings.engine.jobs import Handler, JobType, Run
+from tidings.engine.host import OnDeadLetter, WorkerHost
+from tidings.engine.jobs import AnyHandler, Handler, JobType, Run
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.redis import connect
@@ -112,8 +112,6 @@ class Workshop:
 
     def start(self, handle: Handle | None = None, *, lock_duration: float = 30.0) -> WorkerHost:
         """Starts a worker that is closed at the test's end."""
-        host = WorkerHost(self.queues, lambda: connect(self.url), prefix=self.prefix, lock_duration=lock_duration)
-        self._stack.push_async_callback(host.close, 0.1)
 
         async def handle_and_note(order: Order, run: Run) -> object:
             self.ran.append(Ran(time.time(), order.number, run))
@@ -121,7 +119,25 @@ class Workshop:
                 self._something_ran.notify_all()
             return await handle(order, run) if handle else order.number
 
-        host.start(self.policy, [Handler(self.orders, handle_and_note)])
+        return self.start_host([Handler(self.orders, handle_and_note)], lock_duration=lock_duration)
+
+    def start_host(
+        self,
+        handlers: Sequence[AnyHandler],
+        *,
+        lock_duration: float = 30.0,
+        on_dead_letter: OnDeadLetter | None = None,
+    ) -> WorkerHost:
+        """Starts a worker with these handlers, which note nothing; it is closed at the test's end."""
+        host = WorkerHost(
+            self.queues,
+            lambda: connect(self.url),
+            prefix=self.prefix,
+            lock_duration=lock_duration,
+            on_dead_letter=on_dead_letter,
+        )
+        self._stack.push_async_callback(host.close, 0.1)
+        host.start(self.policy, handlers)
         return host
 
     async def work(self, handle: Handle | None = None, *, lock_duration: float = 30.0) -> WorkerHost:

@@ -141,10 +141,11 @@ class WorkerHost:
         self, policy: QueuePolicy, by_name: Mapping[str, Any], slots: Slots, batch: Batch
     ) -> None:
         held: dict[str, list[HeldJob[Any]]] = {}
+        unanswered = {job.id for job in batch}
         started = time.perf_counter()
         for job in list(batch):
             run = _run_of(policy, slots, job)
-            end = partial(self._end, policy, batch, job, run, started)
+            end = partial(self._end, policy, batch, unanswered, job, run, started)
             try:
                 data = _read(by_name.get(job.name), job)
             except GiveUpJob as error:
@@ -164,9 +165,10 @@ class WorkerHost:
     async def _hand_over(self, handler: BatchHandler[Any], jobs: Sequence[HeldJob[Any]]) -> None:
         try:
             await handler.handle(jobs)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            failure = _failure_of(error)
             for one in jobs:
-                one.end(error)
+                one.end(failure)
 
     async def _handle(self, handler: Handler[Any], job: HeldJob[Any]) -> None:
         """One job of a batch whose handler gets them one by one."""
@@ -174,16 +176,26 @@ class WorkerHost:
         work_on(run.queue.name, run.job_id, run.attempt, run.request_id)
         try:
             result = await handler.handle(job.data, run)
-        except Exception as error:
-            job.end(error)
+        except (Exception, asyncio.CancelledError) as error:
+            job.end(_failure_of(error))
         else:
             log.info("job completed", result=result, duration_ms=_since(started))
             job.end(result)
 
-    def _end(self, policy: QueuePolicy, batch: Batch, job: Any, run: Run, started: float, answer: object) -> None:
+    def _end(
+        self,
+        policy: QueuePolicy,
+        batch: Batch,
+        unanswered: set[str],
+        job: Any,
+        run: Run,
+        started: float,
+        answer: object,
+    ) -> None:
         """What came of a job of a batch; of several answers the first one counts."""
-        if job not in batch:
+        if job.id not in unanswered or job not in batch:
             return
+        unanswered.remove(job.id)
         if not isinstance(answer, Exception):
             batch.complete(job, answer)
             return
@@ -265,6 +277,16 @@ def _read(handler: AnyHandler | None, job: Any) -> Any:
         path = ".".join(str(part) for part in first["loc"])
         sentence = f"{path}: {first['msg']}" if path else first["msg"]
         raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
+
+
+def _failure_of(error: Exception | asyncio.CancelledError) -> Exception:
+    """What a handler's error says of its jobs. Raises it when the handler itself was cancelled."""
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    if task is None or task.cancelling():
+        raise error
+    return RuntimeError("something that the handler waited for was cancelled")
 
 
 def _prepare_ahead(worker: Worker, slots: Slots) -> None:

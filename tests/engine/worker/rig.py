@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from inspect import signature
@@ -13,6 +13,7 @@ from typing import Any, Self
 import bullmq
 import pytest
 
+from support.batches import one_by_one
 from support.workshop import Stalls, eventually
 from tidings.engine import Batch, Worker
 from tidings.engine.redis import connect
@@ -60,6 +61,7 @@ class Rig:
         self.redis: Any = connect(url)
         self.queue = bullmq.Queue(name, {"connection": self.redis, "prefix": prefix})
         self.starts: list[Start] = []
+        self.batches: list[list[str]] = []  # the ids of each, for workers that get batches
         self.told: list[Told] = []
         self.runs: dict[Worker, asyncio.Task[None]] = {}
         self.errors_expected = False
@@ -100,53 +102,48 @@ class Rig:
             assert process is not None
             return await process(job, token, signal)
 
-        async def note_many(batch: Batch) -> None:
-            async with asyncio.TaskGroup() as tasks:
-                for job in batch:
-                    tasks.create_task(note_one_of(batch, job))
-                await batch.ended()
-
-        async def note_one_of(batch: Batch, job: Any) -> None:
-            try:
-                batch.complete(job, await note(job, job.token))
-            except asyncio.CancelledError as error:
-                if worker.forceClosing:
-                    raise
-                batch.fail(job, error)
-            except Exception as error:
-                batch.fail(job, error)
-
         processor: Any = note
-        settings = {"connection": self.url, "prefix": self.prefix, "autorun": False, **options}
         if self.batch and takes_signal:
             pytest.skip("a batch has no signal")
         elif self.batch:
-            settings["batch"], processor = self.batch, note_many
+            options["batch"], processor = self.batch, one_by_one(note)
         elif takes_signal:
             processor = note_with_signal
-        worker = Worker(self.name, processor, settings)
-        for event in EVENTS:
-            self._listen(worker, event)
-        self.runs[worker] = asyncio.ensure_future(worker.run())
-        self._stack.push_async_callback(self._end, worker)
+        worker = self._start(processor, options)
+        return worker
+
+    def batch_worker(self, process: Callable[[Batch], Awaitable[Any]] | None = None, **options: Any) -> Worker:
+        """Starts a worker with BullMQ's options and batches. Without a processor these end when they begin."""
+
+        async def note_many(batch: Batch) -> Any:
+            self.batches.append([job.id for job in batch])
+            for job in batch:
+                self._note(worker, job, job.token)
+            return await process(batch) if process else None
+
+        worker = self._start(note_many, {"batch": self.batch, "concurrency": 50, **options})
         return worker
 
     async def idle_worker(self, process: Process | None = None, **options: Any) -> Worker:
         """Starts a worker and waits until it has nothing to do but wait."""
-        idle = await self.idle_workers()
+        present = {client["id"] for client in await self._clients()}  # one that has closed may count for a while
         worker = self.worker(process, **options)
 
         async def one_more() -> bool:
-            return await self.idle_workers() > idle
+            return any(client["id"] not in present for client in await self._clients(cmd="bzpopmin"))
 
         await eventually(one_more)
         return worker
 
     async def idle_workers(self) -> int:
         """How many workers of this queue wait in Redis for its marker."""
-        clients = await self.redis.client_list()
+        return len(await self._clients(cmd="bzpopmin"))
+
+    async def _clients(self, **alike: str) -> list[dict[str, str]]:
+        """The connections of this queue that Redis knows, which are like that."""
         name = self.queue.backend.clientName()
-        return sum(client["name"].startswith(name) and client["cmd"] == "bzpopmin" for client in clients)
+        clients: list[dict[str, str]] = await self.redis.client_list()
+        return [one for one in clients if one["name"].startswith(name) and alike.items() <= one.items()]
 
     async def started(self, count: int, *, within: float = 10.0) -> list[Start]:
         """The starts so far, once there are `count`."""
@@ -214,6 +211,15 @@ class Rig:
     def late(self, at: float, due: float) -> float:
         """How many seconds something was late, standstills of the machine aside; negative when it was early."""
         return at - due if at < due else max(at - due - self._stalls.between(due, at), 0.0)
+
+    def _start(self, processor: Any, options: dict[str, Any]) -> Worker:
+        settings = {"connection": self.url, "prefix": self.prefix, "autorun": False, **options}
+        worker = Worker(self.name, processor, settings)
+        for event in EVENTS:
+            self._listen(worker, event)
+        self.runs[worker] = asyncio.ensure_future(worker.run())
+        self._stack.push_async_callback(self._end, worker)
+        return worker
 
     def _note(self, worker: Worker, job: Any, token: str) -> None:
         self.starts.append(Start(time.time(), job, token, worker, job.attemptsMade, job.attemptsStarted))

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from tidings.engine.worker.concluding import Conclusions
+from tidings.engine.worker.concluding import Conclusions, RateLimitError, is_in_doubt
 from tidings.engine.worker.fetching import Fetcher
-from tidings.engine.worker.scripts import QueueScripts
+from tidings.engine.worker.scripts import QueueScripts, removed_at_once
 
 MOST = 100
 """Jobs that are completed in one call, as it keeps the server from everybody else."""
@@ -63,8 +63,9 @@ class Batch:
         return left
 
     def fail_all(self, error: BaseException) -> None:
-        """All that are not ended failed."""
-        for job in list(self):
+        """All that are not ended failed. Those that go back to the front of the queue keep their order."""
+        jobs = list(self)
+        for job in reversed(jobs) if isinstance(error, RateLimitError) else jobs:
             self.fail(job, error)
 
     async def ended(self) -> None:
@@ -125,8 +126,9 @@ class Completions:
             alike.setdefault(repr(done.job.opts.get("removeOnComplete")), []).append(done)
         self._waiting = []
         for group in alike.values():
-            for start in range(0, len(group), MOST):
-                self._begin(self._complete(group[start : start + MOST]))
+            most = min(MOST, removed_at_once(group[0].job))
+            for start in range(0, len(group), most):
+                self._begin(self._complete(group[start : start + most]))
 
     async def _complete(self, group: list[Done]) -> None:
         *others, last = group
@@ -147,6 +149,6 @@ class Completions:
                     self._note(done)
                 else:
                     left.append((done, False))
-        except (RedisError, OSError):
-            left = [(done, True) for done in others]
+        except (RedisError, OSError) as error:
+            left = [(done, is_in_doubt(error)) for done in others]
         await asyncio.gather(*(self._alone(done, uncertain) for done, uncertain in left))

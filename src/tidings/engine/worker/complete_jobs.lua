@@ -3,7 +3,8 @@
   that script does for the queue as a whole (old jobs removed, events trimmed, metrics summed up) is left to it: one
   more job has to follow on it.
 
-  A job that has to do with others (parent, children, deduplication) is left as it is, and to that script.
+  A job that has to do with others (parent, children, deduplication) is left as it is, and to that script; so are all
+  when a minute of the metrics is over, as it knows how much of their count belongs to the minutes before.
 
     KEYS 1 active, 2 stalled, 3 completed, 4 events, 5 metrics
     ARGV 1 prefix of a job's key
@@ -19,6 +20,8 @@ local call = redis.call
 local active, stalled, completed, events = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local prefix, now, stay = ARGV[1], ARGV[2], ARGV[3] == "1"
 local jobs = cmsgpack.unpack(ARGV[5])
+local counted_at = ARGV[4] == "1" and call("HGET", KEYS[5], "prevTS")
+local is_new_minute = counted_at and math.floor(now / 60000) > math.floor(counted_at / 60000)
 
 local function complete(id, token, value)
   local key = prefix .. id
@@ -26,7 +29,8 @@ local function complete(id, token, value)
   if not fields[1] and call("EXISTS", key) == 0 then
     return -1
   end
-  if fields[2] or fields[3] or fields[4] or call("EXISTS", key .. ":dependencies", key .. ":unsuccessful") > 0 then
+  local has_others = fields[2] or fields[3] or fields[4]
+  if is_new_minute or has_others or call("EXISTS", key .. ":dependencies", key .. ":unsuccessful") > 0 then
     return 1
   end
   local lock = call("GET", key .. ":lock")

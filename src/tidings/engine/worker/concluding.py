@@ -56,6 +56,11 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
+def is_in_doubt(error: BaseException) -> bool:
+    """Whether a script that failed so may have been carried out all the same, or in part."""
+    return not isinstance(error, NotSent) and (isinstance(error, ConnectionLost) or not is_passing(error))
+
+
 class Conclusions:
     """Concludes the jobs of one worker, and lets each slot fetch its next job in the same round trip.
 
@@ -177,7 +182,7 @@ class Conclusions:
             except (RedisError, OSError) as error:
                 if not is_passing(error):
                     raise
-                uncertain = uncertain or (isinstance(error, ConnectionLost) and not isinstance(error, NotSent))
+                uncertain = uncertain or is_in_doubt(error)
                 self._owner.complain(error)
                 await self._wait_for_server(job, error)
 

@@ -288,13 +288,13 @@ class Fetcher:
                 attempts += 1
 
     async def locked_by(self, tokens: Collection[str]) -> dict[str, list[Locked]]:
-        """For each of these tokens what it locks, alone or as one of many.
+        """For each of these tokens what it locks, alone or as one of many, in the order in which that was taken.
 
         A fetch whose reply was lost may have been carried out, and only its locks tell of which jobs.
         Raises what `Pipeline.send` raises.
         """
         prefix = self._keys[""]
-        active = await self.pipe.send("LRANGE", self._keys["active"], 0, -1)
+        active = [*reversed(await self.pipe.send("LRANGE", self._keys["active"], 0, -1))]
         locks = await self.pipe.send("MGET", *(f"{prefix}{job_id}:lock" for job_id in active)) if active else []
         owned: list[tuple[str, str, str]] = []
         for job_id, lock in zip(active, locks, strict=True):

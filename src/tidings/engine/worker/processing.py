@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from bullmq.custom_errors import DelayedError, UnrecoverableError, WaitingChildrenError
@@ -165,7 +166,7 @@ class Processing:
             self._completions.add(Done(job, job.token, value, result))
 
     def _end_soon(self, job: Any, error: BaseException) -> None:
-        self._begin(self._conclude(job, self._end(job, job.token, error)))
+        self._begin(self._conclude(job, partial(self._end, job, job.token, error)))
 
     def _note_completed(self, done: Done) -> None:
         job = done.job
@@ -175,13 +176,13 @@ class Processing:
         self._leave(job)
 
     def _alone(self, done: Done, uncertain: bool) -> Awaitable[None]:
-        ending = self._complete(done.job, done.token, done.result, done.value, uncertain=uncertain)
-        return self._conclude(done.job, ending)
+        end = partial(self._complete, done.job, done.token, done.result, done.value, uncertain=uncertain)
+        return self._conclude(done.job, end)
 
-    async def _conclude(self, job: Any, ending: Awaitable[Next | None]) -> None:
+    async def _conclude(self, job: Any, end: Callable[[], Awaitable[Next | None]]) -> None:
         following: Next | None = None
         try:
-            following = await ending
+            following = await end()
         except Exception as error:  # the job could not be concluded; its lock decides what becomes of it
             self._worker.complain(error)
         finally:

@@ -248,6 +248,11 @@ def is_removed(job: Any) -> bool:
     return bool(_keep_jobs(job.opts.get("removeOnComplete")).get("count") == 0)
 
 
+def removed_at_once(job: Any) -> int:
+    """How many old jobs a completed one removes at most: so many may be completed together, or they would pile up."""
+    return int(_keep_jobs(job.opts.get("removeOnComplete")).get("limit") or 1000)
+
+
 def _keep_jobs(keep: object) -> dict[str, Any]:
     if isinstance(keep, dict):
         return keep

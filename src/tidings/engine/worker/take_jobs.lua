@@ -10,8 +10,8 @@
          4 lock token; the first job is locked by it and ":1", the second by it and ":2" …
          5 milliseconds that locks last
          6 the worker's name, or ""
-         7 jobs that may start in a window of
-         8 so many milliseconds, or ""; the queue's own limit goes before it
+         7 jobs that may start in a window, or ""; the queue's own limit goes before it
+         8 milliseconds of a window, or ""; as in BullMQ, it goes before the queue's own
 
   Answers id and fields of the first job, then of the next …; for how many milliseconds the queue is rate limited; and,
   with fewer jobs than asked for, the epoch milliseconds at which the next delayed one is due (0 for neither).
@@ -46,8 +46,8 @@ if #due > 0 then
   end
 end
 
-local limit, limited = tonumber(settings[3] or ARGV[7]), 0
-local window = settings[3] and settings[4] or ARGV[8]
+local limit, limited, allowed = tonumber(settings[3] or ARGV[7]), 0, math.huge
+local window = ARGV[8] ~= "" and ARGV[8] or settings[4]
 if limit and room > 0 then
   local started = tonumber(call("GET", limiter)) or 0
   if started >= limit then
@@ -57,7 +57,7 @@ if limit and room > 0 then
     end
     started = 0
   end
-  room = limited > 0 and 0 or math.min(room, limit - started)
+  allowed = limited > 0 and 0 or limit - started
   limited = math.max(limited, 0)
 end
 
@@ -79,7 +79,7 @@ local function next_id()
 end
 
 local jobs, taken, counted = {}, 0, 0
-while taken < room do
+while taken < room and counted < allowed do
   local id = next_id()
   if not id then
     break
