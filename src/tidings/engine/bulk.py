@@ -30,7 +30,7 @@ class BulkScripts:
         self._remove = redis.register_script(_source("remove_jobs"))
         self._find = redis.register_script(_source("find_jobs"))
 
-    async def add(self, queue: str, batch: Batch) -> list[str]:
+    async def add(self, queue: str, batch: NewJobs) -> list[str]:
         """Adds new jobs. Answers the ids that were there already; those jobs are as they were."""
         keys = self._keys(queue, "marker", "meta", "id", "delayed", "events", "wait", "active", "prioritized", "pc")
         present: list[str] = await self._add(keys=keys, args=[self._base(queue), *batch.arguments()])
@@ -56,7 +56,7 @@ class BulkScripts:
         return [f"{self._prefix}:{queue}:{name}" for name in names]
 
 
-class Batch:
+class NewJobs:
     """New jobs of one queue, packed as the script reads them, added at `now` (epoch milliseconds).
 
     What a job has in a field of its own, its delay for one, does not stand among its options too: Node reads the

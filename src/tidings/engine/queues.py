@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tidings.clock import Clock
-from tidings.engine.bulk import Batch, BulkScripts, chunks, due_of
+from tidings.engine.bulk import BulkScripts, NewJobs, chunks, due_of
 from tidings.engine.horizon import Horizon, HorizonPolicy
 from tidings.engine.jobs import Job, JobType, Schedule
 from tidings.engine.policy import QueuePolicy
@@ -274,7 +274,7 @@ class Queues:
             for queue, theirs in _by_queue(jobs).items():
                 for some in chunks(theirs):
                     now = time.time()
-                    batch = Batch(self.policies[queue], int(now * 1000))
+                    batch = NewJobs(self.policies[queue], int(now * 1000))
                     enqueued_at = _iso(now)
                     dues: dict[datetime | None, int] = {None: 0}
                     for job in some:
