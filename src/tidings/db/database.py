@@ -81,7 +81,9 @@ def open_database(address: str) -> Database:
         engine = create_async_engine(url, pool_size=8, max_overflow=8, pool_pre_ping=True)
         # No question whether a connection still lives before each batch: it would cost a due message three round
         # trips. Who finds one dead begins again with a new one. The last one used is taken: it knows the statements.
-        road = create_async_engine(url, pool_size=4, max_overflow=4, pool_use_lifo=True)
+        # The driver would forget them when they are long, or were not used for five minutes.
+        keeping = {"max_cached_statement_lifetime": 0, "max_cacheable_statement_size": 0}
+        road = create_async_engine(url, pool_size=4, max_overflow=4, pool_use_lifo=True, connect_args=keeping)
         return Database(engine, engine, road, batches=1)
     if not url.database or url.database == ":memory:":
         raise ConfigurationError("DATABASE_URL needs a file: sqlite:///path (several workers share it).")
