@@ -216,38 +216,6 @@ def test_however_callers_come_and_go_each_that_stays_gets_its_own_answer(
     assert most_inside <= in_flight
 
 
-async def test_items_that_are_in_no_hurry_go_together_when_their_patience_ends() -> None:
-    gate = Gate()
-    double = Coalescer(gate)
-    assert await asyncio.gather(double(1, 0.01), double(2, 60), double(3, 60)) == [2, 4, 6]
-    assert gate.batches == [[1, 2, 3]]
-
-
-async def test_an_item_in_a_hurry_takes_the_patient_ones_along_and_a_full_batch_waits_for_nobody() -> None:
-    gate = Gate()
-    double = Coalescer(gate, limit=3)
-    async with asyncio.timeout(30):
-        assert await asyncio.gather(double(1, 60), double(2)) == [2, 4]
-        assert await asyncio.gather(*(double(number, 60) for number in (3, 4, 5))) == [6, 8, 10]
-    assert gate.batches == [[1, 2], [3, 4, 5]]
-
-
-async def test_patient_items_that_come_while_a_batch_is_under_way_still_have_their_time() -> None:
-    gate = Gate(is_open=False)
-    double = Coalescer(gate, in_flight=1)
-    first = asyncio.ensure_future(double(1))
-    await turns(2)
-    second = double(2, 0.02)
-    await turns(2)
-    gate.open()
-    assert await first == 2
-    await turns(2)
-    assert gate.batches == [[1]]
-    third = double(3, 60)
-    assert (await second, await third) == (4, 6)
-    assert gate.batches == [[1], [2, 3]]
-
-
 # -- Gathering: nobody waits for an answer
 
 
@@ -263,6 +231,12 @@ class Tray:
         self.gatherer: Gatherer[int] = Gatherer(
             self._run, failed=lambda number, error: self.failed.append((number, str(error))), **options
         )
+
+    async def holds(self, *batches: list[int]) -> None:
+        """Waits until these are the batches."""
+        async with asyncio.timeout(10):
+            while self.batches != list(batches):
+                await asyncio.sleep(0)
 
     async def _run(self, numbers: Sequence[int]) -> None:
         self.batches.append(list(numbers))
@@ -331,3 +305,30 @@ async def test_a_failing_call_lets_no_patient_item_wait_for_ever() -> None:
         while [2] not in tray.batches:
             await asyncio.sleep(0)
     assert tray.failed == [(-1, "-1 is negative")]
+
+
+async def test_items_that_are_in_no_hurry_go_together_when_their_patience_ends() -> None:
+    tray = Tray()
+    tray.gatherer.add([1], 0.01)
+    tray.gatherer.add([2, 3], 60)
+    await tray.holds([1, 2, 3])
+
+
+async def test_an_item_in_a_hurry_takes_the_patient_ones_along() -> None:
+    tray = Tray()
+    tray.gatherer.add([1], 60)
+    tray.gatherer.add([2])
+    await tray.holds([1, 2])
+
+
+async def test_patient_items_that_come_while_a_batch_is_under_way_still_have_their_time() -> None:
+    tray = Tray(is_open=False)
+    tray.gatherer.add([1])
+    await turns(2)
+    tray.gatherer.add([2], 0.02)
+    await turns(2)
+    tray.door.set()
+    await turns(4)
+    assert tray.batches == [[1]]
+    tray.gatherer.add([3], 60)
+    await tray.holds([1], [2, 3])

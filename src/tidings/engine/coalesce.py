@@ -93,10 +93,10 @@ class Coalescer(Generic[Item, Result]):
             self._answer, failed=_fail, limit=limit, in_flight=in_flight
         )
 
-    def __call__(self, item: Item, patience: float = 0.0) -> asyncio.Future[Result]:
-        """The result for `item`, which may wait so many seconds for company. Fails as `run` did."""
+    def __call__(self, item: Item) -> asyncio.Future[Result]:
+        """The result for `item`. Fails as `run` did."""
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._gatherer.add([(item, future)], patience)
+        self._gatherer.add([(item, future)])
         return future
 
     async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:

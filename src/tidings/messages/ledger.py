@@ -26,7 +26,7 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
     IN_DOUBT = "in_doubt"
-    """Whoever was sending it stopped before it wrote down whether the message had left."""
+    """Whoever was sending it stopped or failed before it wrote down whether the message had left."""
 
 
 class DeliveryStatus(StrEnum):

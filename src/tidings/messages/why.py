@@ -138,8 +138,8 @@ def _said(line: LedgerEntry) -> Iterator[str]:
             yield f"{at}: it was cancelled, because {reason}."
         case Outcome.IN_DOUBT:
             yield (
-                f"{at}: attempt {line.attempt} had ended without an outcome, because its sender stopped. The message "
-                "may have left in it; the next attempt has the same idempotency key."
+                f"{at}: attempt {line.attempt} had ended without an outcome, because its sender stopped or failed. "
+                "The message may have left in it; the next attempt has the same idempotency key."
             )
 
 

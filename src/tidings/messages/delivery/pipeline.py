@@ -129,12 +129,11 @@ class DeliveryPipeline:
         work_on(run.queue.name, run.job_id, run.attempt, run.request_id)
         try:
             ending = await self._bring_out(claimed, run, decided)
+            ended = functools.partial(_end, job, ending, settle=True)
+            self._recorder.record(claimed.message, run, ending.result, ending.attempt, ended)
         except Exception as error:
             run.slots.settle()
             job.end(error)
-            return
-        ended = functools.partial(_end, job, ending, settle=True)
-        self._recorder.record(claimed.message, run, ending.result, ending.attempt, ended)
 
     async def _bring_out(self, claimed: Claimed, run: Run, decided: float) -> _Ending:
         """Composes and sends one message that the gate let out, at that moment of `time.perf_counter`."""

@@ -187,7 +187,10 @@ class Recorder:
             jobs = await self._write_all(records)
         outcomes = Counter(record.result.outcome.value for record in records)
         log.info("messages recorded", kind=self._kind.name, of_many=True, **outcomes)
-        await self._work.release(jobs)
+        try:
+            await self._work.release(jobs)
+        except Exception:  # what is recorded must not be recorded again for it
+            log.exception("jobs not released; recovery will add them", jobs=len(jobs))
         for record in records:
             record.recorded(None)
 
