@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import OpenStorefront, Storefront
+from support.app import handler_of, run_of
+from tidings.engine.jobs import BatchHandler, HeldJob
 from tidings.errors import InvalidInput, NotFound
+from tidings.features.shops import worker
+from tidings.features.shops.jobs import SEND, SendData
 from tidings.features.shops.models import ShopWebhookEvent
 
 
@@ -79,3 +84,34 @@ async def test_a_job_whose_data_cannot_be_used_is_refused_before_it_is_in_a_queu
             await store.shops.enqueue_job(queue, "nonsense", data)
     with pytest.raises(NotFound):
         await store.shops.enqueue_job("event-messages", "send", {})
+
+
+async def test_a_message_that_is_only_told_of_lets_no_other_of_its_batch_wait(
+    store: Storefront, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stores, ended = asyncio.Event(), dict[str, object]()
+    other_ended = asyncio.Event()
+
+    async def store_slowly(*_: Any) -> int:
+        await stores.wait()
+        raise NotFound("shop", SHOP)
+
+    def end_other(answer: object) -> None:
+        ended["other"] = answer
+        other_ended.set()
+
+    monkeypatch.setattr(worker, "store_told_message", store_slowly)
+    handler, run = handler_of(store.app, SEND), run_of(store.app, SEND)
+    assert isinstance(handler, BatchHandler)
+    told = SendData.model_validate({"shopId": SHOP, "recipient": "+18105550123", "template": "Hi"})
+    jobs = [
+        HeldJob(told, run, lambda answer: ended.update(told=answer)),
+        HeldJob(SendData(id=404), run, end_other),
+    ]
+    handling = asyncio.create_task(handler.handle(jobs))
+    async with asyncio.timeout(10):
+        await other_ended.wait()
+    assert ended == {"other": "skipped: no such message"}
+    stores.set()
+    await handling
+    assert "told" in ended
