@@ -109,7 +109,6 @@ class Recorder:
         self._providers = providers
         self._clock = work.clock
         self._database = work.database
-        self._at_once = work.database.dialect == "postgresql" and not follows(kind)
         self._patience = patience
         self._records: Gatherer[_Record] = Gatherer(
             self._write, failed=self._not_written, in_flight=work.database.batches
@@ -170,7 +169,7 @@ class Recorder:
 
     async def prepare(self, connection: AsyncConnection) -> None:
         """Has the statement made and planned on this connection that writes down what was sent."""
-        if self._at_once:
+        if self._may_be_plain():
             now = self._clock.now()
             columns = self._kind.columns_when_sent(Message(0, None, now, 1, "", None, "", {}), Content(""), now)
             row = self._row(0, 0, Result(Outcome.SENT, Status.SENT, columns=columns))
@@ -194,10 +193,14 @@ class Recorder:
         for record in records:
             record.recorded(None)
 
+    def _may_be_plain(self) -> bool:
+        """Whether nothing follows from messages that were sent, and one statement can write all that there is."""
+        return self._database.dialect == "postgresql" and not follows(self._kind)
+
     def _are_plain(self, records: Sequence[_Record]) -> bool:
         """Whether all were sent, and nothing but their rows and lines is to be written."""
         columns = records[0].row.keys()
-        return self._at_once and all(
+        return self._may_be_plain() and all(
             record.result.status is Status.SENT
             and record.result.draft is None
             and not is_capped(record.message)
