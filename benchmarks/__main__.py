@@ -12,6 +12,7 @@ from benchmarks.growth.command import growth
 from benchmarks.punctuality.command import punctuality
 from benchmarks.report.command import report
 from benchmarks.scheduling.command import scheduling
+from benchmarks.steady.command import steady
 
 app = typer.Typer(name="benchmarks", help="Measures this engine on this machine.", no_args_is_help=True)
 app.command()(engine)
@@ -21,6 +22,7 @@ app.command()(delivery)
 app.command()(scheduling)
 app.command()(punctuality)
 app.command()(growth)
+app.command()(steady)
 app.command()(report)
 
 if __name__ == "__main__":

@@ -25,6 +25,10 @@ class Sink:
         """The key of each message that came and when, in epoch seconds, in the order of their arrival."""
         return [(str(key), at) for key, at in json.loads(await self._ask("GET /arrivals"))]
 
+    async def take(self) -> list[tuple[str, float]]:
+        """The same, and forgets them: each is told once."""
+        return [(str(key), at) for key, at in json.loads(await self._ask("DELETE /arrivals"))]
+
     async def count(self) -> int:
         return int(await self._ask("GET /count"))
 
