@@ -314,11 +314,13 @@ class App(Features):
         """
         from tidings.engine.host import WorkerHost
         from tidings.engine.redis import connect
+        from tidings.messages.delivery.adoption import adopt_leftovers
 
         wanted = set(queue_names or self.policies)
         for name in sorted(wanted - set(self.policies)):
             raise NotFound("queue", f"{name}; there are {', '.join(self.policies)}")
         self.outside.http.open()  # now, or the first message would wait for it
+        await adopt_leftovers(self.parts.journal, self.parts.pipelines)
         for pipeline in self.parts.pipelines:
             if wanted.intersection(job_type.queue.name for job_type in pipeline.kind.job_types()):
                 await pipeline.warm_up()
@@ -345,3 +347,6 @@ class App(Features):
         self._tasks.clear()
         while self.hosts:
             await self.hosts.pop().close()
+            for pipeline in self.parts.pipelines:
+                pipeline.keep()
+            self.parts.journal.close()

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import AnyHandler, Schedule
 from tidings.errors import InvalidInput
+from tidings.messages.delivery.journal import Journal
 from tidings.messages.delivery.pipeline import DeliveryPipeline
 from tidings.messages.retention import Keeping
 from tidings.settings import CoreSettings, Group, group_of
@@ -71,6 +72,7 @@ class Parts:
     writer: Writer
     model: OpenAIModel | None
     texts: NoticeTexts
+    journal: Journal
     kinds: dict[str, MessageKind]
     pipelines: list[DeliveryPipeline] = field(default_factory=list)
     activities: list[Activities] = field(default_factory=list)
@@ -82,7 +84,9 @@ class Parts:
     def pipeline(self, kind: MessageKind) -> DeliveryPipeline:
         """The way out for a kind of messages, which the whole application knows from now on."""
         self.kinds[kind.name] = kind
-        made = DeliveryPipeline(kind, self.work, self.providers, self.rules, deadline=self.settings.http_timeout)
+        made = DeliveryPipeline(
+            kind, self.work, self.providers, self.rules, self.journal, deadline=self.settings.http_timeout
+        )
         self.pipelines.append(made)
         return made
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidings.ai.template import TemplateWriter
 from tidings.errors import ConfigurationError
 from tidings.feature import Parts
+from tidings.messages.delivery.journal import Journal
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.policy import Rules, parse_caps
 from tidings.messages.gate.quiet_hours import QuietHours
@@ -84,6 +85,7 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
         writer=outside.writer,
         model=outside.model,
         texts=texts,
+        journal=Journal(settings.data_dir / "journal"),
         kinds=kinds,
     )
 

@@ -16,8 +16,8 @@ class Gatherer(Generic[Item]):
 
     Items that are in no hurry may wait for company, others go out in the same turn of the event loop; and while
     `in_flight` batches are under way the next one fills up, to at most `limit` items. When a batch of
-    several fails as a whole, each item is tried alone, so one bad item spoils no other; `failed` is told of
-    each that failed so.
+    several fails as a whole, each item is tried alone, so one bad item spoils no other, unless `alike` says of the
+    error that it would meet each of them; `failed` is told of each that failed so.
     """
 
     def __init__(
@@ -25,11 +25,13 @@ class Gatherer(Generic[Item]):
         run: Callable[[Sequence[Item]], Awaitable[None]],
         *,
         failed: Callable[[Item, Exception], None],
+        alike: Callable[[Exception], bool] = lambda error: False,
         limit: int = 200,
         in_flight: int = 1,
     ) -> None:
         self._run = run
         self._failed = failed
+        self._alike = alike
         self._limit = limit
         self._free = in_flight
         self._waiting: deque[Item] = deque()
@@ -71,8 +73,9 @@ class Gatherer(Generic[Item]):
         try:
             await self._run(batch)
         except Exception as error:
-            if len(batch) == 1:
-                self._failed(batch[0], error)
+            if len(batch) == 1 or self._alike(error):
+                for item in batch:
+                    self._failed(item, error)
             else:
                 for item in batch:
                     await self._try([item])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
@@ -41,6 +42,9 @@ Answer = TypeVar("Answer")
 IN_DOUBT = "its sender stopped, or failed, before it wrote down whether the message had left"
 """What a row says while it is sent again after that."""
 
+LOCKED_PAUSE = 0.25
+"""Seconds until a message is tried again whose row somebody else has locked."""
+
 ROUNDING = timedelta(milliseconds=1)
 """BullMQ rounds the clock to whole milliseconds, so a job may start half of one before its time."""
 
@@ -63,7 +67,7 @@ class AlreadyEnded:
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """Not to be taken before `until`: it was rescheduled, or another worker is sending it."""
+    """Not to be taken before `until`: it was rescheduled, another worker is sending it, or its row is locked."""
 
     until: datetime
 
@@ -76,6 +80,7 @@ class Claims:
 
     What the gate goes by is read after the rows are taken, so nothing that is said before a message is in our hands
     is missed. On PostgreSQL each of the two is one statement and one round trip, where a kind does not say otherwise.
+    Rows that somebody has locked are left out there: who changes one message, for however long, delays no other.
     """
 
     def __init__(self, database: Database, kind: MessageKind, rules: Rules, clock: Clock, lease: float) -> None:
@@ -95,7 +100,7 @@ class Claims:
         """Takes the rows of `ids` that are due and free, and answers for each id in turn."""
         until, messages, decisions = await _once_more(lambda: self._claim(ids))
         if decisions is None:
-            decisions = await _once_more(lambda: self._decide(messages))
+            decisions = await self._decide_or_give_back(messages, until)
         waiting = set(ids) - {message.id for message in messages}
         refused = await _once_more(lambda: self._explain(waiting)) if waiting else {}
         claims: dict[int, Claim] = {
@@ -131,10 +136,10 @@ class Claims:
                 if not self._together and self._takes_places(messages):
                     return until, messages, None
                 return until, messages, await self._admit(connection, messages)
-        except DBAPIError as error:
-            if taken is None or self._together or not error.connection_invalidated:
+        except Exception:
+            if taken is None or self._together:
                 raise
-            return *taken, None  # the connection died between the two; the messages are ours
+            return *taken, None  # it failed between the two; the messages are ours
 
     def _takes_places(self, messages: Sequence[Message]) -> bool:
         return bool(self._rules.caps) and any(is_capped(message) for message in messages)
@@ -166,6 +171,26 @@ class Claims:
             "inputs": {},
         }
 
+    async def _decide_or_give_back(self, messages: Sequence[Message], until: datetime) -> dict[int, Decision]:
+        """The decisions; the rows are free again where none can be made."""
+        try:
+            return await _once_more(lambda: self._decide(messages))
+        except Exception:
+            with suppress(Exception):  # then they are when the lease ends
+                await self._give_back([message.id for message in messages], until)
+            raise
+
+    async def _give_back(self, ids: Sequence[int], until: datetime) -> None:
+        table = self._kind.model.__table__
+        ours = (table.c.id.in_(sorted(ids)), table.c.status == Status.SENDING, table.c.held_until == until)
+        locked = select(table.c.id).where(*ours).order_by(table.c.id).with_for_update()
+        async with self._database.road.begin() as connection:
+            await connection.execute(
+                update(table)
+                .where(table.c.id.in_(locked))
+                .values(status=Status.SCHEDULED, held_until=None, attempts=table.c.attempts - 1)
+            )
+
     async def _decide(self, messages: Sequence[Message]) -> dict[int, Decision]:
         takes_places = self._takes_places(messages)
         async with (self._database.road if takes_places else self._database.road_at_once).begin() as connection:
@@ -176,7 +201,7 @@ class Claims:
 
     async def _explain(self, ids: Collection[int]) -> dict[int, AlreadyEnded | NotYet]:
         async with self._database.road_at_once.begin() as connection:
-            return await _explain(connection, self._kind, ids)
+            return await _explain(connection, self._kind, ids, self._clock.after(LOCKED_PAUSE))
 
 
 async def _once_more(step: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -226,7 +251,7 @@ def _free(table: Table, dialect: str) -> Select[Any]:
             or_(table.c.held_until.is_(None), table.c.held_until <= bindparam("due")),
         )
         .order_by(table.c.id)  # everybody locks in the same order, so nobody deadlocks
-        .with_for_update()
+        .with_for_update(skip_locked=True)
     )
 
 
@@ -286,14 +311,15 @@ def _reading(statement: Select[Any]) -> Take:
 
 
 async def _explain(
-    connection: AsyncConnection, kind: MessageKind, ids: Collection[int]
+    connection: AsyncConnection, kind: MessageKind, ids: Collection[int], soon: datetime
 ) -> dict[int, AlreadyEnded | NotYet]:
+    """What is with rows that could not be taken. Those that are due and free are locked, and tried again `soon`."""
     model = kind.model
     rows = await connection.execute(
         select(model.id, model.status, model.scheduled_time, model.held_until).where(model.id.in_(sorted(ids)))
     )
     return {
-        row.id: NotYet(max(row.scheduled_time, row.held_until or row.scheduled_time))
+        row.id: NotYet(max(soon, row.scheduled_time, row.held_until or row.scheduled_time))
         if row.status in OPEN
         else AlreadyEnded(row.status)
         for row in rows

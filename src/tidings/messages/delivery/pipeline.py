@@ -15,15 +15,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from tidings.ai.base import Draft
-from tidings.db.database import is_away
+from tidings.db.failures import is_away, is_passing
 from tidings.engine.coalesce import Coalescer, Gatherer
 from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, Run, handle_alone
 from tidings.errors import SendError, TemplateError
 from tidings.log import get_logger, work_on
 from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet
+from tidings.messages.delivery.journal import Entry, Journal
+from tidings.messages.delivery.outcome import Attempt, Result
 from tidings.messages.delivery.providers import Providers
-from tidings.messages.delivery.record import Attempt, Recorder, Result
+from tidings.messages.delivery.record import Recorder
+from tidings.messages.delivery.unreadable import fail_unreadable
 from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
 from tidings.messages.kind import Content, Message, MessageJob, MessageKind
 from tidings.messages.ledger import Outcome
@@ -38,6 +43,9 @@ MAX_CRASHES = 10
 
 AWAY_PAUSE = 2.0
 """Seconds until a message is tried again that could not be claimed because the database is away."""
+
+BUSY_PAUSE = 0.25
+"""The same where something stood in the way in the database that will pass."""
 
 CLAIM_PATIENCE = 0.01
 """Seconds that a claim waits for others to be made with it, while claimed messages wait for a slot anyway."""
@@ -58,7 +66,16 @@ class DeliveryPipeline:
     is left of it, so it is over before anybody else may take the row.
     """
 
-    def __init__(self, kind: MessageKind, work: Work, providers: Providers, rules: Rules, *, deadline: float) -> None:
+    def __init__(
+        self,
+        kind: MessageKind,
+        work: Work,
+        providers: Providers,
+        rules: Rules,
+        journal: Journal,
+        *,
+        deadline: float,
+    ) -> None:
         self.kind = kind
         self._providers = providers
         self._clock = work.clock
@@ -66,10 +83,13 @@ class DeliveryPipeline:
         self._database = work.database
         self._claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
         self._claiming: Gatherer[HeldJob[MessageJob]] = Gatherer(
-            self._claim, failed=self._not_claimed, in_flight=work.database.batches
+            self._claim, failed=self._not_claimed, alike=is_away, in_flight=work.database.batches
+        )
+        self._unreadable: Gatherer[tuple[HeldJob[MessageJob], Exception]] = Gatherer(
+            self._fail_unreadable, failed=lambda one, error: one[0].end(error), limit=1
         )
         self._second_looks: Coalescer[Message, Decision] = Coalescer(self._claims.look_again)
-        self._recorder = Recorder(kind, work, providers, patience=deadline)
+        self._recorder = Recorder(kind, work, providers, journal, patience=deadline)
 
     async def warm_up(self) -> None:
         """Makes the first message no later than others; a database that is away is left for the messages to find."""
@@ -101,7 +121,18 @@ class DeliveryPipeline:
         """The same for one message: what became of it, or raises what its job is to end with."""
         return str(await handle_alone(self.handle, MessageJob(id=message_id), run))
 
+    async def adopt(self, entries: Sequence[Entry]) -> None:
+        """Records outcomes out of the journal of a process that has ended."""
+        await self._recorder.adopt(entries)
+
+    def keep(self) -> None:
+        """This process ends: what is not recorded yet is left in the journal."""
+        self._recorder.keep()
+
     async def _claim(self, jobs: Sequence[HeldJob[MessageJob]]) -> None:
+        jobs = [job for job in jobs if not self._waits_for_record(job)]
+        if not jobs:
+            return
         claims = await self._claims.claim([job.data.id for job in jobs])
         decided = time.perf_counter()
         for job, claimed in zip(jobs, claims, strict=True):
@@ -116,12 +147,28 @@ class DeliveryPipeline:
                 ended = functools.partial(_end, job, ending)
                 self._recorder.record(claimed.message, job.run, ending.result, None, ended)
 
+    def _waits_for_record(self, job: HeldJob[MessageJob]) -> bool:
+        """Whether the message has left, and only its row does not know; then its job waits."""
+        waits = self._recorder.holds(job.data.id)
+        if waits:
+            job.end(PostponeJob(self._clock.after(AWAY_PAUSE)))
+        return waits
+
     def _not_claimed(self, job: HeldJob[MessageJob], trouble: Exception) -> None:
-        if not is_away(trouble):
+        if is_passing(trouble):
+            log.warning("message not claimed yet", message_id=job.data.id, error=str(trouble))
+            job.end(PostponeJob(self._clock.after(AWAY_PAUSE if is_away(trouble) else BUSY_PAUSE)))
+        elif job.run.last and not isinstance(trouble, SQLAlchemyError):
+            self._unreadable.add([(job, trouble)])
+        else:
             job.end(trouble)
-            return
-        log.warning("message not claimed yet", message_id=job.data.id, error=str(trouble))
-        job.end(PostponeJob(self._clock.after(AWAY_PAUSE)))
+
+    async def _fail_unreadable(self, found: Sequence[tuple[HeldJob[MessageJob], Exception]]) -> None:
+        """Messages cannot be made of these rows; each has failed, or recovery would bring it back for ever."""
+        for job, trouble in found:
+            sentence = f"its row cannot be read: {trouble or type(trouble).__name__}"
+            await fail_unreadable(self._database, self.kind, job.data.id, job.run, sentence, self._clock.now())
+            job.end(GiveUpJob(sentence))
 
     async def _send_one(self, job: HeldJob[MessageJob], claimed: Claimed, decided: float) -> None:
         """What is done in a slot: the message leaves; its outcome is written down while the next one has the slot."""
