@@ -15,8 +15,8 @@ from tidings.db import locks
 from tidings.db.base import Base
 from tidings.db.prepared import Prepared
 from tidings.features.events.models import Event, EventMessage
-from tidings.messages.delivery.claim import claiming
 from tidings.messages.delivery.outcome_rows import recording
+from tidings.messages.delivery.taking import claiming
 from tidings.messages.kind import MessageKind
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import OPEN, Status

@@ -22,6 +22,7 @@ from tidings.clock import Clock
 from tidings.engine.bulk import BulkScripts, NewJobs, chunks, due_of
 from tidings.engine.horizon import Horizon, HorizonPolicy
 from tidings.engine.jobs import Job, JobType, Schedule
+from tidings.engine.marks import Marks
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.progress import Progress
 from tidings.engine.redis import answering
@@ -87,6 +88,7 @@ class Queues:
         self._recovered = frozenset((job_type.queue.name, job_type.name) for job_type in recovered)
         self._horizon = Horizon(horizon, self._count_recovered)
         self.progress = Progress(redis, prefix)
+        self.handed_over = Marks(redis, prefix, "handed-over")
 
     def due_milliseconds(self, due: datetime | None) -> int:
         """The machine-clock moment of `due` in epoch milliseconds, never before it."""

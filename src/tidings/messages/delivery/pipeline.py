@@ -23,7 +23,7 @@ from tidings.engine.coalesce import Coalescer, Gatherer
 from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, Run, handle_alone
 from tidings.errors import SendError, TemplateError
 from tidings.log import get_logger, work_on
-from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet
+from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet, Unreadable
 from tidings.messages.delivery.journal import Entry, Journal
 from tidings.messages.delivery.outcome import Attempt, Result
 from tidings.messages.delivery.providers import Providers
@@ -81,7 +81,7 @@ class DeliveryPipeline:
         self._clock = work.clock
         self._deadline = deadline
         self._database = work.database
-        self._claims = Claims(work.database, kind, rules, work.clock, 2 * deadline + kind.compose_seconds)
+        self._claims = Claims(work, kind, rules, 2 * deadline + kind.compose_seconds)
         self._claiming: Gatherer[HeldJob[MessageJob]] = Gatherer(
             self._claim, failed=self._not_claimed, alike=is_away, in_flight=work.database.batches
         )
@@ -140,6 +140,8 @@ class DeliveryPipeline:
                 job.end(f"skipped: {claimed.status or 'no such message'}")
             elif isinstance(claimed, NotYet):
                 job.end(PostponeJob(claimed.until))
+            elif isinstance(claimed, Unreadable):
+                self._not_claimed(job, claimed.error)
             elif isinstance(claimed.decision, Send):
                 job.run.slots.add(functools.partial(self._send_one, job, claimed, decided))
             else:

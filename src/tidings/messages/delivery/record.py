@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidings.db.failures import is_away, is_passing
 from tidings.engine.coalesce import Gatherer
 from tidings.engine.jobs import Run
-from tidings.errors import SendError
+from tidings.errors import QueueUnavailable, SendError
 from tidings.log import get_logger
 from tidings.messages.delivery.journal import Entry, Journal
 from tidings.messages.delivery.outcome import Attempt, Record, Result, record_of
@@ -64,7 +64,7 @@ class Recorder:
 
     A decision that cannot be recorded for `patience` seconds, or for RECORD_PATIENCE while the database is away, is
     an error: it is made again. What was handed over to a provider stays until it is recorded, whatever the error;
-    from the first one on it is in the journal, too.
+    from the first one on it is in the journal, and other processes are told to leave it alone.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Recorder:
         self._rows = OutcomeRows(kind, work.database, work.clock)
         self._held: dict[int, _Pending] = {}
         self._unkept: list[_Pending] = []
+        self._keeping: asyncio.Task[None] | None = None
         self._records: Gatherer[_Pending] = Gatherer(
             self._write, failed=self._not_written, alike=is_away, in_flight=work.database.batches
         )
@@ -178,15 +179,17 @@ class Recorder:
         pending.recorded(error)
 
     def _keep_soon(self, pending: _Pending) -> None:
-        """Into the journal, with all the others that failed in the same moment: that is one wait for the disk."""
+        """With all the others that failed in the same moment: that is one wait for the disk."""
         if not self._unkept:
-            asyncio.get_running_loop().call_soon(self._keep_unkept)
+            self._keeping = asyncio.ensure_future(self._keep_unkept())
         self._unkept.append(pending)
 
-    def _keep_unkept(self) -> None:
+    async def _keep_unkept(self) -> None:
         kept = [one for one in self._unkept if self._held.get(one.record.message.id) is one]
         self._unkept.clear()
         self._journal.keep({self._key(one): _entry(self._kind.name, one.record) for one in kept})
+        with suppress(QueueUnavailable):
+            await self._work.queues.handed_over.put([self._key(one) for one in kept])
 
     def _key(self, pending: _Pending) -> str:
         return self._kind.job_id(pending.record.message.id)
