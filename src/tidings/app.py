@@ -347,6 +347,7 @@ class App(Features):
         self._tasks.clear()
         while self.hosts:
             await self.hosts.pop().close()
+        if "parts" in self.__dict__:  # it was opened, and not for reading
             for pipeline in self.parts.pipelines:
-                pipeline.keep()
+                pipeline.close()
             self.parts.journal.close()

@@ -33,17 +33,19 @@ _numbers = itertools.count(1)
 
 
 class Provider:
-    """Remembers what it took, and refuses as long as it has refusals."""
+    """Remembers what it took, and refuses as long as it has refusals. `on_send` is called before it answers."""
 
     name = "carrier"
 
     def __init__(self, *refusals: SendError) -> None:
         self.refusals = list(refusals)
+        self.on_send: Callable[[], object] = lambda: None
         self.asked: list[str] = []
         self.sent: list[str] = []
 
     async def send(self, outgoing: Outgoing) -> Receipt:
         self.asked.append(outgoing.idempotency_key)
+        self.on_send()
         if self.refusals:
             raise self.refusals.pop(0)
         self.sent.append(outgoing.to)

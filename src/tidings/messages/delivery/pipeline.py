@@ -126,8 +126,12 @@ class DeliveryPipeline:
         await self._recorder.adopt(entries)
 
     def keep(self) -> None:
-        """This process ends: what is not recorded yet is left in the journal."""
+        """What is not recorded yet is in the journal afterwards."""
         self._recorder.keep()
+
+    def close(self) -> None:
+        """This process ends: what is not recorded yet is left in the journal."""
+        self._recorder.close()
 
     async def _claim(self, jobs: Sequence[HeldJob[MessageJob]]) -> None:
         jobs = [job for job in jobs if not self._waits_for_record(job)]

@@ -46,7 +46,7 @@ Recorded = Callable[[Exception | None], None]
 """Called when an outcome is written down, or with the error when it could not be and the message did not leave."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     """A record on its way. `since` is when it was to be written first, by `time.monotonic`, `wait` the seconds until
     it is tried again. `is_again`: it was tried before, and may be there although an error said that it is not."""
@@ -77,6 +77,7 @@ class Recorder:
         self._clock = work.clock
         self._patience = patience
         self._rows = OutcomeRows(kind, work.database, work.clock)
+        self._pending: set[_Pending] = set()
         self._held: dict[int, _Pending] = {}
         self._unkept: list[_Pending] = []
         self._keeping: asyncio.Task[None] | None = None
@@ -133,12 +134,18 @@ class Recorder:
                 await asyncio.wait_for(done.wait(), ADOPTION)
 
     def keep(self) -> None:
-        """Puts into the journal what was handed over and is not recorded yet, as this process ends."""
-        self._unkept.clear()
+        """Puts into the journal what was handed over and is not recorded yet."""
         self._journal.keep({self._key(one): _entry(self._kind.name, one.record) for one in self._held.values()})
+
+    def close(self) -> None:
+        """The same as this process ends: nothing is tried any more."""
+        self.keep()
+        self._pending.clear()
+        self._held.clear()
 
     def _hold(self, record: Record, recorded: Recorded) -> _Pending:
         pending = _Pending(record, recorded, time.monotonic())
+        self._pending.add(pending)
         if record.handed_over:
             self._held[record.message.id] = pending
         return pending
@@ -157,6 +164,8 @@ class Recorder:
             self._end(pending, None)
 
     def _not_written(self, pending: _Pending, error: Exception) -> None:
+        if pending not in self._pending:  # this process ends
+            return
         waited = time.monotonic() - pending.since
         pending.is_again = True
         if pending.record.handed_over:
@@ -169,10 +178,15 @@ class Recorder:
         if pending.told is None or waited - pending.told > REMINDER:
             pending.told = waited
             log.warning("outcome not recorded yet", message_id=pending.record.message.id, error=str(error))
-        asyncio.get_running_loop().call_later(pending.wait, self._records.add, [pending])
+        asyncio.get_running_loop().call_later(pending.wait, self._try_again, pending)
         pending.wait = min(pending.wait * 2, LONGEST_WAIT)
 
+    def _try_again(self, pending: _Pending) -> None:
+        if pending in self._pending:
+            self._records.add([pending])
+
     def _end(self, pending: _Pending, error: Exception | None) -> None:
+        self._pending.discard(pending)
         if self._held.get(pending.record.message.id) is pending:
             del self._held[pending.record.message.id]
             self._journal.settle(self._key(pending))
