@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidings.ai.base import Draft
-from tidings.db.database import is_away
+from tidings.db.failures import is_passing
 from tidings.engine.coalesce import Coalescer, Gatherer
 from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, Run, handle_alone
 from tidings.errors import SendError, TemplateError
@@ -76,7 +76,7 @@ class DeliveryPipeline:
         try:
             await asyncio.gather(*(self._prepare() for _ in range(CONNECTIONS)))
         except Exception as trouble:
-            if not is_away(trouble):
+            if not is_passing(trouble):
                 raise
 
     async def _prepare(self) -> None:
@@ -117,7 +117,7 @@ class DeliveryPipeline:
                 self._recorder.record(claimed.message, job.run, ending.result, None, ended)
 
     def _not_claimed(self, job: HeldJob[MessageJob], trouble: Exception) -> None:
-        if not is_away(trouble):
+        if not is_passing(trouble):
             job.end(trouble)
             return
         log.warning("message not claimed yet", message_id=job.data.id, error=str(trouble))

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidings.ai.base import Draft
 from tidings.db.base import Base
 from tidings.db.batches import arrays, change, insertion, update_rows
-from tidings.db.database import is_away
+from tidings.db.failures import is_passing
 from tidings.db.prepared import Prepared
 from tidings.engine.coalesce import Gatherer
 from tidings.engine.jobs import Job, Run
@@ -122,7 +122,7 @@ class Recorder:
         self._records.add([record], COMPANY if run.slots.busy else 0.0, enough=run.slots.limit)
 
     def _not_written(self, record: _Record, error: Exception) -> None:
-        if time.monotonic() - record.since > (RECORD_PATIENCE if is_away(error) else self._patience):
+        if time.monotonic() - record.since > (RECORD_PATIENCE if is_passing(error) else self._patience):
             record.recorded(error)
             return
         log.warning("outcome not recorded yet", message_id=record.message.id, error=str(error))
