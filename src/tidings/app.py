@@ -127,7 +127,7 @@ class App(Features):
         await self._stack.aclose()
 
     async def _open(self) -> None:
-        self.database = open_database(self.settings.database)
+        self.database = open_database(self.settings.database, timeout=self.settings.database_timeout)
         self._stack.push_async_callback(self.database.close)
         if self._migrate:
             await upgrade(self.database)

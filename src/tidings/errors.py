@@ -9,6 +9,7 @@ TidingsError
 │   ├── TooLarge                 more bytes than allowed (HTTP 413)
 │   └── ConfigurationError       a setting or a server has to change before Tidings can start
 ├── QueueUnavailable             Redis does not answer; rows are safe and their jobs follow later (HTTP 503)
+├── DatabaseUnavailable          the database is away, or too busy with others; it may succeed later (HTTP 503)
 ├── TemplateError                a text that cannot be rendered; names the variable or the position
 └── SendError                    a provider did not take a message; says whether and when to try again
 """
@@ -83,6 +84,17 @@ class ConfigurationError(UserError):
 
 class QueueUnavailable(TidingsError):
     """Redis did not answer. What was committed stays; recovery adds the missing jobs when it is back."""
+
+
+class DatabaseUnavailable(TidingsError):
+    """The database could not be reached, or others were in the way for too long. The same may succeed later.
+
+    Where it went away during a commit, nobody knows whether that was done. `retry_after` is in seconds.
+    """
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TemplateError(TidingsError):

@@ -48,10 +48,10 @@ async def open_outside(
     """
     horizon = HorizonPolicy.read(settings.loading_horizon)
     url = settings.redis_url or _embedded_valkey(settings, stack)
-    redis = connect(url)
+    redis = connect(url, asked=True)
     stack.push_async_callback(redis.aclose)
     await check_server(redis)
-    broadcast = Broadcast(lambda: connect(url), prefix=settings.redis_prefix)
+    broadcast = Broadcast(lambda: connect(url, asked=True), prefix=settings.redis_prefix)
     stack.push_async_callback(broadcast.close)
     simulator = simulator or Simulator(settings.data_dir / "simulator.jsonl")
     http = HttpClient(timeout=settings.http_timeout)

@@ -68,6 +68,13 @@ class CoreSettings(SettingsGroup):
         validation_alias="DATABASE_URL",
         description="postgresql://user:password@host/name or sqlite:///path. Unset: SQLite in the data folder.",
     )
+    database_timeout: float = Field(
+        5.0,
+        ge=0.1,
+        description="Seconds PostgreSQL has for one command of a message on its way out, half of them for a lock. "
+        "All else (requests, imports, exports) has 6 times as many, migrations have no limit. After another second "
+        "without an answer all connections are replaced. Connecting may take 5 s.",
+    )
     redis_url: Annotated[str | None, Optional] = Field(
         None,
         validation_alias="REDIS_URL",

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
 from tidings.db.database import Database
+from tidings.db.failures import Failure, failure_of
 from tidings.engine.jobs import Job
-from tidings.errors import QueueUnavailable
+from tidings.errors import DatabaseUnavailable, QueueUnavailable
 from tidings.log import get_logger
 
 if TYPE_CHECKING:
@@ -21,8 +23,14 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-AT_ONCE = 5000
+AT_ONCE = 1000
 """Jobs that are made and released together."""
+
+PATIENCE = 2.0
+"""Seconds that a released job may take after a commit, and all that are released with it."""
+
+RETRY_AFTER = {Failure.AWAY: 5.0, Failure.BUSY: 1.0}
+"""Seconds after which it is worth while to ask the database again."""
 
 Result = TypeVar("Result")
 
@@ -71,12 +79,15 @@ class Work:
     async def begin(self) -> AsyncIterator[Unit]:
         """A writing unit. An error inside rolls the rows back and touches no queue.
 
-        If Redis does not answer after the commit, the rows stay and recovery adds their jobs later.
+        If Redis does not answer after the commit, the rows stay and recovery adds their jobs later. Raises
+        DatabaseUnavailable when the database is away or busy, otherwise what it says.
         """
-        async with AsyncSession(self.database.writer, expire_on_commit=False) as session, session.begin():
-            _ = self.queues  # asked for before anything is written
-            unit = Unit(session)
-            yield unit
+        session = AsyncSession(self.database.writer, expire_on_commit=False)
+        with _telling_apart():
+            async with session, session.begin():
+                _ = self.queues  # asked for before anything is written
+                unit = Unit(session)
+                yield unit
         await self.release(chain(unit.armed, *unit.armed_later), unit.disarmed)
 
     async def retry(self, change: Callable[[Unit], Awaitable[Result]], *, tries: int = 3) -> Result:
@@ -96,19 +107,48 @@ class Work:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """A session for reading only."""
-        async with AsyncSession(self.database.reader) as session:
-            yield session
+        """A session for reading only. Raises DatabaseUnavailable as `begin` does."""
+        with _telling_apart():
+            async with AsyncSession(self.database.reader) as session:
+                yield session
 
     async def release(self, armed: Iterable[Job], disarmed: Mapping[str, Sequence[str]] | None = None) -> None:
-        """After a commit: `armed` jobs exist, and the `disarmed` (ids by queue) do not."""
+        """After a commit: `armed` jobs exist, and the `disarmed` (ids by queue) do not.
+
+        Whoever waits for the commit is not to wait for Redis: once nothing has come of it for `PATIENCE` seconds, the
+        rest is left to recovery.
+        """
         released = 0
         try:
-            for queue, job_ids in (disarmed or {}).items():
-                await self.queues.disarm(queue, job_ids)
-            rest = iter(armed)
-            while jobs := list(islice(rest, AT_ONCE)):
-                await self.queues.arm(jobs)
-                released += len(jobs)
-        except QueueUnavailable as error:
-            log.warning("jobs not released yet; recovery will add them", released=released, error=str(error))
+            async with asyncio.timeout(PATIENCE) as limit:
+                for queue, job_ids in (disarmed or {}).items():
+                    for start in range(0, len(job_ids), AT_ONCE):
+                        await self.queues.disarm(queue, job_ids[start : start + AT_ONCE])
+                        limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+                rest = iter(armed)
+                while jobs := list(islice(rest, AT_ONCE)):
+                    await self.queues.arm(jobs)
+                    released += len(jobs)
+                    limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
+        except (QueueUnavailable, TimeoutError) as error:
+            reason = str(error) or f"Redis does not answer within {PATIENCE:g} s"
+            log.warning("jobs not released yet; recovery will add them", released=released, error=reason)
+
+
+@contextmanager
+def _telling_apart() -> Iterator[None]:
+    """Raises DatabaseUnavailable for what may succeed later."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        failure = failure_of(error)
+        if failure is Failure.REFUSED:
+            raise
+        what = "cannot be reached" if failure is Failure.AWAY else "is busy with something else"
+        retry_after = RETRY_AFTER[failure]
+        raise DatabaseUnavailable(f"the database {what}: {_reason(error)}", retry_after=retry_after) from error
+
+
+def _reason(error: SQLAlchemyError) -> str:
+    """What the driver said, without the statement and its parameters, which may name people."""
+    return str(getattr(error, "orig", None) or error).splitlines()[0]

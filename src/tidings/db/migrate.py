@@ -26,7 +26,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
     found = await _look(database)
     if found == newest():
         return found, found
-    async with database.writer.begin() as connection:
+    async with database.unhurried.begin() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = await connection.run_sync(_revision)

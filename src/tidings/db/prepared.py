@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from asyncpg import InterfaceError, PostgresError
-from asyncpg.exceptions import OperatorInterventionError, PostgresConnectionError
 from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_ENDING = (PostgresConnectionError, OperatorInterventionError, OSError)
-"""What the driver says of a connection that is ending, sometimes before it is closed."""
+from tidings.db.limits import note_loss
 
 
 class Prepared:
@@ -33,14 +31,14 @@ class Prepared:
 
     async def fetch(self, connection: AsyncConnection, **values: Any) -> list[dict[str, Any]]:
         """The rows that it answers with, their times in UTC and their JSON read. Raises OperationalError when the
-        connection is dead."""
+        connection is dead, or gave no answer in time."""
         driver: Any = (await connection.get_raw_connection()).driver_connection
         given = {**self._values, **values}
         try:
             arguments = [process(given[name]) if process else given[name] for name, process in self._order]
             records = await driver.fetch(self.sql, *arguments)
         except (PostgresError, InterfaceError, OSError) as error:
-            if not (driver.is_closed() or isinstance(error, _ENDING)):
+            if not (note_loss(connection.sync_connection, error) or driver.is_closed()):
                 raise
             await connection.invalidate(error)
             raise OperationalError(self.sql, None, error, connection_invalidated=True) from error

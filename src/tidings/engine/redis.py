@@ -20,6 +20,7 @@ from tidings.errors import ConfigurationError, QueueUnavailable
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 10.0  # seconds
+ASKED_TIMEOUT = 3.0  # seconds that an answer may take which somebody waits for, and connecting for it
 IDLE_CHECK = 30  # seconds after which an idle connection is tried before it is used
 CHECK_TIMEOUT = 10.0  # seconds that check_server waits, repetitions included
 _OLDEST = (6, 2)
@@ -38,22 +39,25 @@ class ServerFacts:
     maxmemory_policy: str
 
 
-def connect(url: str) -> Redis:
+def connect(url: str, *, asked: bool = False) -> Redis:
     """A client for `url` (redis://, rediss:// or unix://). It connects with its first command.
 
     Commands run side by side, each on a connection of its own from the client's pool.
     A command that a lost connection broke is repeated, up to five times within about 2 s while the server is away.
+    Workers have time, and repeat also what got no answer in 10 s; `asked` is for whoever somebody waits for: there
+    one silence of 3 s is an error.
     Raises ConfigurationError for an address that cannot be read.
     """
+    broken = [exceptions.BusyLoadingError, exceptions.ConnectionError]
     try:
         client: Redis = Redis.from_url(
             url,
             decode_responses=True,
-            socket_timeout=READ_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
+            socket_timeout=ASKED_TIMEOUT if asked else READ_TIMEOUT,
+            socket_connect_timeout=ASKED_TIMEOUT if asked else CONNECT_TIMEOUT,
             health_check_interval=IDLE_CHECK,
-            retry=_Retry(EqualJitterBackoff(cap=1.0, base=0.05), retries=5),
-            retry_on_error=[exceptions.BusyLoadingError, exceptions.ConnectionError, exceptions.TimeoutError],
+            retry=_Retry(EqualJitterBackoff(cap=1.0, base=0.05), retries=5, repeats_silence=not asked),
+            retry_on_error=broken if asked else [*broken, exceptions.TimeoutError],
             driver_info=_DRIVER,
             # A service of Redis Enterprise. With it the pool hands out connections that the server has closed.
             maint_notifications_config=MaintNotificationsConfig(enabled=False),
@@ -115,7 +119,16 @@ def redact(url: str) -> str:
 
 
 class _Retry(Retry):
-    """Repeats what a lost connection or a loading server broke, but not what the server refused."""
+    """Repeats what a lost connection or a loading server broke, but not what the server refused; what it gave no
+    answer to with `repeats_silence` alone."""
+
+    def __init__(self, backoff: EqualJitterBackoff, retries: int, *, repeats_silence: bool) -> None:
+        super().__init__(backoff, retries)
+        self._refused: tuple[type[Exception], ...] = (
+            exceptions.AuthenticationError,
+            exceptions.AuthorizationError,
+            *(() if repeats_silence else (exceptions.TimeoutError,)),
+        )
 
     async def call_with_retry(
         self,
@@ -125,8 +138,7 @@ class _Retry(Retry):
         with_failure_count: bool = False,
     ) -> _T:
         def may_heal(error: Exception) -> bool:
-            refused = isinstance(error, exceptions.AuthenticationError | exceptions.AuthorizationError)
-            return not refused and (is_retryable is None or is_retryable(error))
+            return not isinstance(error, self._refused) and (is_retryable is None or is_retryable(error))
 
         return await super().call_with_retry(do, fail, may_heal, with_failure_count)
 

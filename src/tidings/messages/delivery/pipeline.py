@@ -96,7 +96,7 @@ class DeliveryPipeline:
         try:
             await asyncio.gather(*(self._prepare() for _ in range(CONNECTIONS)))
         except Exception as trouble:
-            if not is_away(trouble):
+            if not is_passing(trouble):
                 raise
 
     async def _prepare(self) -> None:

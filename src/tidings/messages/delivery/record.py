@@ -28,7 +28,7 @@ from tidings.work import Work
 log = get_logger(__name__)
 
 RECORD_PATIENCE = 600.0
-"""Seconds for which a decision waits for a database that is away. What was handed over waits for ever."""
+"""Seconds for which a decision waits for a database that is away or busy. What was handed over waits for ever."""
 
 COMPANY = 0.02
 """Seconds that an outcome waits to be recorded with others, while there are others on their way."""
@@ -62,8 +62,8 @@ class _Pending:
 class Recorder:
     """Records the outcomes of one kind's messages.
 
-    A decision that cannot be recorded for `patience` seconds, or for RECORD_PATIENCE while the database is away, is
-    an error: it is made again. What was handed over to a provider stays until it is recorded, whatever the error;
+    A decision that cannot be recorded for `patience` seconds, or for RECORD_PATIENCE while the trouble is a passing
+    one, is an error: it is made again. What was handed over to a provider stays until it is recorded, whatever the error;
     from the first one on it is in the journal, and other processes are told to leave it alone.
     """
 
@@ -172,7 +172,7 @@ class Recorder:
             self._keep_soon(pending)
             if waited > self._patience and not is_passing(error):
                 pending.record = pending.record.bare()
-        elif waited > (RECORD_PATIENCE if is_away(error) else self._patience):
+        elif waited > (RECORD_PATIENCE if is_passing(error) else self._patience):
             self._end(pending, error)
             return
         if pending.told is None or waited - pending.told > REMINDER:
