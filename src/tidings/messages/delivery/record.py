@@ -63,8 +63,8 @@ class Recorder:
     """Records the outcomes of one kind's messages.
 
     A decision that cannot be recorded for `patience` seconds, or for RECORD_PATIENCE while the trouble is a passing
-    one, is an error: it is made again. What was handed over to a provider stays until it is recorded, whatever the error;
-    from the first one on it is in the journal, and other processes are told to leave it alone.
+    one, is an error: it is made again. What was handed over to a provider stays until it is recorded, whatever the
+    error; from the first one on it is in the journal, and other processes are told to leave it alone.
     """
 
     def __init__(
