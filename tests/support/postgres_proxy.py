@@ -59,6 +59,12 @@ class PostgresProxy:
         """New connections work again; those of before stay dead, and neither end is told."""
         self.is_silent = False
 
+    def restart(self) -> None:
+        """Ends all connections, and says of itself that it is starting up, until `at_connect` is None again."""
+        self.at_connect = "57P03"
+        for end in self._ends:
+            end.transport.abort()
+
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
         if self.is_silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from messages.due_messages import (
     EVENT_MESSAGE,
@@ -25,6 +27,7 @@ from messages.due_messages import (
 from support.app import ledger
 from support.examples import examples
 from support.faults import FAULTS, Fault, Faults
+from support.postgres_proxy import PostgresProxy
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.redis import connect
@@ -146,6 +149,33 @@ async def test_another_process_leaves_alone_what_left_and_could_not_be_recorded(
     faults.always = None
     assert await sending == "sent"
     assert len(provider.asked) == 1
+
+
+@pytest.mark.timing
+async def test_a_restart_of_postgresql_in_a_burst_has_nothing_leave_twice(
+    open_app: OpenApp, new_postgres_database: Callable[[], str], provider: Provider
+) -> None:
+    async with PostgresProxy(new_postgres_database()) as proxy:
+        app = await open_app(database_url=proxy.url, providers={"sms": provider}, **HASTY)
+        person = await person_of(app)
+        due = app.clock.after(1.0).isoformat()
+        messages = [await message_to(app, person, scheduled_time=due) for _ in range(30)]
+        provider.on_send = lambda: proxy.restart() if len(provider.asked) == 10 else None
+        await app.start_workers()
+        with capture_logs() as logs:
+            await until(
+                lambda: sum("not recorded yet" in line["event"] for line in logs) >= len(provider.asked) >= 10
+            )
+            left = len(provider.asked)
+            began = time.monotonic()
+            await until(lambda: time.monotonic() - began > 4 * HASTY["http_timeout"])
+        assert len(provider.asked) == left  # nothing is claimed that cannot be
+        proxy.at_connect = None
+        for message in messages:
+            while (await app.events.get_message(message.id)).status != Status.SENT:
+                await asyncio.sleep(0.01)
+        assert len(provider.asked) == len(set(provider.asked)) == 30
+        assert [await outcomes(app, message) for message in messages] == [["sent"]] * 30
 
 
 async def test_what_a_database_refuses_of_an_outcome_is_left_out_rather_than_the_outcome(
