@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tidings.clock import Clock, SystemClock
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
-from tidings.errors import NotFound
+from tidings.errors import NotFound, QueueUnavailable
 from tidings.messages.inbound.notices import NOTICES, Notices
 from tidings.messages.kind import MessageKind
 from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
@@ -54,6 +54,15 @@ if TYPE_CHECKING:
     from tidings.web.health import QueueHealth, QueueMetrics
 
 
+Answer = TypeVar("Answer")
+
+HEALTH = 2.0
+"""Seconds within which whatever messages need has to answer, for a process to be healthy."""
+
+RECOVERY_SILENT = 300.0
+"""Seconds after which a recovery that did not look is taken for broken."""
+
+
 def declared_queues() -> tuple[QueuePolicy, ...]:
     """Every queue, as it is declared."""
     return (NOTICES, RETENTION, *feature_queues())
@@ -63,6 +72,16 @@ def declared_kinds() -> Iterator[type[MessageKind]]:
     """Every kind of message. A feature is loaded when its turn comes, so that whoever looks for one may stop."""
     yield Notices
     yield from feature_kinds()
+
+
+async def _within(seconds: float, asking: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """An answer, if there is one in time. What takes longer is called off, and not waited for."""
+    task = asyncio.create_task(asking)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        return None
+    return task.result()
 
 
 def load_everything() -> None:
@@ -289,15 +308,32 @@ class App(Features):
         return None
 
     async def health(self) -> QueueHealth:
-        """Whether Redis answers, and which queues have a worker, in this process or another."""
+        """Whether messages can leave, by what answers within 2 s: the database, Redis, and which queues have a
+        worker, in this process or another. Takes no longer, whatever hangs."""
         from tidings.web.health import QueueHealth, WorkerHealth, WorkersHealth
 
-        if not await self.queues.ping():
-            return QueueHealth(redis=False, workers=WorkersHealth(worker_count=len(self.policies), workers=[]))
-        workers = [
-            WorkerHealth(name=name, is_running=await self.queues.count_workers(name) > 0) for name in self.policies
-        ]
-        return QueueHealth(redis=True, workers=WorkersHealth(worker_count=len(workers), workers=workers))
+        database, redis, workers = await asyncio.gather(
+            _within(HEALTH, self.database.answers()),
+            _within(HEALTH, self.queues.ping()),
+            _within(HEALTH, self._running_workers()),
+        )
+        return QueueHealth(
+            redis=bool(redis) and workers is not None,
+            database=bool(database),
+            recovery=not self._tasks or self.recovery.looked_within(RECOVERY_SILENT),
+            workers=WorkersHealth(
+                worker_count=len(self.policies),
+                workers=[
+                    WorkerHealth(name=name, is_running=is_running) for name, is_running in (workers or {}).items()
+                ],
+            ),
+        )
+
+    async def _running_workers(self) -> dict[str, bool] | None:
+        try:
+            return {name: await self.queues.count_workers(name) > 0 for name in self.policies}
+        except QueueUnavailable:
+            return None
 
     async def metrics(self) -> QueueMetrics:
         """`health`, and the counts of every queue. Raises QueueUnavailable."""
