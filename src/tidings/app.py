@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
@@ -12,9 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tidings.clock import Clock, SystemClock
+from tidings.closing import ClosingStack, ends_within
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.errors import NotFound, QueueUnavailable
+from tidings.log import get_logger
 from tidings.messages.inbound.notices import NOTICES, Notices
 from tidings.messages.kind import MessageKind
 from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
@@ -54,10 +55,18 @@ if TYPE_CHECKING:
     from tidings.web.health import QueueHealth, QueueMetrics
 
 
+log = get_logger(__name__)
+
 Answer = TypeVar("Answer")
 
 HEALTH = 2.0
 """Seconds within which whatever messages need has to answer, for a process to be healthy."""
+
+JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
+"""What part of a process's grace its jobs have to end, and what part of that it may take to leave the others."""
+
+RECOVERY_TRIES = 6
+"""Times, half a second apart, that recovery is cancelled."""
 
 RECOVERY_SILENT = 300.0
 """Seconds after which a recovery that did not look is taken for broken."""
@@ -121,7 +130,7 @@ class App(Features):
         self._queue_settings = environment() if queue_settings is None else queue_settings
         self._migrate = migrate
         self._reading = reading
-        self._stack = AsyncExitStack()
+        self._stack = ClosingStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._built: dict[str, Feature] = {}
         self.hosts: list[WorkerHost] = []
@@ -373,11 +382,24 @@ class App(Features):
         self._tasks.append(asyncio.create_task(self.recovery.run()))
 
     async def stop_workers(self) -> None:
-        """Lets running jobs end and stops working. Harmless when nothing runs."""
-        for task in self._tasks:
-            while not task.done():
-                task.cancel()  # once more, if what it was waiting for has swallowed it
-                await asyncio.wait({task}, timeout=0.5)
-        self._tasks.clear()
-        while self.hosts:
-            await self.hosts.pop().close()
+        """Lets running jobs end and stops working. Harmless when nothing runs.
+
+        Jobs that do not end within three quarters of the grace are left to another worker.
+        """
+        tasks, hosts, grace = self._tasks, self.hosts, self.settings.stop_grace * JOBS_SHARE
+        self._tasks, self.hosts = [], []
+        await asyncio.gather(
+            *(self._stop_recovering(task) for task in tasks), *(self._stop_working(host, grace) for host in hosts)
+        )
+
+    async def _stop_working(self, host: WorkerHost, grace: float) -> None:
+        if not await ends_within(grace + CLOSING_SHARE * grace, host.close(grace)):
+            log.warning("workers did not end in time, and are left", queues=[name for name, _ in host.status()])
+
+    async def _stop_recovering(self, task: asyncio.Task[None]) -> None:
+        for _ in range(RECOVERY_TRIES):
+            task.cancel()  # once more, if what it was waiting for has swallowed it
+            await asyncio.wait({task}, timeout=0.5)
+            if task.done():
+                return
+        log.warning("recovery did not end in time, and is left")

@@ -170,6 +170,12 @@ class CoreSettings(SettingsGroup):
         gt=0,
         description="Seconds a worker that died keeps its jobs before others take them.",
     )
+    stop_grace: float = Field(
+        20.0,
+        ge=1,
+        description="Seconds a process has to end after SIGTERM, whatever hangs; its jobs have three quarters of it. "
+        "Give containers more.",
+    )
     sweep_interval: float = Field(
         30.0,
         gt=0,
