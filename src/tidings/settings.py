@@ -213,6 +213,11 @@ class CoreSettings(SettingsGroup):
         """The database address to use: the configured one, or SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'tidings.db'}"
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is this installation's own, which it may migrate unasked."""
+        return self.database_url is None
+
 
 def group_of(settings: CoreSettings, group: type[Group]) -> Group:
     """All settings of a process, as those of one group that it has."""
