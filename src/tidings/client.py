@@ -18,12 +18,14 @@ class Tidings(Features):
     Every feature is an attribute, such as `events`.
 
     Settings may be given by name, e.g. `Tidings(data_dir="…", redis_url="…")`; the others come from the
-    environment. The database is brought to the present schema. Raises ConfigurationError when a server or
-    setting is unusable.
+    environment. An embedded database is brought to the present schema; one that DATABASE_URL names, which others may
+    be using, with `migrate` alone. Raises ConfigurationError when a server or setting is unusable, or the schema is
+    an older one.
     """
 
-    def __init__(self, **settings: Any) -> None:
-        self.app = App(load(**settings), migrate=True)
+    def __init__(self, *, migrate: bool = False, **settings: Any) -> None:
+        read = load(**settings)
+        self.app = App(read, migrate=migrate or read.is_embedded)
 
     async def __aenter__(self) -> Self:
         await self.app.__aenter__()

@@ -170,6 +170,12 @@ class CoreSettings(SettingsGroup):
         gt=0,
         description="Seconds a worker that died keeps its jobs before others take them.",
     )
+    stop_grace: float = Field(
+        20.0,
+        ge=1,
+        description="Seconds a process has to end after SIGTERM, whatever hangs; its jobs have three quarters of it. "
+        "Give containers more.",
+    )
     sweep_interval: float = Field(
         30.0,
         gt=0,
@@ -206,6 +212,11 @@ class CoreSettings(SettingsGroup):
     def database(self) -> str:
         """The database address to use: the configured one, or SQLite in the data folder."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'tidings.db'}"
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is this installation's own, which it may migrate unasked."""
+        return self.database_url is None
 
 
 def group_of(settings: CoreSettings, group: type[Group]) -> Group:

@@ -239,6 +239,7 @@ async def test_the_description_lists_every_endpoint(api: EventsApi) -> None:
         "DELETE /event-messages/{message_id}",
         "GET /health",
         "GET /queue/health",
+        "GET /ready",
         "GET /queue/metrics",
     }
 

@@ -37,8 +37,7 @@ class PostgresProxy:
     async def __aexit__(self, *_: object) -> None:
         assert self._listener is not None
         self._listener.close()
-        for end in self._ends:
-            end.transport.abort()
+        self.cut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -49,6 +48,11 @@ class PostgresProxy:
         assert self._listener is not None
         port = self._listener.sockets[0].getsockname()[1]
         return self._to.set(host="127.0.0.1", port=port, query={}).render_as_string(hide_password=False)
+
+    def cut(self) -> None:
+        """Resets all connections."""
+        for end in self._ends:
+            end.transport.abort()
 
     def fall_silent(self) -> None:
         """From now on connections are accepted, and nothing passes. Those of today never speak again."""

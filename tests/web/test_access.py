@@ -36,6 +36,11 @@ async def health() -> str:
     return "alive"
 
 
+@router.get("/ready")
+async def ready() -> str:
+    return "ready"
+
+
 @router.get("/queue/health")
 async def queue_health() -> str:
     return "alive"
@@ -95,7 +100,7 @@ async def test_without_the_right_key_nothing_is_revealed(path: str, headers: dic
     assert KEY not in response.text
 
 
-@pytest.mark.parametrize("path", ["/health", "/queue/health"])
+@pytest.mark.parametrize("path", ["/health", "/ready", "/queue/health"])
 async def test_probes_need_no_key(path: str) -> None:
     async with client(KEY, "10.1.2.3") as http:
         assert (await http.get(path)).status_code == 200

@@ -63,7 +63,7 @@ async def test_the_key_is_described_where_it_is_needed_and_only_there() -> None:
     assert set(schema["components"]["securitySchemes"]) == {"bearer", "header"}
     assert schema["security"] == [{"bearer": []}, {"header": []}]
     open_paths = {path for path, item in schema["paths"].items() for op in item.values() if op.get("security") == []}
-    assert open_paths == {"/health", "/queue/health"}
+    assert open_paths == {"/health", "/ready", "/queue/health"}
     assert "security" not in await description(build(None, health.router))
 
 

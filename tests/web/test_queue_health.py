@@ -10,10 +10,14 @@ from tidings.web.application import create_application
 from tidings.web.health import Probe, QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth, router
 
 
-def report(*, redis: bool = True, expected: int | None = None, **workers: bool) -> QueueHealth:
+def report(
+    *, redis: bool = True, database: bool = True, recovery: bool = True, expected: int | None = None, **workers: bool
+) -> QueueHealth:
     found = [WorkerHealth(name=name, is_running=running) for name, running in workers.items()]
     count = len(found) if expected is None else expected
-    return QueueHealth(redis=redis, workers=WorkersHealth(worker_count=count, workers=found))
+    return QueueHealth(
+        redis=redis, database=database, recovery=recovery, workers=WorkersHealth(worker_count=count, workers=found)
+    )
 
 
 class Stub:
@@ -50,6 +54,8 @@ async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
         (report(expected=1), 503),
         (report(redis=False), 503),
         (report(redis=False, events=True), 503),
+        (report(database=False, events=True), 503),
+        (report(recovery=False, events=True), 503),
     ],
 )
 async def test_queue_health_is_200_only_when_redis_answers_and_every_expected_worker_runs(
@@ -63,6 +69,8 @@ async def test_queue_health_has_the_shape_of_the_specification() -> None:
     _, body = await get("/queue/health", report(events=True, automations=False))
     assert body == {
         "redis": True,
+        "database": True,
+        "recovery": True,
         "workers": {
             "workerCount": 2,
             "workers": [{"name": "events", "isRunning": True}, {"name": "automations", "isRunning": False}],
@@ -75,6 +83,8 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
     assert status == 200
     assert body == {
         "redis": True,
+        "database": True,
+        "recovery": True,
         "workers": {"workerCount": 1, "workers": [{"name": "events", "isRunning": True}]},
         "queues": {
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
@@ -87,5 +97,24 @@ async def test_queue_metrics_without_redis_are_a_problem() -> None:
     assert (status, body["type"]) == (503, "/problems/queue-unavailable")
 
 
-async def test_liveness_does_not_depend_on_redis() -> None:
-    assert await get("/health", report(redis=False)) == (200, {"status": "ok"})
+async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_would_lose_what_it_has_to_record() -> (
+    None
+):
+    assert await get("/health", report(redis=False, database=False)) == (200, {"status": "ok"})
+
+
+async def test_readiness_says_what_keeps_messages_from_leaving() -> None:
+    assert await get("/ready", report(events=True)) == (200, {"status": "ok", "problems": []})
+    down = report(database=False, recovery=False, events=True, automations=False)
+    assert await get("/ready", down) == (
+        503,
+        {
+            "status": "red",
+            "problems": [
+                "the database does not answer",
+                "recovery does not run",
+                "queue automations has no worker",
+            ],
+        },
+    )
+    assert await get("/ready", report(redis=False)) == (503, {"status": "red", "problems": ["Redis does not answer"]})

@@ -11,4 +11,4 @@ def open_app(settings: Settings, *, reading: bool = False) -> App:
 
     An embedded database belongs to this installation alone; a shared one is migrated when its owner says so.
     """
-    return App(settings, migrate=settings.database_url is None, reading=reading)
+    return App(settings, migrate=settings.is_embedded, reading=reading)

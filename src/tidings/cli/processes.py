@@ -32,9 +32,6 @@ STEADY = 10.0
 LONGEST_WAIT = 30.0
 """Seconds until a child is replaced, at most."""
 
-GRACE = 30.0
-"""Seconds that children have to end. Their jobs have half of it (`WorkerHost.close`)."""
-
 _STOP = (signal.SIGINT, signal.SIGTERM)
 
 log = get_logger(__name__)
@@ -82,10 +79,11 @@ class Supervisor:
     """Keeps `count` children running. `run` returns in every child, and in the supervisor when all have ended.
 
     A child that died is replaced after `first_wait` seconds, doubled for each one before that was not steady either.
+    Children have `grace` seconds to end, which is longer than they give themselves.
     Raises ConfigurationError where processes cannot be forked.
     """
 
-    def __init__(self, count: int, *, first_wait: float = 0.5) -> None:
+    def __init__(self, count: int, *, first_wait: float = 0.5, grace: float = 30.0) -> None:
         if not hasattr(os, "fork"):
             raise ConfigurationError(
                 "--processes needs a system that can fork. Start several `tidings worker` instead."
@@ -93,6 +91,7 @@ class Supervisor:
         self._status = 0
         self._count = count
         self._first_wait = first_wait
+        self._grace = grace
         self._children: list[_Child] = []
         self._was_ready = False  # one of them, once
         self._unsteady = self._failed_starts = 0  # in a row
@@ -167,7 +166,7 @@ class Supervisor:
     def _bury(self, child: _Child, status: int) -> None:
         if self._kill_at is not None or not self._was_ready:
             self._status = self._status or _exit_status(status)
-            self._kill_at = self._kill_at or time.monotonic() + GRACE
+            self._kill_at = self._kill_at or time.monotonic() + self._grace
             return
         lived = time.monotonic() - child.began
         self._unsteady = 0 if lived >= STEADY else self._unsteady + 1
@@ -191,7 +190,7 @@ class Supervisor:
         number = signal.SIGTERM if self._kill_at is None else signal.SIGKILL
         if number == signal.SIGKILL:
             log.warning("worker processes ended by force", processes=[child.number for child in self._children])
-        self._kill_at = time.monotonic() + GRACE
+        self._kill_at = time.monotonic() + self._grace
         for child in self._children:
             child.kill(number)
 

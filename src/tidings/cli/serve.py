@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -33,7 +34,7 @@ def api(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool) -> None:
     require_loopback_or_key(host, settings.api_key.get_secret_value() if settings.api_key else None)
-    stop = stop_signal()
+    stop = stop_signal(settings.stop_grace)
     async with open_app(settings) as app:
         if with_workers:
             await app.start_workers()
@@ -46,7 +47,9 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=5,  # a page that connects while we stop would be waited for without end
+                timeout_graceful_shutdown=min(
+                    5, math.ceil(settings.stop_grace / 4)
+                ),  # a page that connects while we stop would be waited for without end
                 ws_max_size=64 * 1024,
             )
         )
@@ -58,14 +61,14 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
             _announce(app, host, port, with_workers=with_workers)
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         server.should_exit = True
-        await serving
+        await asyncio.gather(serving, app.stop_workers())
         stopping.cancel()
         if not server.started:
             raise typer.Exit(1)
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the signals left to the command, whose workers end their jobs after the last request."""
+    """uvicorn, with the signals left to the command, whose workers end their jobs meanwhile."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -33,7 +33,7 @@ def _become_one_of(count: int, settings: Settings) -> Link:
     from tidings.cli.processes import Supervisor
     from tidings.engine.valkey import EmbeddedValkey
 
-    supervisor = Supervisor(count)
+    supervisor = Supervisor(count, grace=1.5 * settings.stop_grace)
     load_everything()
     settle()
     link = supervisor.run()
@@ -45,7 +45,7 @@ def _become_one_of(count: int, settings: Settings) -> Link:
 
 
 async def _work(settings: Settings, queues: list[str] | None, link: Link | None) -> None:
-    stop = stop_signal()
+    stop = stop_signal(settings.stop_grace)
     if link:
         link.attach(stop)
     async with open_app(settings) as app:

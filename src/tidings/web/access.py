@@ -18,7 +18,7 @@ from tidings.errors import ConfigurationError
 from tidings.web.errors import FORBIDDEN, MISDIRECTED, NOT_FOUND, UNAUTHORIZED, Kind, respond
 from tidings.web.webhooks import PREFIX
 
-HEALTH_PATHS = frozenset({"/health", "/queue/health"})
+HEALTH_PATHS = frozenset({"/health", "/ready", "/queue/health"})
 """Paths that probes read; they need no key and say nothing about messages."""
 
 OPEN_PREFIXES = (PREFIX, "/widget/")

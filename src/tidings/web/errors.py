@@ -78,6 +78,7 @@ MISDIRECTED = Kind(421, "misdirected", "Not a name of this server")
 INTERNAL = Kind(500, "internal", "Something went wrong inside")
 CONFIGURATION = Kind(503, "configuration", "The configuration has to change")
 QUEUE_UNAVAILABLE = Kind(503, "queue-unavailable", "The queues cannot be reached")
+DATABASE_UNAVAILABLE = Kind(503, "database-unavailable", "The database cannot be used just now")
 
 _BY_STATUS = {
     kind.status: kind
@@ -137,10 +138,19 @@ async def _on_tidings_error(request: Request, error: errors.TidingsError) -> Res
     return respond(request.scope, kind, str(error), found=found)
 
 
-async def _on_queue_unavailable(request: Request, error: errors.QueueUnavailable) -> Response:
-    log.warning("queue_unavailable", error=str(error))  # its text names the server, so it stays in the log
-    detail = "Redis does not answer. What is stored is safe; try again when Redis is back."
-    return respond(request.scope, QUEUE_UNAVAILABLE, detail)
+async def _on_unavailable(request: Request, error: errors.QueueUnavailable | errors.DatabaseUnavailable) -> Response:
+    return _unavailable(request.scope, error)
+
+
+def _unavailable(scope: Scope, error: errors.QueueUnavailable | errors.DatabaseUnavailable) -> Response:
+    """Its text names the server, so it stays in the log."""
+    if isinstance(error, errors.QueueUnavailable):
+        log.warning("queue_unavailable", error=str(error))
+        detail = "Redis does not answer. What is stored is safe; try again when Redis is back."
+        return respond(scope, QUEUE_UNAVAILABLE, detail)
+    log.warning("database_unavailable", error=str(error))
+    detail = "The database does not answer, or is busy with others. Try again, or look whether this was done already."
+    return respond(scope, DATABASE_UNAVAILABLE, detail, headers={"Retry-After": f"{error.retry_after:.0f}"})
 
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
@@ -202,7 +212,8 @@ def _short(text: str, longest: int) -> str:
 HANDLERS: dict[int | type[Exception], Any] = {
     errors.UserError: _on_tidings_error,
     errors.TemplateError: _on_tidings_error,
-    errors.QueueUnavailable: _on_queue_unavailable,
+    errors.QueueUnavailable: _on_unavailable,
+    errors.DatabaseUnavailable: _on_unavailable,
     HTTPException: _on_http_exception,
     RequestValidationError: _on_invalid_request,
 }
@@ -232,6 +243,10 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, watched)
+        except (errors.QueueUnavailable, errors.DatabaseUnavailable) as error:  # of who looks for a key's holder
+            if started:
+                raise
+            await _unavailable(scope, error)(scope, receive, send)
         except Exception:
             log.exception("unexpected_error", method=scope["method"], path=instance_of(scope))
             if started:

@@ -18,7 +18,7 @@ class _Report(BaseModel):
 
 
 class Liveness(_Report):
-    """The process answers; it says nothing about Redis or the workers."""
+    """The process answers; it says nothing about the database, Redis or the workers."""
 
     status: Literal["ok"] = "ok"
 
@@ -38,16 +38,37 @@ class WorkersHealth(_Report):
 
 
 class QueueHealth(_Report):
-    """Whether Redis answers and the workers run."""
+    """Whether messages can leave: Redis and the database answer, the workers run, and so does recovery."""
 
     redis: bool
+    database: bool = Field(True, description="Whether it answers within 2 s.")
+    recovery: bool = Field(True, description="False: the recovery of this process has not looked for 5 minutes.")
     workers: WorkersHealth
 
     @property
     def healthy(self) -> bool:
-        """Redis answers, and every worker that is expected runs."""
-        running = [worker.is_running for worker in self.workers.workers]
-        return self.redis and all(running) and len(running) >= self.workers.worker_count
+        """Messages can leave."""
+        return not self.problems
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence for each thing that keeps messages from leaving."""
+        found = [f"queue {one.name} has no worker" for one in self.workers.workers if not one.is_running]
+        missing = self.workers.worker_count - len(self.workers.workers)
+        return [
+            *(["the database does not answer"] if not self.database else []),
+            *(["Redis does not answer"] if not self.redis else []),
+            *(["recovery does not run"] if not self.recovery else []),
+            *(found if self.redis else []),
+            *([f"{missing} queues have no worker"] if self.redis and missing > 0 else []),
+        ]
+
+
+class Readiness(_Report):
+    """Whether messages can leave, and what keeps them."""
+
+    status: Literal["ok", "red"]
+    problems: list[str] = Field(description="A sentence for each thing that keeps messages from leaving.")
 
 
 class QueueCounts(_Report):
@@ -82,13 +103,22 @@ router = new_router(tags=["health"])
 
 @router.get("/health")
 async def health() -> Liveness:
-    """Whether the process answers."""
+    """Whether the process answers. Whoever restarts what does not: a database that is away is no reason, since the
+    process remembers which messages it has handed over and could not write down yet. `/ready` tells of the rest."""
     return Liveness()
+
+
+@router.get("/ready", responses={503: {"model": Readiness, "description": "Messages cannot leave"}})
+async def ready(response: Response, probe: Asked) -> Readiness:
+    """Whether messages can leave: the database and Redis answer, every queue has a worker, and recovery runs."""
+    found = await probe.health()
+    response.status_code = 200 if found.healthy else 503
+    return Readiness(status="ok" if found.healthy else "red", problems=found.problems)
 
 
 @router.get("/queue/health", responses={503: {"model": QueueHealth, "description": "Something is down"}})
 async def queue_health(response: Response, probe: Asked) -> QueueHealth:
-    """Whether Redis answers and every expected worker runs."""
+    """Whether Redis and the database answer, every expected worker runs, and recovery does. Answers within 3 s."""
     found = await probe.health()
     response.status_code = 200 if found.healthy else 503
     return found

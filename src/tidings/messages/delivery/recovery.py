@@ -9,6 +9,7 @@ none.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -49,6 +50,11 @@ class Recovery:
         self._kinds = kinds
         self._schedules = schedules
         self._interval = interval
+        self._looked_at = time.monotonic()
+
+    def looked_within(self, seconds: float) -> bool:
+        """Whether `run` has found out in the last seconds what is missing; it counts from when this was made."""
+        return time.monotonic() - self._looked_at < seconds
 
     async def rebuild(self) -> int:
         """Looks at every row up to the horizon, and puts back missing jobs and schedules. Returns how many jobs were
@@ -77,6 +83,7 @@ class Recovery:
                 if not ready:
                     await self._put_schedules()  # they may be others than those of the last version
                 await self._look()
+                self._looked_at = time.monotonic()
                 if not ready:
                     ready = True
                     log.info("recovery ready", schedules=len(self._schedules))
