@@ -15,8 +15,7 @@ from support.app import load_messages, restore_jobs
 from tidings.clock import ManualClock
 from tidings.features.followups.jobs import FOLLOW_UP
 from tidings.features.followups.kind import USEFUL, FollowUpMessages
-from tidings.features.followups.models import FollowUp
-from tidings.features.followups.series import ENDINGS
+from tidings.features.followups.models import ENDINGS, FollowUp
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.kind import Ended, MessageKind
 from tidings.messages.statuses import Reason, Status

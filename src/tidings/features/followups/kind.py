@@ -13,11 +13,11 @@ from tidings.clock import Clock
 from tidings.engine.jobs import Job
 from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
-from tidings.features.followups.models import ActionItem, FollowUp
+from tidings.features.followups.models import ENDINGS, UNFOLLOWED, ActionItem, FollowUp
 from tidings.features.followups.replies import add_reply
 from tidings.features.followups.rules.recurrence import next_occurrence
 from tidings.features.followups.rules.texts import subject_of
-from tidings.features.followups.series import ENDINGS, schedule_next
+from tidings.features.followups.series import schedule_next
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
@@ -106,6 +106,7 @@ class FollowUpMessages(MessageKind):
     model = FollowUp
     job_type = SEND_FOLLOW_UP
     loaded = LOADED
+    unfollowed = UNFOLLOWED
 
     def __init__(self, drafts: DraftWriter, clock: Clock, *, timezone: str, compose_seconds: float) -> None:
         self.clock = clock
