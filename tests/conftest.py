@@ -247,14 +247,18 @@ async def open_app(settings_for: Callable[..., Any], opened_apps: list[App]) -> 
 async def left_sound(open_app: Callable[..., Any], opened_apps: list[App]) -> AsyncIterator[None]:
     """What a test leaves behind holds together, as `tidings doctor --deep` sees it when nothing runs any more.
 
-    Tests that bring messages out by hand leave their jobs.
+    Jobs do so once recovery has looked: clocks were moved, and messages that were brought out by hand leave theirs.
     """
     yield
     for app in opened_apps:
         await app.stop_workers()
     for app in opened_apps:
-        findings = await app.doctor.check_invariants(pause=0.0)
-        assert [one.sentence for one in findings if one.check != "strays"] == []
+        found = await app.doctor.check_invariants(pause=0.0)
+        assert [one.sentence for one in found if one.check not in ("jobs", "strays")] == []
+        if found:
+            await app.recovery.rebuild()
+            found = await app.doctor.check_invariants(pause=0.0)
+        assert [one.sentence for one in found if one.check != "strays"] == []
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from tidings.features.followups.models import FollowUp
 from tidings.messages.kind import Ended
 from tidings.messages.statuses import Reason, Status
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("left_sound")]
 
 SERIES = 40
 WEEKLY = {"is_recurring": True, "recurrence_interval_days": 7}

@@ -21,6 +21,8 @@ from tidings.messages.kind import Ended, MessageKind
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.base import Outgoing, Receipt
 
+pytestmark = pytest.mark.usefixtures("left_sound")
+
 NewOffice = Callable[..., Awaitable[Office]]
 
 WEEKLY = {"is_recurring": True, "recurrence_interval_days": 7}
