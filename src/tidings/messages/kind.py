@@ -261,6 +261,11 @@ class MessageKind:
         found: int | None = row.contractor_id
         return found
 
+    @classmethod
+    def sequel(cls, row: Any) -> str | None:
+        """What came after an ended row, in a sentence for whoever asks why; None when nothing does."""
+        return None
+
     # What happens to a message
 
     @classmethod

@@ -21,7 +21,7 @@ from tidings.features.followups.series import schedule_next
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
-from tidings.messages.statuses import Reason
+from tidings.messages.statuses import OPEN, Reason
 
 SENT_BY_WORKER = "bull_worker"
 
@@ -119,6 +119,17 @@ class FollowUpMessages(MessageKind):
         """The row's own: VIPs go first."""
         found: int = row.priority
         return found
+
+    @classmethod
+    def sequel(cls, row: Any) -> str | None:
+        """Whether the series of an occurrence goes on."""
+        if row.series_id is None or row.status in OPEN:
+            return None
+        if row.next_occurrence_id is not None:
+            return f"Its series goes on with {cls.job_id(row.next_occurrence_id)}."
+        if not row.is_recurring or row.status_reason in ENDINGS:
+            return "Its series ended with it."
+        return "The next one of its series is not written yet; a worker's recovery does so at its next check."
 
     def message(self, row: Mapping[str, Any]) -> Message:
         done = row["skip_if_completed"] and row["action_item_completed_at"] is not None
