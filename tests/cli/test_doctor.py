@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sqlite3
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tidings import log
+from tidings.app import App
 from tidings.cli import app
 from tidings.registry import load
 
@@ -47,8 +51,9 @@ def test_an_installation_without_workers_is_told_how_to_start_them_within_80_col
 
 
 def test_the_deep_look_names_the_message_and_programs_get_the_same_as_json(
-    doctor: Any, tidings: Tidings, tmp_path: Path
+    doctor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tidings.cli.doctor.PAUSE", 0.0)
     with closing(sqlite3.connect(tmp_path / "data" / "tidings.db")) as database:
         database.execute(
             "INSERT INTO contractors (id, name, phone, vip, created_at, updated_at) "
@@ -98,6 +103,33 @@ def test_what_keeps_tidings_from_starting_is_a_finding_like_others(
     status, said = doctor()
     assert (status, sentence in words(said)) == (1, True), said
     assert words(said).endswith("1 finding.")
+
+
+async def test_an_installation_at_work_has_nothing_wrong(
+    open_app: Callable[..., Awaitable[App]], database_url: str, tmp_path: Path
+) -> None:
+    at_work = await open_app(database_url=database_url)
+    await at_work.start_workers()
+    while await at_work.doctor.look():
+        await asyncio.sleep(0.01)
+    variables = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": at_work.redis_url,
+        "REDIS_PREFIX": at_work.settings.redis_prefix,
+        "TIDINGS_DATA_DIR": str(tmp_path / "data"),
+        "TIDINGS_LOG_LEVEL": "warning",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tidings", "doctor", "--deep"),
+        env={**os.environ, **variables},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    assert words(said.decode()) == (
+        "Nothing is wrong: settings, servers, workers, clocks, overdue messages, dead letters, "
+        "endings, leases, jobs, places in caps."
+    )
+    assert process.returncode == 0
 
 
 def test_nothing_is_changed(doctor: Any, tmp_path: Path) -> None:

@@ -20,6 +20,9 @@ from tidings.registry import Settings
 
 WIDTH = 80
 
+PAUSE = 2.0
+"""Seconds until what seems wrong is looked at again: what is on its way has arrived by then."""
+
 SHOWN = 20
 """Findings of one look that are printed; programs get all."""
 
@@ -60,7 +63,7 @@ def _findings(deep: bool) -> list[Finding]:
 
 async def _look(settings: Settings, deep: bool) -> list[Finding]:
     async with App(settings) as app:
-        return [*await app.doctor.look(), *(await app.doctor.check_invariants() if deep else ())]
+        return [*await app.doctor.look(), *(await app.doctor.check_invariants(pause=PAUSE) if deep else ())]
 
 
 def _print(findings: list[Finding], deep: bool) -> None:

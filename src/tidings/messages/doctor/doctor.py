@@ -16,9 +16,6 @@ from tidings.work import Work
 MOST = 1000
 """Findings of one look at a kind; who has so many knows enough."""
 
-PAUSE = 2.0
-"""Seconds until what seems wrong is looked at again: what is on its way has arrived by then."""
-
 
 class Doctor:
     """Looks for what is wrong; reads only, so it may be asked while everything runs.
@@ -53,7 +50,7 @@ class Doctor:
             ]
             return [finding for look in looks for finding in await _some(look)]
 
-    async def check_invariants(self, *, pause: float = PAUSE) -> list[Finding]:
+    async def check_invariants(self, *, pause: float) -> list[Finding]:
         """At every row that matters and every job: those that were wrong twice, `pause` seconds apart."""
         async with self._listing() as listing:
             first = await self._invariants(listing)
