@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tidings.messages.dead_letters import DeadLetters
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.delivery.recovery import Recovery
+    from tidings.messages.doctor.doctor import Doctor
     from tidings.messages.inbound.door import Inbound
     from tidings.parts import Outside
     from tidings.providers.base import Provider
@@ -271,6 +272,21 @@ class App(Features):
     def why(self) -> Why:
         """Says why a message did or did not go out."""
         return Why(self.work, declared_kinds, kept_days=self.settings.keep_ledger_days)
+
+    @cached_property
+    def doctor(self) -> Doctor:
+        """Looks for what is wrong with this installation."""
+        from tidings.engine.listing import JobListing
+        from tidings.messages.doctor.doctor import Doctor
+
+        settings = self.settings
+        return Doctor(
+            self.work,
+            self.kinds,
+            self.dead_letters,
+            lambda: JobListing.opened(self.redis_url, settings.redis_prefix),
+            interval=settings.sweep_interval,
+        )
 
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from standardwebhooks import WebhookVerificationError
@@ -51,6 +52,32 @@ async def test_a_server_that_is_gone_gets_no_more_events_and_the_others_are_told
     assert (missed.status, missed.error_message) == (Status.FAILED, DISABLED)
     assert await still.seconds_until(later) is None
     assert told.endpoint_id == other_id
+
+
+async def test_what_was_lost_of_an_events_end_is_made_good_by_the_next_event(
+    still: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(*_: Any) -> Any:
+        raise RuntimeError("deadlock detected")
+
+    async with Receiver(always("410 Gone")) as gone, Receiver() as well:
+        gone_id, _ = await still.new_endpoint(gone, "message.failed")
+        well_id, _ = await still.new_endpoint(well, "message.sent")
+        await still.set_endpoint(well_id, status="warned", consecutive_failures=8, failing_since=NOW, warned_at=NOW)
+        with monkeypatch.context() as patch:
+            patch.setattr(still.app.kinds["webhook-event"], "on_ended", lose)
+            [refused] = await still.emit("message.failed")
+            with pytest.raises(GiveUpJob):
+                await still.deliver(refused)
+            [taken] = await still.emit("message.sent")
+            await still.deliver(taken)
+        assert [(await still.endpoint(one)).status for one in (gone_id, well_id)] == ["active", "warned"]
+        [refused] = await still.emit("message.failed")
+        with pytest.raises(GiveUpJob):
+            await still.deliver(refused)
+        [taken] = await still.emit("message.sent")
+        await still.deliver(taken)
+    assert [(await still.endpoint(one)).status for one in (gone_id, well_id)] == ["disabled", "active"]
 
 
 async def test_an_event_that_waits_while_its_endpoint_is_disabled_fails_without_being_sent(still: Hooks) -> None:

@@ -69,6 +69,7 @@ async def keys_in_doubt(app: App) -> set[str]:
         return {kind.idempotency_key(row.id, row.created_at) for row in rows}
 
 
+@pytest.mark.usefixtures("left_sound")
 async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_killed_in_the_middle(
     open_app: OpenApp, database_url: str
 ) -> None:

@@ -13,7 +13,7 @@ from support.programs import start_worker
 from support.sink import Sink
 from tidings.messages.statuses import Status
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("left_sound")]
 
 SERIES = 24
 

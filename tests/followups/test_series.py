@@ -15,12 +15,13 @@ from support.app import load_messages, restore_jobs
 from tidings.clock import ManualClock
 from tidings.features.followups.jobs import FOLLOW_UP
 from tidings.features.followups.kind import USEFUL, FollowUpMessages
-from tidings.features.followups.models import FollowUp
-from tidings.features.followups.series import ENDINGS
+from tidings.features.followups.models import ENDINGS, FollowUp
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.kind import Ended, MessageKind
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.base import Outgoing, Receipt
+
+pytestmark = pytest.mark.usefixtures("left_sound")
 
 NewOffice = Callable[..., Awaitable[Office]]
 
@@ -208,6 +209,30 @@ async def test_cancelling_an_occurrence_ends_the_series_unless_only_this_one_is_
     assert following.scheduled_time == later + timedelta(days=7)
     assert await office.due_in(following) == seconds(9 * 86400)
     assert (one.status, len(await office.all())) == (Status.CANCELLED, 3)
+
+
+async def test_whoever_asks_why_is_told_whether_the_series_goes_on_and_with_what(office: Office) -> None:
+    async def sequel(row: FollowUp) -> str:
+        return (await office.app.why.explain(f"follow-up-{row.id}")).sentences[-1]
+
+    once = await office.schedule()
+    await office.deliver(once)
+    assert "series" not in await sequel(once)
+    row = await office.schedule(**DAILY)
+    assert (await office.app.why.explain(f"follow-up-{row.id}")).sentences == ()
+    await office.deliver(row)
+    following = await office.next_of(row)
+    assert following is not None
+    assert await sequel(row) == f"Its series goes on with follow-up-{following.id}."
+    await office.set(row, next_occurrence_id=None)
+    assert (await sequel(row)).startswith("The next one of its series is not written yet")
+    await office.set(row, next_occurrence_id=following.id)
+    await office.followups.cancel_follow_up(following.id)
+    assert await sequel(following) == "Its series ended with it."
+    stopped = await office.schedule(**DAILY)
+    await office.app.contacts.opt_out("+18105550123")
+    await office.deliver(stopped)
+    assert await sequel(stopped) == "Its series ended with it."
 
 
 async def test_sending_an_occurrence_before_its_time_does_not_move_the_series(local_office: Office) -> None:

@@ -17,7 +17,7 @@ from support.programs import start_worker
 from support.sink import Sink
 from tidings.clock import SystemClock
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("left_sound")]
 
 SIZE = os.environ.get("TIDINGS_TEST_CAMPAIGN", f"{examples(500)}x{examples(5)}")
 RECIPIENTS, KILLS = (int(part) for part in SIZE.split("x"))

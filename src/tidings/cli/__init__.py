@@ -42,6 +42,10 @@ COMMANDS = {
         "tidings.cli.why:why",
         "Says why a message did or did not go out, from the ledger: every attempt and decision, oldest first.",
     ),
+    "doctor": Entry(
+        "tidings.cli.doctor:doctor",
+        "Looks for what is wrong and says what to do. Changes nothing; exits with 1 when there is something.",
+    ),
     "segments": Entry(
         "tidings.cli.segments:segments",
         "Counts the SMS that a text takes, names the characters that make it more, and offers a plain rewrite.",

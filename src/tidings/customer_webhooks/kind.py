@@ -101,7 +101,11 @@ class WebhookEvents(MessageKind):
         return {"delivered_at": moment}
 
     async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> list[Job]:
-        """Resets the endpoints that took an event, and warns about or disables those that take none or want none."""
+        """Resets the endpoints that took an event, and warns about or disables those that take none or want none.
+
+        What is lost of it is made good by the next events: the first one that is taken ends the row of failures, a
+        server that wants no more says so each time, and one that takes none is warned about an event later.
+        """
         now = self.clock.now()
         gone = {one.message.row["endpoint_id"] for one in ended if isinstance(one.refusal, EndpointGone)}
         took = {one.message.row["endpoint_id"] for one in ended if one.status is Status.SENT}

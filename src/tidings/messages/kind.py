@@ -191,6 +191,12 @@ class MessageKind:
     loaded: ClassVar[Select[Any]]
     """The table joined with all that its messages are made of; its `id` is among the columns."""
 
+    unfollowed: ClassVar[str | None] = None
+    """Which ended rows lack what follows from their ends: a condition in SQL, which a partial index holds exactly.
+
+    Recovery has `on_ended` make good for them. None: nothing follows, or something else makes good what was lost.
+    """
+
     compose_seconds: float = 0.0
     """Seconds that `compose` may take."""
 
@@ -255,6 +261,11 @@ class MessageKind:
         found: int | None = row.contractor_id
         return found
 
+    @classmethod
+    def sequel(cls, row: Any) -> str | None:
+        """What came after an ended row, in a sentence for whoever asks why; None when nothing does."""
+        return None
+
     # What happens to a message
 
     @classmethod
@@ -269,12 +280,16 @@ class MessageKind:
     async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> Sequence[Job]:
         """What follows from endings, in the transaction that records them; returns the jobs to arm after its commit.
 
-        It may run twice for one message. A mistake in it is logged and does not undo the endings.
+        It may run twice for one message. A mistake in it is logged and does not undo the endings: what it writes has
+        to be made good, by `unfollowed` or by something that its docstring names.
         """
         return ()
 
     async def on_refused(self, connection: AsyncConnection, message: Message, error: SendError) -> Sequence[Job]:
-        """What follows from a provider's refusal, final or not, in the transaction that records it; as `on_ended`."""
+        """What follows from a provider's refusal, final or not, in the transaction that records it; as `on_ended`.
+
+        What is lost of it is not told again.
+        """
         return ()
 
     async def on_reply(self, session: AsyncSession, message_id: int, reply: Reply) -> str | None:

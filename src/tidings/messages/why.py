@@ -59,7 +59,8 @@ class Why:
             + [(reply.received_at, _reply(reply)) for reply in replies],
             key=lambda entry: entry[0],
         )
-        sentences = (*self._gone(row), *(sentence for _, sentence in story))
+        sequel = found.sequel(row)
+        sentences = (*self._gone(row), *(sentence for _, sentence in story), *([sequel] if sequel else []))
         return Story(name, row.status, _summary(row), sentences, lines)
 
     def _gone(self, row: Any) -> Iterator[str]:

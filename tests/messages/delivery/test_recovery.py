@@ -17,7 +17,7 @@ from tidings.clock import ManualClock
 from tidings.messages.delivery import recovery
 from tidings.messages.delivery.open_rows import START, read_page
 
-pytestmark = pytest.mark.both_databases
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("left_sound")]
 
 QUEUE = "event-messages"
 

@@ -32,6 +32,8 @@ from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.kind import Ended, Message
 from tidings.messages.statuses import Reason, Status
 
+pytestmark = pytest.mark.usefixtures("left_sound")
+
 GHOST = {"name": "Ghost", "phone": "+12125550166", "vip": False, "created_at": NOON, "updated_at": NOON}
 MISTAKES = ("raises", "asks for a table that is not there", "breaks a constraint")
 

@@ -216,6 +216,24 @@ async def test_a_campaign_whose_jobs_are_lost_is_found_by_the_workers_themselves
     assert (progress["sent"], progress["audience"]) == (5, 5)
 
 
+async def test_a_campaign_goes_on_to_its_end_although_everything_that_follows_from_endings_is_lost(
+    open_market: OpenMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(*_: Any) -> Any:
+        raise RuntimeError("deadlock detected")
+
+    market = await open_market(clock=SystemClock())
+    monkeypatch.setattr(market.app.kinds["shop-message"], "on_ended", lose)
+    shop = await market.shop()
+    await market.customers(shop, MOST_UNDER_WAY + 5)
+    await market.campaign(shop)
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    await market.work_all()
+    async with asyncio.timeout(30):
+        progress = await market.until_over(DOMAIN)
+    assert (progress["sent"], progress["audience"]) == (MOST_UNDER_WAY + 5, MOST_UNDER_WAY + 5)
+
+
 async def test_every_mistake_is_found_before_anything_goes_out(market: Market) -> None:
     shop = await market.shop()
     await market.campaign(shop, not_after="2026-03-10T20:00")

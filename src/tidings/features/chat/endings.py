@@ -45,6 +45,7 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
             {
                 ChatMessage.delivery_status: present.delivery_status if reported else status,
                 ChatMessage.details: details,
+                ChatMessage.end_noted: True,
             }
         )
     )

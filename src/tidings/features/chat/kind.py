@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import false, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
@@ -19,6 +19,7 @@ from tidings.features.chat.endings import find_provider_ids, note_end
 from tidings.features.chat.jobs import CHAT_MESSAGE, OUTGOING_MESSAGE, SENDS
 from tidings.features.chat.loaded import LOADED
 from tidings.features.chat.models import (
+    UNFOLLOWED,
     ChatChannel,
     ChatMessage,
     QrState,
@@ -49,6 +50,7 @@ class ChatMessages(MessageKind):
     model = ChatMessage
     job_type = OUTGOING_MESSAGE
     loaded = LOADED
+    unfollowed = UNFOLLOWED
 
     def __init__(self, clock: Clock, vault: Vault) -> None:
         self.clock = clock
@@ -68,6 +70,11 @@ class ChatMessages(MessageKind):
     def contact_of(cls, row: Any) -> int | None:
         """Rows do not know their contact; it is found by the conversation's number."""
         return None
+
+    @classmethod
+    def columns_when_claimed(cls) -> dict[str, Any]:
+        """What follows from the end that this taking comes to is not written yet."""
+        return {"end_noted": false()}
 
     def message(self, row: Mapping[str, Any]) -> Message:
         notice = "notice" in row["metadata"]
@@ -130,7 +137,10 @@ class ChatMessages(MessageKind):
         )
 
     async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> list[Job]:
-        """Notes what became of messages, tells the customers, and lets the next of each conversation go."""
+        """Notes what became of messages, tells the customers, and lets the next of each conversation go.
+
+        Recovery makes good for messages without a note, and upkeep lets go whom nobody else has.
+        """
         now = self.clock.now()
         sent_ids = [one.message.id for one in ended if one.status is Status.SENT]
         provider_ids = await find_provider_ids(connection, sent_ids)
@@ -141,7 +151,10 @@ class ChatMessages(MessageKind):
         return [*jobs, *await release_next(connection, conversations, now)]
 
     async def on_refused(self, connection: AsyncConnection, message: Message, error: SendError) -> list[Job]:
-        """Notes a session that is lost: it takes no message until its QR code is scanned again."""
+        """Notes a session that is lost: it takes no message until its QR code is scanned again.
+
+        What is lost of it is noted with the next message that the session refuses.
+        """
         if isinstance(error, QrError) and error.session_lost:
             await connection.execute(
                 update(WhatsAppQrSession)

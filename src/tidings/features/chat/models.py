@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, true
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -142,13 +142,18 @@ class Conversation(Base):
     updated_at: Mapped[datetime]
 
 
+UNFOLLOWED = "NOT end_noted AND status IN ('sent', 'failed', 'skipped')"
+"""Which messages have ended without a note of it: nobody was told, and nothing was charged for."""
+
+
 class ChatMessage(MessageColumns, Base):
     """One message of a conversation. Those of the assistant and of people are delivered; a user's never is.
 
     `external_id` is the id by which a user's message is told from its repetition: WhatsApp's, or the widget's.
     `turn` is the user's message that this one is, or answers. `queue` is the queue that the message is to take next.
     `details` (column `metadata`) hold `whatsapp_message_id` and what else is known of it; `delivery_status` is None
-    for a user's message.
+    for a user's message. `end_noted` is false from the moment that a worker takes the row until what follows from its
+    end is written.
     """
 
     __tablename__ = "messages"
@@ -158,6 +163,7 @@ class ChatMessage(MessageColumns, Base):
         Index(None, "scheduled_time", "id", **OPEN_ROWS),
         Index(None, "updated_at", **WAITING_ROWS),
         Index(None, "created_at", **only("status = 'received'")),
+        Index("ix_messages_unfollowed", "id", **only(UNFOLLOWED)),
     )
 
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
@@ -171,6 +177,7 @@ class ChatMessage(MessageColumns, Base):
     details: Mapped[dict[str, Any]] = mapped_column("metadata", Json, default=dict)
     request_id: Mapped[str | None] = mapped_column(String(100), default=None)
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
+    end_noted: Mapped[bool] = mapped_column(default=True, server_default=true())
 
 
 class UsageKind(StrEnum):

@@ -13,15 +13,15 @@ from tidings.clock import Clock
 from tidings.engine.jobs import Job
 from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
-from tidings.features.followups.models import ActionItem, FollowUp
+from tidings.features.followups.models import ENDINGS, UNFOLLOWED, ActionItem, FollowUp
 from tidings.features.followups.replies import add_reply
 from tidings.features.followups.rules.recurrence import next_occurrence
 from tidings.features.followups.rules.texts import subject_of
-from tidings.features.followups.series import ENDINGS, schedule_next
+from tidings.features.followups.series import schedule_next
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
-from tidings.messages.statuses import Reason
+from tidings.messages.statuses import OPEN, Reason
 
 SENT_BY_WORKER = "bull_worker"
 
@@ -106,6 +106,7 @@ class FollowUpMessages(MessageKind):
     model = FollowUp
     job_type = SEND_FOLLOW_UP
     loaded = LOADED
+    unfollowed = UNFOLLOWED
 
     def __init__(self, drafts: DraftWriter, clock: Clock, *, timezone: str, compose_seconds: float) -> None:
         self.clock = clock
@@ -118,6 +119,17 @@ class FollowUpMessages(MessageKind):
         """The row's own: VIPs go first."""
         found: int = row.priority
         return found
+
+    @classmethod
+    def sequel(cls, row: Any) -> str | None:
+        """Whether the series of an occurrence goes on."""
+        if row.series_id is None or row.status in OPEN:
+            return None
+        if row.next_occurrence_id is not None:
+            return f"Its series goes on with {cls.job_id(row.next_occurrence_id)}."
+        if not row.is_recurring or row.status_reason in ENDINGS:
+            return "Its series ended with it."
+        return "The next one of its series is not written yet; a worker's recovery does so at its next check."
 
     def message(self, row: Mapping[str, Any]) -> Message:
         done = row["skip_if_completed"] and row["action_item_completed_at"] is not None

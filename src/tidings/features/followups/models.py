@@ -10,9 +10,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
 from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
+from tidings.messages.statuses import Reason
 
 PRIORITY, VIP_PRIORITY = 10, 1
 """BullMQ priorities of the jobs: 1 goes first."""
+
+ENDINGS = (Reason.ACTION_ITEM_COMPLETED, Reason.OPTED_OUT, Reason.NO_CONSENT, Reason.CONSENT_REVOKED)
+"""The reasons to skip an occurrence that hold for all that would come after it."""
+
+UNFOLLOWED = (
+    "is_recurring AND next_occurrence_id IS NULL AND (status IN ('sent', 'failed', 'cancelled') "
+    f"OR status = 'skipped' AND status_reason NOT IN ({', '.join(repr(str(reason)) for reason in ENDINGS)}))"
+)
+"""Which rows came to an end that was not their series', and have no successor all the same."""
 
 
 class ActionItem(Base):
@@ -46,11 +56,13 @@ class Experiment(Base):
 class FollowUp(MessageColumns, Base):
     """One follow-up: the 21 columns of the specification, those of every message, and a few more.
 
-    `is_recurring` says that an occurrence comes after this one; `series_id` is the id of the series' first
-    occurrence, `occurrence` counts from 1 and may leave numbers out, and `first_local_time` is the wall-clock
-    time of number 1 where the contractor is. `if_blocked` is what quiet hours and caps do to it (`defer` or
-    `drop`), `not_after` the moment from which it is of no use (None: the default). `sentiment_score` (-1 to 1)
-    is None until there is a reply with an opinion in it.
+    `is_recurring` says that an occurrence comes after this one, which `next_occurrence_id` names once this one has
+    ended. A series ends with an occurrence that was cancelled, and is not recurring any more, or skipped for one of
+    ENDINGS (`status_reason`); any other end without a next one is a mistake, and recovery mends it.
+    `series_id` is the id of the series' first occurrence, `occurrence` counts from 1 and may leave numbers out, and
+    `first_local_time` is the wall-clock time of number 1 where the contractor is. `if_blocked` is what quiet hours
+    and caps do to it (`defer` or `drop`), `not_after` the moment from which it is of no use (None: the default).
+    `sentiment_score` (-1 to 1) is None until there is a reply with an opinion in it.
     """
 
     __tablename__ = "contractor_followup_schedules"
@@ -58,6 +70,7 @@ class FollowUp(MessageColumns, Base):
         Index(None, "scheduled_time", "id", **OPEN_ROWS),
         Index(None, "updated_at", **only("status = 'skipped'")),
         Index(None, "sent_at", **only("sent_at IS NOT NULL")),
+        Index("ix_contractor_followup_schedules_unfollowed", "id", **only(UNFOLLOWED)),
         UniqueConstraint("series_id", "occurrence"),
     )
 

@@ -1,7 +1,7 @@
 """The next occurrence of a series: scheduled exactly once, in the transaction that ends the one before.
 
 Whoever schedules it holds the lock on the row before it and writes its id there, so a second run finds
-nothing to do.
+nothing to do. Where it could not be written, recovery finds the row by `UNFOLLOWED` and has it written.
 """
 
 from __future__ import annotations
@@ -21,9 +21,6 @@ from tidings.features.followups.rules.recurrence import next_occurrence
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.kind import MessageJob
 from tidings.messages.statuses import Reason, Status
-
-ENDINGS = frozenset({Reason.ACTION_ITEM_COMPLETED, Reason.OPTED_OUT, Reason.NO_CONSENT, Reason.CONSENT_REVOKED})
-"""The reasons to skip an occurrence that hold for all that would come after it."""
 
 _ROW = FollowUp.__table__.c
 _CONTRACTOR = Contractor.__table__.c

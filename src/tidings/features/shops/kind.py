@@ -190,7 +190,11 @@ class ShopMessages(MessageKind):
         return {"sent_at": moment, "text": content.text, "segments": segments, "price": str(price)}
 
     async def on_ended(self, connection: AsyncConnection, ended: Sequence[Ended]) -> Sequence[Job]:
-        """The next recipients of campaigns are called for."""
+        """The next recipients of campaigns are called for.
+
+        Whom a lost call leaves behind, and a campaign that nobody has left of, is found by the look at every running
+        campaign once a second (`campaigns/upkeep.py`).
+        """
         return await releases_after(connection, ended, self.clock.now())
 
 

@@ -1,9 +1,9 @@
-"""Recovery: every row that is due within the horizon has its job, whatever happened to Redis.
+"""Recovery: every row that is due within the horizon has its job, whatever happened to Redis, and every end its due.
 
 Rows are the truth. One process at a time recovers, and notes in Redis how far it has come: rows are loaded in the
 order in which they are due, from the first one after Redis was emptied, and from then on as they come within the
 horizon. What was loaded is looked at again and again, soon before its time in any case, and gets a job when it has
-none.
+none. What should have followed from the ends of messages, and was lost, is written after all.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tidings.engine.jobs import Schedule
 from tidings.engine.progress import Turn
 from tidings.errors import QueueUnavailable
 from tidings.log import get_logger
+from tidings.messages.delivery.lost_endings import make_good
 from tidings.messages.delivery.open_rows import START, OpenRows, Position, read_page, read_rows
 from tidings.messages.kind import Kinds, MessageKind
 from tidings.work import Work
@@ -67,8 +68,9 @@ class Recovery:
             await asyncio.sleep(0.05)
 
     async def check(self) -> int:
-        """Puts back missing jobs of rows that are due soon or overdue, and of some of the others within the horizon.
-        Returns how many there were; it waits while another process recovers."""
+        """Puts back missing jobs of rows that are due soon or overdue, and of some of the others within the horizon,
+        and writes what should have followed from ends. Returns how many jobs were missing; it waits while another
+        process recovers."""
         while True:
             async with self._work.queues.progress.turn(next_check=self._interval) as turn:
                 if turn:
@@ -124,6 +126,8 @@ class Recovery:
             armed += await self._walk(turn, kind, "soon", Position.after(now), soon, MOST_SOON)
             armed += await self._walk(turn, kind, "overdue", START, now, MOST_OVERDUE)
             armed += await self._walk(turn, kind, "later", Position.after(soon), loaded, MOST_LATER)
+        for kind in self._kinds.values():
+            await make_good(self._work, kind)
         return armed
 
     async def _load_all(self, turn: Turn) -> int:

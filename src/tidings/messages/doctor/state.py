@@ -1,0 +1,99 @@
+"""Quick looks at the present state: workers, clocks, overdue messages, dead letters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from sqlalchemy import func, or_, select
+
+from tidings.db.database import Database
+from tidings.engine.listing import JobListing
+from tidings.engine.queues import Queues
+from tidings.messages.dead_letters import DeadLetters
+from tidings.messages.doctor.finding import Finding
+from tidings.messages.kind import MessageKind, due_time
+from tidings.messages.statuses import OPEN
+from tidings.work import Work
+
+OVERDUE = timedelta(minutes=1)
+"""How late a message is when it is worth saying."""
+
+ASKEW = 1.0
+"""Seconds by which two clocks may differ."""
+
+MOST = 1000
+"""Overdue messages of a kind that are counted."""
+
+
+async def idle_queues(queues: Queues) -> AsyncIterator[Finding]:
+    """Queues that nobody works on."""
+    idle = [name for name in queues.policies if not await queues.count_workers(name)]
+    if idle:
+        where = "" if len(idle) == len(queues.policies) else f" for {', '.join(idle)}"
+        yield Finding("workers", None, f"No worker is connected{where}; start one with tidings up or tidings worker.")
+
+
+async def clocks_apart(database: Database, listing: JobListing) -> AsyncIterator[Finding]:
+    """Servers whose clocks show another time than this machine's."""
+    ahead = {"Redis": await listing.seconds_ahead(), "the database": await _database_ahead(database)}
+    for server, seconds in ahead.items():
+        if abs(seconds) > ASKEW:
+            how = "behind" if seconds > 0 else "ahead of"
+            yield Finding(
+                "clocks",
+                None,
+                f"This machine's clock is {abs(seconds):.1f} s {how} that of {server}, so messages are late or early "
+                "by as much; have every machine set its clock by NTP.",
+            )
+
+
+async def overdue(work: Work, kind: MessageKind) -> AsyncIterator[Finding]:
+    """Messages that should have left a while ago, and wait for nothing that they know of."""
+    model, before = kind.model, work.clock.now() - OVERDUE
+    query = (
+        select(model.id, model.scheduled_time, model.held_until)
+        .where(
+            model.status.in_(OPEN),
+            model.scheduled_time < before,
+            or_(model.held_until.is_(None), model.held_until < before),
+        )
+        .order_by(model.scheduled_time, model.id)
+        .limit(MOST)
+    )
+    async with work.read() as session:
+        rows = (await session.execute(query)).all()
+    if not rows:
+        return
+    first = kind.job_id(rows[0].id)
+    number = "one" if len(rows) == 1 else f"{MOST:,} or more" if len(rows) == MOST else f"{len(rows):,}"
+    yield Finding(
+        "overdue",
+        first,
+        f"Messages that should have left already: {number} of the kind {kind.name}. {first} was due at "
+        f"{due_time(rows[0]):%d %b %Y %H:%M:%S} UTC. See tidings queues for workers and limits, and tidings why "
+        f"{first}.",
+    )
+
+
+async def open_letters(letters: DeadLetters) -> AsyncIterator[Finding]:
+    """Jobs that failed for good and that nobody has dealt with."""
+    for queue, number in (await letters.count_open()).items():
+        jobs = "1 job has" if number == 1 else f"{number:,} jobs have"
+        yield Finding(
+            "dead letters",
+            None,
+            f"In {queue} {jobs} failed for good. See tidings dead-letters list --queue {queue}, and retry or discard "
+            "them.",
+        )
+
+
+async def _database_ahead(database: Database) -> float:
+    """0.0 for SQLite, whose clock is the machine's."""
+    if database.dialect != "postgresql":
+        return 0.0
+    async with database.reader.connect() as connection:
+        asked = time.time()
+        shown = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+        return float(shown.timestamp()) - (asked + time.time()) / 2
