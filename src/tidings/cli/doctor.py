@@ -11,7 +11,7 @@ import typer
 from tidings.app import App
 from tidings.cli.output import counted, open_console, print_json
 from tidings.cli.running import prepare, run
-from tidings.db.database import is_away
+from tidings.db.failures import is_away
 from tidings.engine.redis import redact
 from tidings.errors import QueueUnavailable, UserError
 from tidings.log import mask_phones

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import select, text
 
-from tidings.db.database import Database, is_away
+from tidings.db.database import Database
+from tidings.db.failures import is_away
 from tidings.log import get_logger
 from tidings.messages.kind import Ended, MessageKind
 from tidings.messages.statuses import Reason, Status
