@@ -295,6 +295,28 @@ async def test_find_tells_a_failed_job_from_one_that_waits_for_its_next_attempt(
     assert found.seconds == pytest.approx(20, abs=1)
 
 
+@pytest.mark.parametrize("waiting", [0, 5000])
+async def test_a_job_that_stands_in_no_list_is_missing_and_is_armed_again(
+    open_workshop: OpenWorkshop, waiting: int
+) -> None:
+    shop = await open_workshop()
+    await shop.arm(*range(100, 100 + waiting))
+    await shop.arm(1, 2)
+    await shop.arm(3, after=30)
+    await shop.arm(4, priority=1)
+    await shop.redis.lrem(shop.key("wait"), 1, "order-1")
+    await shop.redis.zrem(shop.key("delayed"), "order-3")
+    dues = {f"order-{number}": None for number in (1, 2, 3, 4, 100) if number < 100 or waiting}
+    assert await shop.queues.find_missing(["orders"], dues) == ["order-1", "order-3"]
+
+    jobs = [shop.orders.job(Order(number=number)) for number in (1, 2, 3, 4)]
+    assert await shop.queues.arm_missing(jobs) == 2
+    assert await shop.queues.find_missing(["orders"], dues) == []
+    await shop.work()
+    ran = await shop.runs(4 + waiting)
+    assert sorted(one.number for one in ran if one.number < 100) == [1, 2, 3, 4], "each once"
+
+
 async def test_only_jobs_that_are_missing_or_far_too_late_are_armed_again(open_workshop: OpenWorkshop) -> None:
     """Jobs 1 to 6 are missing, in time, early, a little late, far too late and finished; all are due in 60 s."""
     shop = await open_workshop()

@@ -120,12 +120,9 @@ class Queues:
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[ArmedJob | None]:
         """For each id the job still to run, or None when there is none or it has finished."""
         self._require(queue)
-        found: list[ArmedJob | None] = []
         async with answering():
-            for some in chunks(job_ids):
-                dues, now = await self._scripts.find(queue, some), time.time()
-                found += [None if due is None else ArmedJob(due - now if due else 0.0) for due in dues]
-        return found
+            dues, now = await self._scripts.find(queue, job_ids), time.time()
+        return [None if due is None else ArmedJob(due - now if due else 0.0) for due in dues]
 
     async def find_missing(
         self, queues: Sequence[str], dues: Mapping[str, datetime | None], *, slack: float = math.inf
