@@ -148,6 +148,20 @@ async def test_jobs_without_an_id_are_added_each_time(open_workshop: OpenWorksho
     assert (await shop.queues.stats("orders")).waiting == 2
 
 
+async def test_ids_that_nobody_chose_never_come_again_not_even_when_redis_was_emptied(
+    open_workshop: OpenWorkshop,
+) -> None:
+    shop = await open_workshop()
+    nameless = JobType(shop.policy, "nameless", Order)
+    seen: list[str] = []
+    for _ in range(2):
+        await shop.queues.arm([nameless.job(Order()), nameless.job(Order())])
+        seen += await shop.redis.lrange(shop.key("wait"), 0, -1)
+        await shop.redis.delete(*[key async for key in shop.redis.scan_iter(f"{shop.prefix}:*")])
+    assert len(set(seen)) == 4
+    assert not [job_id for job_id in seen if job_id.isdecimal() or ":" in job_id], "BullMQ would refuse those"
+
+
 async def test_a_time_that_has_passed_means_now(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop()
     await shop.arm(1, after=-3600)

@@ -70,7 +70,7 @@ class BulkScripts:
         return places
 
     async def _not_waiting(self, queue: str, job_ids: Set[str]) -> set[str]:
-        """Those of the ids that wait in no list. A list may be long, so it is read in pieces, and once for all of them.
+        """Those of the ids that wait in no list. It may be long, so it is read in pieces, and once for all of them.
 
         Jobs are put in at the beginning, so what is read a piece later may be seen twice, but is not passed over.
         """

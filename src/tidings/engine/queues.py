@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 from tidings.clock import Clock
 from tidings.engine.bulk import BulkScripts, NewJobs, chunks, due_of
 from tidings.engine.horizon import Horizon, HorizonPolicy
-from tidings.engine.jobs import Job, JobType, Schedule
+from tidings.engine.jobs import Job, JobType, Schedule, new_job_id
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.progress import Progress
 from tidings.engine.redis import answering
@@ -280,7 +280,7 @@ class Queues:
                         carried = job.data.get("requestId")
                         request_id = request_id if carried or request_id else current_request_id()
                         data = {**job.data, "requestId": carried or request_id, "enqueuedAt": enqueued_at}
-                        batch.append(job.id or "", job.name, job.priority, data, dues[job.due])
+                        batch.append(job.id or new_job_id(), job.name, job.priority, data, dues[job.due])
                     there = set(await self._scripts.add(queue, batch))
                     present += [job for job in some if job.id in there]
                     self._horizon.note_added(len(some) - len(there))
