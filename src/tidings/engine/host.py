@@ -28,12 +28,18 @@ log = get_logger(__name__)
 BATCH = 100
 """Jobs that a batch handler is given at once, at most: to fetch them keeps Redis from everybody else."""
 
+STALLED_CHECKS = 3
+"""Looks for the jobs of workers that died, while a lock lasts."""
+
 OnDeadLetter = Callable[[DeadJob], Awaitable[object]]
 """What is done about a job that has failed for good, before BullMQ is told so."""
 
 
 class WorkerHost:
     """The workers of one process. `connect` opens a fresh Redis client, one for each worker.
+
+    A job whose worker died is taken by another one within `lock_duration` seconds and a third of them more. A worker
+    that lives renews its locks while half of that time is left.
 
     `on_dead_letter` is awaited for every job that fails for good, with `clock`'s time; what goes wrong in it is
     logged and changes nothing for the job.
@@ -78,7 +84,7 @@ class WorkerHost:
             "prefix": self._prefix,
             "concurrency": policy.concurrency,
             "lockDuration": self._lock_milliseconds,
-            "stalledInterval": self._lock_milliseconds,
+            "stalledInterval": max(self._lock_milliseconds // STALLED_CHECKS, 1),
             "maxStalledCount": 10,
             "autorun": False,
         }
