@@ -502,9 +502,7 @@ async def put_in_the_past(
 ) -> None:
     """As if a process had put it that long ago, and no worker had been there since."""
     then = time.time() - seconds
-    queues = Queues(
-        [shop.policy], shop.redis, prefix=shop.prefix, clock=ManualClock(datetime.fromtimestamp(then, UTC))
-    )
+    queues = Queues([shop.policy], shop.redis, prefix=shop.prefix, clock=SystemClock())
     with monkeypatch.context() as past:
         past.setattr(time, "time", lambda: then)
         await queues.put_schedule(schedule)

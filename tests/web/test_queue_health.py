@@ -27,12 +27,13 @@ class Stub:
         if not self._health.redis:
             raise QueueUnavailable("Redis does not answer")
         counts = QueueCounts(waiting=1, active=2, completed=3, failed=4, delayed=5, total=8)
-        return QueueMetrics(redis=True, workers=self._health.workers, queues={"event-messages": counts})
+        queues = {"event-messages": counts}
+        return QueueMetrics(redis=True, workers=self._health.workers, queues=queues, clocks={"redis": 5.012})
 
 
 async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
     stub = Stub(health)
-    parts = {Probe: Probe(stub.health, stub.metrics)}
+    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012})}
     application = create_application(parts=parts, routers=[router], api_key="key", max_body_bytes=10, version="1")
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -79,6 +80,7 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
         "queues": {
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
         },
+        "clocks": {"redis": 5.012},
     }
 
 
@@ -87,5 +89,6 @@ async def test_queue_metrics_without_redis_are_a_problem() -> None:
     assert (status, body["type"]) == (503, "/problems/queue-unavailable")
 
 
-async def test_liveness_does_not_depend_on_redis() -> None:
-    assert await get("/health", report(redis=False)) == (200, {"status": "ok"})
+async def test_liveness_does_not_depend_on_redis_and_says_how_far_clocks_are_apart() -> None:
+    status, body = await get("/health", report(redis=False))
+    assert (status, body) == (200, {"status": "ok", "clocks": {"app": 0.0, "redis": 5.012}})

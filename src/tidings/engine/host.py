@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -221,7 +223,7 @@ class WorkerHost:
     async def _tell(self, policy: QueuePolicy, job: Any, run: Run, started: float, error: Exception) -> Exception:
         """What BullMQ is told of a job whose handler raised this."""
         if isinstance(error, PostponeJob):
-            await job.moveToDelayed(self._queues.due_milliseconds(error.until), job.token)
+            await self._postpone(policy, job, error.until)
             log.info("job postponed", until=error.until.isoformat(), duration_ms=_since(started))
             moved: Exception = DelayedError()
             return moved
@@ -240,6 +242,14 @@ class WorkerHost:
         if run.last:
             await self._report_dead(policy, job, error, run)
         return error
+
+    async def _postpone(self, policy: QueuePolicy, job: Any, until: datetime) -> None:
+        """Puts a job off by as long as it is until then, by the clock that its worker goes by: one that came too
+        early comes at its time, and not too early again."""
+        wait = self._clock.seconds_until(until)
+        now = self._workers[policy.name].milliseconds
+        delay = math.ceil(now + wait * 1000 - 0.01) - int(now)
+        await job.backend.moveToDelayed(job.id, int(now), max(delay, 0), job.token, {"skipAttempt": True})
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
