@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from tidings.ai.openai import OpenAIModel
+    from tidings.engine.clocks import Clocks
     from tidings.engine.host import WorkerHost
     from tidings.engine.jobs import AnyHandler
     from tidings.engine.policy import QueuePolicy
@@ -138,6 +139,7 @@ class App(Features):
 
     database: Database
     work: Work
+    clocks: Clocks
     handlers: tuple[AnyHandler, ...]
     recovery: Recovery
 
@@ -174,6 +176,17 @@ class App(Features):
         policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
         self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
         self.work = Work(self.database, self.outside.queues, self.clock)
+        await self._compare_clocks()
+
+    async def _compare_clocks(self) -> None:
+        from tidings.db.clock import database_time
+        from tidings.engine.clocks import Clocks
+
+        apart = self.database.dialect == "postgresql"  # a file's database goes by this machine's clock
+        self.clocks = Clocks(self.clock, self.queues, partial(database_time, self.database) if apart else None)
+        await self.clocks.measure()
+        comparing = asyncio.create_task(self.clocks.run())
+        self._stack.callback(comparing.cancel)
 
     def _build(self) -> None:
         """Everything that works and serves: the features, and what looks after their jobs."""
@@ -303,7 +316,7 @@ class App(Features):
         settings, settings_of = self.settings, self.parts.settings_of
         calling = callback_providers()
         shared = (
-            health.Probe(self.health, self.metrics),
+            health.Probe(self.health, self.metrics, self.clocks.offsets),
             inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
             callbacks.Callbacks(
                 self.inbound,
@@ -366,7 +379,8 @@ class App(Features):
 
         health = await self.health()
         counts = {name: QueueCounts(**(await self.queues.stats(name)).as_dict()) for name in self.policies}
-        return QueueMetrics(redis=health.redis, workers=health.workers, queues=counts)
+        clocks = dict(self.clocks.offsets())
+        return QueueMetrics(redis=health.redis, workers=health.workers, queues=counts, clocks=clocks)
 
     async def start_workers(self, queue_names: Sequence[str] | None = None) -> None:
         """Starts working on the given queues, by default on all, and keeps their jobs complete meanwhile.

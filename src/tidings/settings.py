@@ -166,9 +166,9 @@ class CoreSettings(SettingsGroup):
         description="Processes of one `tidings worker`, which share its work.",
     )
     lock_duration: float = Field(
-        30.0,
+        15.0,
         gt=0,
-        description="Seconds a worker that died keeps its jobs before others take them.",
+        description="Seconds a worker that died keeps its jobs; others take them within a third of that more.",
     )
     stop_grace: float = Field(
         20.0,

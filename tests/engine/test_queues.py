@@ -148,6 +148,20 @@ async def test_jobs_without_an_id_are_added_each_time(open_workshop: OpenWorksho
     assert (await shop.queues.stats("orders")).waiting == 2
 
 
+async def test_ids_that_nobody_chose_never_come_again_not_even_when_redis_was_emptied(
+    open_workshop: OpenWorkshop,
+) -> None:
+    shop = await open_workshop()
+    nameless = JobType(shop.policy, "nameless", Order)
+    seen: list[str] = []
+    for _ in range(2):
+        await shop.queues.arm([nameless.job(Order()), nameless.job(Order())])
+        seen += await shop.redis.lrange(shop.key("wait"), 0, -1)
+        await shop.redis.delete(*[key async for key in shop.redis.scan_iter(f"{shop.prefix}:*")])
+    assert len(set(seen)) == 4
+    assert not [job_id for job_id in seen if job_id.isdecimal() or ":" in job_id], "BullMQ would refuse those"
+
+
 async def test_a_time_that_has_passed_means_now(open_workshop: OpenWorkshop) -> None:
     shop = await open_workshop()
     await shop.arm(1, after=-3600)
@@ -293,6 +307,28 @@ async def test_find_tells_a_failed_job_from_one_that_waits_for_its_next_attempt(
     found = await eventually(retry)
     assert found is not None
     assert found.seconds == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize("waiting", [0, 5000])
+async def test_a_job_that_stands_in_no_list_is_missing_and_is_armed_again(
+    open_workshop: OpenWorkshop, waiting: int
+) -> None:
+    shop = await open_workshop()
+    await shop.arm(*range(100, 100 + waiting))
+    await shop.arm(1, 2)
+    await shop.arm(3, after=30)
+    await shop.arm(4, priority=1)
+    await shop.redis.lrem(shop.key("wait"), 1, "order-1")
+    await shop.redis.zrem(shop.key("delayed"), "order-3")
+    dues = {f"order-{number}": None for number in (1, 2, 3, 4, 100) if number < 100 or waiting}
+    assert await shop.queues.find_missing(["orders"], dues) == ["order-1", "order-3"]
+
+    jobs = [shop.orders.job(Order(number=number)) for number in (1, 2, 3, 4)]
+    assert await shop.queues.arm_missing(jobs) == 2
+    assert await shop.queues.find_missing(["orders"], dues) == []
+    await shop.work()
+    ran = await shop.runs(4 + waiting)
+    assert sorted(one.number for one in ran if one.number < 100) == [1, 2, 3, 4], "each once"
 
 
 async def test_only_jobs_that_are_missing_or_far_too_late_are_armed_again(open_workshop: OpenWorkshop) -> None:
@@ -466,9 +502,7 @@ async def put_in_the_past(
 ) -> None:
     """As if a process had put it that long ago, and no worker had been there since."""
     then = time.time() - seconds
-    queues = Queues(
-        [shop.policy], shop.redis, prefix=shop.prefix, clock=ManualClock(datetime.fromtimestamp(then, UTC))
-    )
+    queues = Queues([shop.policy], shop.redis, prefix=shop.prefix, clock=SystemClock())
     with monkeypatch.context() as past:
         past.setattr(time, "time", lambda: then)
         await queues.put_schedule(schedule)

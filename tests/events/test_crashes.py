@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
@@ -10,9 +11,10 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import select
 
-from support.programs import start_worker
+from support.programs import running, start_worker
 from support.servers import own_valkey
 from support.sink import Sink
+from support.workshop import eventually
 from tidings.app import App
 from tidings.engine.slots import IN_DOUBT
 from tidings.features.events.models import EventMessage
@@ -94,6 +96,44 @@ async def test_every_message_of_a_burst_is_sent_once_although_its_worker_is_kill
         assert repeated <= in_doubt, "no more than was handed over and not written down may be offered again"
         again = {key for key, times in sink.requests.items() if times > 1}
         assert again <= await keys_in_doubt(app), "the ledger says which may have left twice"
+
+
+@pytest.mark.long
+@pytest.mark.timing
+async def test_what_a_killed_worker_was_sending_is_sent_again_when_its_lease_is_over(
+    open_app: OpenApp, database_url: str
+) -> None:
+    app = await open_app(database_url=database_url)
+    arrivals: list[float] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A provider that hears of a message and does not answer."""
+        await reader.readuntil(b"\r\n\r\n")
+        arrivals.append(time.monotonic())
+        await reader.read()
+        writer.close()
+
+    async def heard(times: int) -> bool:
+        return len(arrivals) >= times
+
+    settings = {
+        "TIDINGS_LOCK_DURATION": str(app.settings.lock_duration),  # those that are shipped
+        "TIDINGS_HTTP_TIMEOUT": str(app.settings.http_timeout),
+    }
+    async with await asyncio.start_server(hear, "127.0.0.1", 0) as provider, Sink() as sink:
+        host, port = provider.sockets[0].getsockname()
+        settings["N8N_OUTBOUND_WEBHOOK_URL"] = f"http://{host}:{port}/"
+        await schedule_burst(app, 1, datetime.now(UTC) + timedelta(seconds=1))
+        worker = start_worker(app, sink, **settings)
+        await eventually(lambda: heard(1))
+        worker.kill()
+        await worker.ended()
+        with running(start_worker(app, sink, **settings)):
+            await eventually(lambda: heard(2), within=70)
+        provider.close()
+    lease = 2 * app.settings.http_timeout
+    waited = arrivals[1] - arrivals[0]
+    assert lease - 0.1 < waited < lease + 2
 
 
 @pytest.mark.timing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from shops.rules.payloads import SHOP
 from shops.storefront import NOW, OpenStorefront, Storefront
 from support.app import run_job
 from support.workshop import eventually
-from tidings.engine.jobs import DeadJob
+from tidings.engine.jobs import DeadJob, Job
 from tidings.errors import SendError
 from tidings.features.shops.events import process
 from tidings.features.shops.jobs import CATCH_UP, CatchUpData
@@ -162,3 +163,33 @@ async def test_a_job_that_dies_again_has_one_open_letter_and_discarding_ends_it(
     strange = await store.app.dead_letters.store(replace(dead, queue="abandoned", data=[1]))
     assert (await store.api("POST", f"/dead-letters/{strange}/retry")).status_code == 409
     assert (await store.app.dead_letters.get(strange)).status == "open"
+
+
+async def test_letters_of_other_jobs_that_got_the_same_id_are_kept_apart(open_storefront: OpenStorefront) -> None:
+    store = await open_storefront()
+    letters = store.app.dead_letters
+    counted = DeadJob("campaigns", "batch", "7", {"campaign": 1, "offset": 0}, "first", 5, NOW, "req")
+    first = await letters.store(counted)
+    assert await letters.store(replace(counted, data={"campaign": 2, "offset": 0})) != first
+    assert await letters.store(replace(counted, error="told twice")) == first
+    assert await letters.store(replace(counted, name="release")) != first
+    made = replace(counted, queue="housekeeping", name="repeat", job_id="repeat:cleanup:1764226000000")
+    assert await letters.store(made) != await letters.store(replace(made, data={"task": "other"}))
+    chosen = replace(counted, job_id="release-1-first")
+    assert await letters.store(chosen) == await letters.store(replace(chosen, data={"campaign": 2}))
+
+
+@pytest.mark.parametrize("job_id", ["1", "repeat:cleanup:1764226000000"])
+async def test_the_retry_of_a_letter_leaves_another_job_alone_that_got_its_id(
+    open_storefront: OpenStorefront, job_id: str
+) -> None:
+    store = await open_storefront()
+    dead = DeadJob("campaigns", "batch", job_id, {"campaign": 1, "offset": 0}, "no", 5, NOW, "req")
+    letter = await store.app.dead_letters.store(dead)
+    waiting = Job("campaigns", "batch", job_id, {"campaign": 2, "offset": 100})
+    await store.queues.arm([waiting])
+
+    await store.app.dead_letters.retry(letter)
+    keys = await store.redis.lrange(f"{store.prefix}:campaigns:wait", 0, -1)
+    data = [json.loads(await store.redis.hget(f"{store.prefix}:campaigns:{key}", "data")) for key in keys]
+    assert sorted(one["campaign"] for one in data) == [1, 2]

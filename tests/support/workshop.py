@@ -75,9 +75,14 @@ class Ran:
 
 
 class Workshop:
-    """One queue (of the given policy), its workers, and every run of their handlers."""
+    """One queue (of the given policy), its workers, and every run of their handlers.
 
-    def __init__(self, url: str, prefix: str, policy: QueuePolicy, *, clock: Clock | None = None) -> None:
+    `direct` is the server's own address, where `url` leads to it through a proxy of this process.
+    """
+
+    def __init__(
+        self, url: str, prefix: str, policy: QueuePolicy, *, clock: Clock | None = None, direct: str | None = None
+    ) -> None:
         self.url, self.prefix, self.policy = url, prefix, policy
         self.orders = JobType(policy, "order", Order, lambda order: f"order-{order.number}")
         self.redis = connect(url)
@@ -85,7 +90,7 @@ class Workshop:
         self.queues = Queues([policy], self.redis, prefix=prefix, clock=self.clock)
         self.bullmq = bullmq.Queue(policy.name, {"connection": self.redis, "prefix": prefix})
         self.ran: list[Ran] = []
-        self._stalls = Stalls(url)
+        self._stalls = Stalls(direct or url)
         self._something_ran = asyncio.Condition()
         self._stack = AsyncExitStack()
 

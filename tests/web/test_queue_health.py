@@ -31,12 +31,13 @@ class Stub:
         if not self._health.redis:
             raise QueueUnavailable("Redis does not answer")
         counts = QueueCounts(waiting=1, active=2, completed=3, failed=4, delayed=5, total=8)
-        return QueueMetrics(redis=True, workers=self._health.workers, queues={"event-messages": counts})
+        queues = {"event-messages": counts}
+        return QueueMetrics(redis=True, workers=self._health.workers, queues=queues, clocks={"redis": 5.012})
 
 
 async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
     stub = Stub(health)
-    parts = {Probe: Probe(stub.health, stub.metrics)}
+    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012})}
     application = create_application(parts=parts, routers=[router], api_key="key", max_body_bytes=10, version="1")
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -89,6 +90,7 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
         "queues": {
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
         },
+        "clocks": {"redis": 5.012},
     }
 
 
@@ -100,7 +102,8 @@ async def test_queue_metrics_without_redis_are_a_problem() -> None:
 async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_would_lose_what_it_has_to_record() -> (
     None
 ):
-    assert await get("/health", report(redis=False, database=False)) == (200, {"status": "ok"})
+    status, body = await get("/health", report(redis=False, database=False))
+    assert (status, body) == (200, {"status": "ok", "clocks": {"app": 0.0, "redis": 5.012}})
 
 
 async def test_readiness_says_what_keeps_messages_from_leaving() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tidings.cli.opening import open_app
 from tidings.cli.output import limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
@@ -12,7 +14,7 @@ from tidings.registry import Settings
 def queues() -> None:
     """Shows every queue: its jobs, its limits and its workers."""
     settings = prepare()
-    address, rows = run(_queues(settings))
+    address, clocks, rows = run(_queues(settings))
     console = open_console()
     table = new_table(
         console,
@@ -31,9 +33,11 @@ def queues() -> None:
         )
     console.print(f"Redis     {redact(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
     console.print(f"database  {redact(settings.database)}", soft_wrap=True)
+    apart = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in clocks.items())
+    console.print(f"clocks    {apart}", soft_wrap=True)
 
 
-async def _queues(settings: Settings) -> tuple[str, list[list[str]]]:
+async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[list[str]]]:
     rows: list[list[str]] = []
     async with open_app(settings) as app:
         for name, policy in app.policies.items():
@@ -49,4 +53,4 @@ async def _queues(settings: Settings) -> tuple[str, list[list[str]]]:
                     str(workers),
                 ]
             )
-        return app.redis_url, rows
+        return app.redis_url, app.clocks.offsets(), rows

@@ -5,7 +5,7 @@ A call keeps the server from everybody else, due jobs included, so it takes no m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from functools import cache
 from importlib.resources import files
 from typing import Any, TypeVar
@@ -18,6 +18,8 @@ from tidings.engine.worker.scripts import to_json
 
 MOST = 200
 
+_PIECE = 2000  # ids of a waiting list that are read at once
+
 _Item = TypeVar("_Item")
 
 
@@ -25,6 +27,7 @@ class BulkScripts:
     """The calls for the queues under one prefix. Redis failures are raised as they come."""
 
     def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
         self._prefix = prefix
         self._add = redis.register_script(_source("add_jobs"))
         self._remove = redis.register_script(_source("remove_jobs"))
@@ -44,10 +47,40 @@ class BulkScripts:
         return others
 
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[float | None]:
-        """For each id None when there is no job still to run, 0 when it waits or runs, else the epoch seconds at
-        which it is due."""
-        found = await self._find(keys=self._keys(queue, "delayed"), args=[self._base(queue), *job_ids])
-        return [due_of(float(score)) if score else None for score in found]
+        """For each id, however many, None when there is no job still to run, 0 when it waits or runs, else the epoch
+        seconds by the server's clock at which it is due. A job that stands in no list will never run, so it is none.
+        """
+        found = dict(zip(job_ids, await self._places(queue, job_ids), strict=True))
+        unseen = {job_id for job_id, place in found.items() if place == "?"}
+        if unseen and (unseen := await self._not_waiting(queue, unseen)):
+            # What was not in the list any more has begun or ended meanwhile, or was in none from the start.
+            found |= zip(unseen, await self._places(queue, [*unseen]), strict=True)
+            found |= {job_id: "" for job_id in unseen if found[job_id] == "?"}
+        dues: dict[str, float | None] = {
+            job_id: None if place == "" else due_of(float(place)) if place != "?" else 0.0
+            for job_id, place in found.items()
+        }
+        return [dues[job_id] for job_id in job_ids]
+
+    async def _places(self, queue: str, job_ids: Sequence[str]) -> list[str]:
+        keys = self._keys(queue, "delayed", "active", "prioritized", "waiting-children")
+        places: list[str] = []
+        for some in chunks(job_ids):
+            places += await self._find(keys=keys, args=[self._base(queue), *some])
+        return places
+
+    async def _not_waiting(self, queue: str, job_ids: Set[str]) -> set[str]:
+        """Those of the ids that wait in no list. It may be long, so it is read in pieces, and once for all of them.
+
+        Jobs are put in at the beginning, so what is read a piece later may be seen twice, but is not passed over.
+        """
+        left = set(job_ids)
+        for key in self._keys(queue, "wait", "paused"):
+            start = 0
+            while left and (waiting := await self._redis.lrange(key, start, start + _PIECE - 1)):
+                left.difference_update(waiting)
+                start += _PIECE
+        return left
 
     def _base(self, queue: str) -> str:
         return f"{self._prefix}:{queue}:"

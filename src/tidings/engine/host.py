@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -28,12 +30,18 @@ log = get_logger(__name__)
 BATCH = 100
 """Jobs that a batch handler is given at once, at most: to fetch them keeps Redis from everybody else."""
 
+STALLED_CHECKS = 3
+"""Looks for the jobs of workers that died, while a lock lasts."""
+
 OnDeadLetter = Callable[[DeadJob], Awaitable[object]]
 """What is done about a job that has failed for good, before BullMQ is told so."""
 
 
 class WorkerHost:
     """The workers of one process. `connect` opens a fresh Redis client, one for each worker.
+
+    A job whose worker died is taken by another one within `lock_duration` seconds and a third of them more. A worker
+    that lives renews its locks while half of that time is left.
 
     `on_dead_letter` is awaited for every job that fails for good, with `clock`'s time; what goes wrong in it is
     logged and changes nothing for the job.
@@ -78,7 +86,7 @@ class WorkerHost:
             "prefix": self._prefix,
             "concurrency": policy.concurrency,
             "lockDuration": self._lock_milliseconds,
-            "stalledInterval": self._lock_milliseconds,
+            "stalledInterval": max(self._lock_milliseconds // STALLED_CHECKS, 1),
             "maxStalledCount": 10,
             "autorun": False,
         }
@@ -215,7 +223,7 @@ class WorkerHost:
     async def _tell(self, policy: QueuePolicy, job: Any, run: Run, started: float, error: Exception) -> Exception:
         """What BullMQ is told of a job whose handler raised this."""
         if isinstance(error, PostponeJob):
-            await job.moveToDelayed(self._queues.due_milliseconds(error.until), job.token)
+            await self._postpone(policy, job, error.until)
             log.info("job postponed", until=error.until.isoformat(), duration_ms=_since(started))
             moved: Exception = DelayedError()
             return moved
@@ -234,6 +242,14 @@ class WorkerHost:
         if run.last:
             await self._report_dead(policy, job, error, run)
         return error
+
+    async def _postpone(self, policy: QueuePolicy, job: Any, until: datetime) -> None:
+        """Puts a job off by as long as it is until then, by the clock that its worker goes by: one that came too
+        early comes at its time, and not too early again."""
+        wait = self._clock.seconds_until(until)
+        now = self._workers[policy.name].milliseconds
+        delay = math.ceil(now + wait * 1000 - 0.01) - int(now)
+        await job.backend.moveToDelayed(job.id, int(now), max(delay, 0), job.token, {"skipAttempt": True})
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,11 +32,22 @@ class Job:
     priority: int = 0
 
 
+def new_job_id() -> str:
+    """An id that no job ever had, not even before Redis was emptied, when BullMQ would count from 1 again."""
+    return f"job-{secrets.token_hex(12)}"
+
+
+def comes_again(job_id: str) -> bool:
+    """Whether an id may be that of quite another job: one that BullMQ has counted, or that a schedule has made."""
+    return job_id.isdecimal() or job_id.startswith("repeat:")
+
+
 @dataclass(frozen=True)
 class JobType(Generic[Data]):
     """A kind of job: its queue, its name in Redis, the model of its data and the rule for its id.
 
-    With a deterministic id, adding the job twice is harmless.
+    With a deterministic id, adding the job twice is harmless. Without one each job gets an id of its own, which never
+    comes again.
     """
 
     queue: QueuePolicy

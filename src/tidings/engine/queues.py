@@ -18,14 +18,15 @@ import bullmq
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from tidings.clock import Clock
+from tidings.clock import Clock, SystemClock
 from tidings.engine.bulk import BulkScripts, NewJobs, chunks, due_of
 from tidings.engine.horizon import Horizon, HorizonPolicy
-from tidings.engine.jobs import Job, JobType, Schedule
+from tidings.engine.jobs import Job, JobType, Schedule, new_job_id
 from tidings.engine.marks import Marks
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.progress import Progress
 from tidings.engine.redis import answering
+from tidings.engine.worker.server_clock import in_server_time
 from tidings.errors import NotFound
 from tidings.log import current_request_id
 
@@ -67,6 +68,8 @@ class Queues:
 
     Jobs of the `recovered` types are made anew from rows by recovery, which also loads those that are due beyond the
     horizon when their time comes nearer. Jobs of other types are always armed.
+
+    Jobs are due by Redis's clock, which is `server_ahead` seconds ahead of this machine's.
     """
 
     def __init__(
@@ -89,13 +92,20 @@ class Queues:
         self._horizon = Horizon(horizon, self._count_recovered)
         self.progress = Progress(redis, prefix)
         self.handed_over = Marks(redis, prefix, "handed-over")
+        self.server_ahead = 0.0
 
     def due_milliseconds(self, due: datetime | None) -> int:
-        """The machine-clock moment of `due` in epoch milliseconds, never before it."""
+        """The moment of `due` in epoch milliseconds as Redis counts them, never before it."""
         if due is None:
-            return int(time.time() * 1000)
+            return int(self._server_now() * 1000)
         wait = self._clock.seconds_until(due)  # first: what time passes before the next line makes the job late
-        return math.ceil((time.time() + wait) * 1000 - 0.01)
+        return math.ceil((self._server_now() + wait) * 1000 - 0.01)
+
+    async def server_time(self) -> float:
+        """Epoch seconds by Redis's clock. Raises QueueUnavailable."""
+        async with answering():
+            seconds, microseconds = await self._redis.time()
+        return float(int(seconds) + int(microseconds) / 1e6)
 
     async def arm(self, jobs: Sequence[Job]) -> int:
         """Adds jobs; one that has the same id is replaced, unless a worker is running it right now.
@@ -122,19 +132,17 @@ class Queues:
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[ArmedJob | None]:
         """For each id the job still to run, or None when there is none or it has finished."""
         self._require(queue)
-        found: list[ArmedJob | None] = []
         async with answering():
-            for some in chunks(job_ids):
-                dues, now = await self._scripts.find(queue, some), time.time()
-                found += [None if due is None else ArmedJob(due - now if due else 0.0) for due in dues]
-        return found
+            dues, now = await self._scripts.find(queue, job_ids), self._server_now()
+        return [None if due is None else ArmedJob(due - now if due else 0.0) for due in dues]
 
     async def find_missing(
         self, queues: Sequence[str], dues: Mapping[str, datetime | None], *, slack: float = math.inf
     ) -> list[str]:
         """Those of the ids that have a job in none of the queues, or one that is set for more than `slack` seconds
         after the due time given for it (None: at once)."""
-        latest = {job_id: time.time() + self._seconds_until(due) + slack for job_id, due in dues.items()}
+        now = self._server_now()
+        latest = {job_id: now + self._seconds_until(due) + slack for job_id, due in dues.items()}
         for queue in queues:
             latest = {
                 job_id: limit
@@ -142,7 +150,7 @@ class Queues:
                 if due is None or due > limit
             }
         for queue in queues:  # waiting, running, finished, too late or not there
-            now = time.time()
+            now = self._server_now()
             latest = {
                 job_id: limit
                 for (job_id, limit), job in zip(latest.items(), await self.find(queue, [*latest]), strict=True)
@@ -191,12 +199,10 @@ class Queues:
         """
         policy = schedule.job_type.queue
         following = self._clock.now() + timedelta(seconds=schedule.seconds)
-        began = time.time()
         real = self._clock.seconds_until(following)
-        shows_machine_time = began - 0.01 <= following.timestamp() - real <= time.time() + 0.01
         repeat: dict[str, Any]
         async with answering():
-            if schedule.cron is not None and shows_machine_time:
+            if schedule.cron is not None and isinstance(self._clock, SystemClock):
                 # Without tz, Node's BullMQ reads a pattern in the zone of its machine.
                 repeat = {"pattern": schedule.cron, "tz": "UTC", "immediately": await self._is_overdue(schedule)}
             else:
@@ -216,7 +222,7 @@ class Queues:
             pipe.hget(queue.toKey(f"repeat:{schedule.id}"), "pattern")
             pipe.zscore(queue.toKey("repeat"), schedule.id)
             pattern, due = await pipe.execute()
-        if pattern != schedule.cron or due is None or due > time.time() * 1000:
+        if pattern != schedule.cron or due is None or due > self._server_now() * 1000:
             return False
         return await queue.getJobState(f"repeat:{schedule.id}:{int(due)}") in {"waiting", "delayed", "prioritized"}
 
@@ -241,6 +247,9 @@ class Queues:
         except (RedisError, OSError):
             return False
 
+    def _server_now(self) -> float:
+        return time.time() + self.server_ahead
+
     def _seconds_until(self, due: datetime | None) -> float:
         return max(self._clock.seconds_until(due), 0.0) if due else 0.0
 
@@ -248,8 +257,17 @@ class Queues:
         if name not in self.policies:
             raise NotFound("queue", name)
         if name not in self._queues:
-            self._queues[name] = bullmq.Queue(name, {"connection": self._redis, "prefix": self._prefix})
+            queue = bullmq.Queue(name, {"connection": self._redis, "prefix": self._prefix})
+            commands = queue.scripts.commands
+            commands["addJobScheduler"] = self._in_server_time("addJobScheduler", commands["addJobScheduler"])
+            self._queues[name] = queue
         return self._queues[name]
+
+    def _in_server_time(self, name: str, script: Any) -> Any:
+        def call(keys: Sequence[Any], args: Sequence[Any], client: Any = None) -> Any:
+            return script(keys=keys, args=in_server_time(name, args, self.server_ahead), client=client)
+
+        return call
 
     def _require(self, queue: str) -> None:
         if queue not in self.policies:
@@ -275,7 +293,7 @@ class Queues:
         async with answering():
             for queue, theirs in _by_queue(jobs).items():
                 for some in chunks(theirs):
-                    now = time.time()
+                    now = self._server_now()
                     batch = NewJobs(self.policies[queue], int(now * 1000))
                     enqueued_at = _iso(now)
                     dues: dict[datetime | None, int] = {None: 0}
@@ -285,7 +303,7 @@ class Queues:
                         carried = job.data.get("requestId")
                         request_id = request_id if carried or request_id else current_request_id()
                         data = {**job.data, "requestId": carried or request_id, "enqueuedAt": enqueued_at}
-                        batch.append(job.id or "", job.name, job.priority, data, dues[job.due])
+                        batch.append(job.id or new_job_id(), job.name, job.priority, data, dues[job.due])
                     there = set(await self._scripts.add(queue, batch))
                     present += [job for job in some if job.id in there]
                     self._horizon.note_added(len(some) - len(there))

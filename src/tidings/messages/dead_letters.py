@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
-from tidings.engine.jobs import DeadJob, Job
+from tidings.engine.jobs import DeadJob, Job, comes_again
 from tidings.errors import Conflict, NotFound, QueueUnavailable
 from tidings.log import get_logger
 from tidings.messages.kind import Kinds, parse_name
@@ -61,7 +61,10 @@ class DeadLetters:
         self._kinds = kinds
 
     async def store(self, job: DeadJob) -> int:
-        """Keeps one; returns its id. A job that failed before and was not dealt with has one letter, the latest."""
+        """Keeps one; returns its id. A job that failed before and was not dealt with has one letter, the latest.
+
+        Jobs are told apart by their ids, and by their data where ids come again.
+        """
         job_id = storable_json(job.job_id)[:255]
         values = {
             "name": storable_json(job.name)[:200],
@@ -73,15 +76,19 @@ class DeadLetters:
             "request_id": storable_json(job.request_id)[:100],
         }
         async with self._work.begin() as unit:
-            row = await unit.session.scalar(
+            letters = await unit.session.scalars(
                 select(DeadLetter)
                 .where(
                     DeadLetter.queue == job.queue,
                     DeadLetter.job_id == job_id,
+                    DeadLetter.name == values["name"],
                     DeadLetter.status == DeadLetterStatus.OPEN,
                 )
+                .order_by(DeadLetter.id)
                 .with_for_update()
             )
+            same = [one for one in letters if not comes_again(job_id) or one.data == values["data"]]
+            row = same[-1] if same else None
             if row is None:
                 row = DeadLetter(queue=job.queue, job_id=job_id, **values)
                 unit.session.add(row)
@@ -124,7 +131,8 @@ class DeadLetters:
             return {row.queue: row.letters for row in await session.execute(query)}
 
     async def retry(self, letter_id: int) -> DeadLetter:
-        """Adds the job again, with the same name, data and id. A message that failed with it is to go out again.
+        """Adds the job again, with the same name and data, and the same id unless that may be another job's by now.
+        A message that failed with it is to go out again.
 
         Raises NotFound, Conflict when it was dealt with already or its queue is no more, and QueueUnavailable;
         then the letter stays open.
@@ -137,7 +145,9 @@ class DeadLetters:
             if row.queue not in self._work.queues.policies:
                 raise Conflict(f"dead letter {row.id} is of the queue {row.queue}, which is no more; discard it")
             await self._reopen_message(unit.session, row)
-            job = Job(row.queue, row.name, row.job_id, row.data, priority=row.priority)
+            # The letter's own id: should the commit fail, its next retry is the same job.
+            job_id = f"dead-letter-{row.id}" if comes_again(row.job_id) else row.job_id
+            job = Job(row.queue, row.name, job_id, row.data, priority=row.priority)
             # Before the commit: if Redis refuses the job, the letter stays open; added twice, it is one job.
             await self._work.queues.arm([job])
         log.info("dead letter retried", queue=row.queue, job_id=row.job_id, letter=row.id)

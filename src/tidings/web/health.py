@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,10 +17,14 @@ class _Report(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
+_CLOCKS = "By how many seconds each clock is ahead of the one that messages are due by; `app` is this machine's."
+
+
 class Liveness(_Report):
     """The process answers; it says nothing about the database, Redis or the workers."""
 
     status: Literal["ok"] = "ok"
+    clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
 class WorkerHealth(_Report):
@@ -86,14 +90,16 @@ class QueueMetrics(QueueHealth):
     """Health, and the depth of every queue by its name."""
 
     queues: dict[str, QueueCounts]
+    clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Asks whoever knows the queues and workers. `health` never fails; `metrics` may raise QueueUnavailable."""
+    """Asks whoever knows the queues, workers and clocks. Only `metrics` may fail: it may raise QueueUnavailable."""
 
     health: Callable[[], Awaitable[QueueHealth]]
     metrics: Callable[[], Awaitable[QueueMetrics]]
+    clocks: Callable[[], Mapping[str, float]]
 
 
 Asked = Annotated[Probe, provided(Probe)]
@@ -102,10 +108,11 @@ router = new_router(tags=["health"])
 
 
 @router.get("/health")
-async def health() -> Liveness:
-    """Whether the process answers. Whoever restarts what does not: a database that is away is no reason, since the
-    process remembers which messages it has handed over and could not write down yet. `/ready` tells of the rest."""
-    return Liveness()
+async def health(probe: Asked) -> Liveness:
+    """Whether the process answers, and how far clocks are apart. Whoever restarts what does not: a database that is
+    away is no reason, since the process remembers which messages it has handed over and could not write down yet.
+    `/ready` tells of the rest."""
+    return Liveness(clocks=dict(probe.clocks()))
 
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Messages cannot leave"}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +16,8 @@ from bullmq.redis_connection import SCRIPT_DEFINITIONS, loadScript
 
 from support.servers import free_port
 from tidings.engine.worker.scripts import load_scripts
+
+_now = time.time  # whatever a test makes of the time
 
 COMMANDS, BLOCKING = "EVALSHA", "BZPOPMIN"
 """What a connection is known by: a worker has one for its scripts and one that waits for the marker."""
@@ -85,6 +88,9 @@ class Proxy:
         self.delay = 0.0  # seconds that every reply is held up
         self.refused = 0  # connections that were turned away
         self.answers: dict[str, bytes] = {}  # errors that come instead of the server's replies; the call is not made
+        self.ahead = (
+            0.0  # seconds that the server's clock seems to be ahead of this machine's; 0: the server says itself
+        )
         self._refusing = False
         self._losses: list[_Loss] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -207,22 +213,28 @@ class Proxy:
                         await asyncio.sleep(0.001)
                 loss.done.set()
                 return
-            if self.answers:
+            if self.answers or self.ahead:
                 await self._answer(link, calls)
                 continue
             link.unanswered += len(calls)
             link.server.write(chunk)
 
     async def _answer(self, link: Link, calls: Iterable[Call]) -> None:
-        answers = dict(self.answers)
         for call in calls:
-            if call.name not in answers:
+            answer = self._answer_to(call)
+            if answer is None:
                 link.unanswered += 1
                 link.server.write(hiredis.pack_command(call.words))  # type: ignore[arg-type]
                 continue
             while link.unanswered > 0 and not link.server.transport.is_closing():
                 await asyncio.sleep(0.001)
-            _write(link, b"-%b\r\n" % answers[call.name])
+            _write(link, answer)
+
+    def _answer_to(self, call: Call) -> bytes | None:
+        if call.name == "TIME" and self.ahead:
+            seconds, microseconds = divmod(int((_now() + self.ahead) * 1_000_000), 1_000_000)
+            return b"*2\r\n$%d\r\n%d\r\n$6\r\n%06d\r\n" % (len(str(seconds)), seconds, microseconds)
+        return b"-%b\r\n" % self.answers[call.name] if call.name in self.answers else None
 
     async def _replies(self, link: Link, reader: asyncio.StreamReader) -> None:
         parser = hiredis.Reader()

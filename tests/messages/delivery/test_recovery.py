@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from messages.due_messages import DAY, EVENT_MESSAGE, HOUR, MINUTE, NOON, OpenApp, follow_up_to, person_of
+from support.app import restore_jobs
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.messages.delivery import recovery
@@ -280,3 +281,14 @@ async def test_a_message_kept_out_of_redis_behind_the_place_that_loading_had_rea
     clock.move(15 * HOUR)
     await app.recovery.check()
     assert kept_out in await armed(app)
+
+
+async def test_a_job_that_redis_kept_in_no_list_is_put_back_in_time(
+    open_app: OpenApp, database_url: str, clock: ManualClock
+) -> None:
+    app = await open_app(database_url=database_url, clock=clock)
+    lost, kept = await schedule(app, times(MINUTE, 2 * MINUTE))
+    async with Redis.from_url(app.redis_url) as redis:
+        await redis.zrem(f"{app.settings.redis_prefix}:{QUEUE}:delayed", lost)
+    assert await restore_jobs(app) == 1
+    assert await armed(app) == [lost, kept]

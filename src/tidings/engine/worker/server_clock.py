@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from tidings.engine.worker.pipeline import Pipeline
 
 _SAMPLES = 3
+
+SCHEDULING = {"addJobScheduler": (0, 6), "updateJobScheduler": (0, 4)}
+"""BullMQ's scripts that are told times by this machine's clock, and the places of those among their arguments."""
+
+
+def in_server_time(script: str, arguments: Sequence[Any], ahead: float) -> list[Any]:
+    """A script's arguments, with times as a server counts them that is so many seconds ahead."""
+    told = list(arguments)
+    for place in SCHEDULING.get(script, ()):
+        told[place] = told[place] and told[place] + round(ahead * 1000)
+    return told
 
 
 class ServerClock:
@@ -15,6 +28,11 @@ class ServerClock:
     def __init__(self) -> None:
         self._offset = 0.0  # seconds by which the server's clock is ahead
         self._round_trip = 0.0  # seconds, of the measurement that the offset is from
+
+    @property
+    def ahead(self) -> float:
+        """Seconds by which the server's clock is ahead of this machine's."""
+        return self._offset
 
     def milliseconds(self) -> float:
         """Now, with fractions."""

@@ -27,6 +27,7 @@ from tidings.engine.worker.fetching import Fetcher
 from tidings.engine.worker.locks import Locks
 from tidings.engine.worker.processing import Processing
 from tidings.engine.worker.scripts import QueueScripts, Script, load_scripts, read_job
+from tidings.engine.worker.server_clock import in_server_time
 from tidings.engine.worker.waiting import RETRY_WAIT
 from tidings.errors import ConfigurationError
 
@@ -81,6 +82,11 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
         self.opts["concurrency"] = concurrency
         if self.running:
             self._fetcher.adjust()
+
+    @property
+    def milliseconds(self) -> float:
+        """Now, in epoch milliseconds by the server's clock: what is due is due by it."""
+        return self._fetcher.clock.milliseconds()
 
     # Running, pausing, closing
 
@@ -260,7 +266,8 @@ class Worker(bullmq.Worker):  # type: ignore[misc]
 
     async def run_script(self, script: Script, keys: list[Any], arguments: list[Any]) -> Any:
         """Runs one of BullMQ's scripts on the pipeline."""
-        return await self._persist(lambda: self._fetcher.pipe.run(script, (len(keys), *keys, *arguments)))
+        told = in_server_time(script.name, arguments, self._fetcher.clock.ahead)
+        return await self._persist(lambda: self._fetcher.pipe.run(script, (len(keys), *keys, *told)))
 
 
 class _Pipelined:
