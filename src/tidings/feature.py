@@ -82,7 +82,14 @@ class Parts:
     def pipeline(self, kind: MessageKind) -> DeliveryPipeline:
         """The way out for a kind of messages, which the whole application knows from now on."""
         self.kinds[kind.name] = kind
-        made = DeliveryPipeline(kind, self.work, self.providers, self.rules, deadline=self.settings.http_timeout)
+        made = DeliveryPipeline(
+            kind,
+            self.work,
+            self.providers,
+            self.rules,
+            deadline=self.settings.http_timeout,
+            hold_unknown=self.settings.unknown_outcome == "hold",
+        )
         self.pipelines.append(made)
         return made
 

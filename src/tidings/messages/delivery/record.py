@@ -27,7 +27,7 @@ from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.standing import is_capped, settle_places
 from tidings.messages.kind import Content, Ended, Message, MessageKind, follows
 from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome, write_lines
-from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.messages.statuses import LEFT, OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
 from tidings.providers.base import Receipt
 from tidings.work import Work
@@ -227,8 +227,8 @@ class Recorder:
             await settle_places(
                 connection,
                 self._kind.name,
-                [record.message for record in applied if record.result.status is Status.SENT],
-                [record.message for record in applied if record.result.status is not Status.SENT],
+                [record.message for record in applied if record.result.status in LEFT],
+                [record.message for record in applied if record.result.status not in LEFT],
                 self._clock.now(),
             )
             return await self._follow(connection, applied)
