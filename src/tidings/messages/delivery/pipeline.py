@@ -230,6 +230,7 @@ class DeliveryPipeline:
             Result, error=str(error), inputs=decision.inputs, draft=content.draft, refusal=error
         )
         if error.unknown:  # it counts as one that left, until somebody knows better
+            log.warning("a message may have left, and is held", message_id=message.id, error=str(error))
             columns = self.kind.columns_when_sent(message, content, self._clock.now())
             return _Ending(result(Outcome.UNKNOWN, Status.UNKNOWN, columns=columns), Status.UNKNOWN.value, attempt)
         if error.retry_after is not None:
