@@ -65,7 +65,7 @@ class Why:
     def _gone(self, row: Any) -> Iterator[str]:
         """Says what may be missing: lines that were old enough to be deleted."""
         before = self._work.clock.now() - timedelta(days=self._kept_days)
-        if self._kept_days and row.created_at < before and row.status not in (*OPEN, Status.WAITING):
+        if self._kept_days and row.created_at < before and row.status not in (*OPEN, Status.WAITING, Status.UNKNOWN):
             yield (
                 f"What happened before {_moment(before)} is not kept any more: the ledger's lines are deleted "
                 f"after {self._kept_days} days (TIDINGS_KEEP_LEDGER_DAYS)."

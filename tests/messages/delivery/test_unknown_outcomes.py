@@ -68,6 +68,7 @@ def reference_of(mitto: Receiver) -> str:
     return reference
 
 
+@pytest.mark.both_databases
 async def test_a_slow_answer_is_one_sms_whose_outcome_is_unknown_until_the_report_comes(
     open_app: OpenApp, database_url: str
 ) -> None:
@@ -194,6 +195,7 @@ async def test_somebody_who_knows_that_it_was_sent_says_so(held: tuple[App, Even
         await app.unknown.settle(name, Settlement.AGAIN)
 
 
+@pytest.mark.both_databases
 async def test_somebody_who_has_it_sent_again_gets_it_sent_at_once_under_the_same_key(
     held: tuple[App, EventMessage, Provider],
 ) -> None:
@@ -228,6 +230,7 @@ async def test_it_is_not_sent_again_by_mistake(held: tuple[App, EventMessage, Pr
     assert len(provider.asked) == 1
 
 
+@pytest.mark.both_databases
 async def test_over_http_the_unknown_ones_are_listed_and_settled(held: tuple[App, EventMessage, Provider]) -> None:
     app, message, _ = held
     name = f"event-message-{message.id}"
@@ -250,6 +253,7 @@ async def test_what_does_not_exist_cannot_be_settled(held: tuple[App, EventMessa
             await app.unknown.settle(name, Settlement.SENT)
 
 
+@pytest.mark.both_databases
 async def test_it_keeps_its_place_in_the_caps_and_its_series_goes_on(open_app: OpenApp, database_url: str) -> None:
     provider = Provider(lost())
     app = await open_app(
