@@ -407,6 +407,26 @@ async def test_a_server_that_limits_connections_gets_fewer_and_no_mail_fails(
     assert len(server.sessions) == 4  # each of the two places was tried once, and rests now
 
 
+@pytest.mark.parametrize("how", ["by hanging up", "with 421"])
+async def test_a_server_that_notices_its_limit_late_gets_fewer_connections_too(
+    server: MailServer, mailer: Mailer, how: str
+) -> None:
+    async def refuse_others(session: Server) -> None:
+        if session not in server.sessions[:2]:
+            if how == "with 421":
+                wire(session).write(f"{TOO_MANY}\r\n".encode())
+            wire(session).close()
+
+    server.before = {"MAIL": refuse_others}
+    smtp = mailer()
+    await smtp.send(HELLO)
+
+    await asyncio.gather(*(smtp.send(replace(HELLO, idempotency_key=f"m-{n}")) for n in range(20)))
+
+    assert len(server.mails) == 21
+    assert len(server.sessions) == 4
+
+
 async def test_a_limit_that_others_have_used_up_slows_mails_down_and_costs_no_attempt(
     server: MailServer, mailer: Mailer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

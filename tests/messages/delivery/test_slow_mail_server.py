@@ -86,9 +86,9 @@ async def send_all(open_app: OpenApp, server: SlowMailServer, many: int, **setti
 
 async def test_mails_that_wait_for_their_turn_cost_no_attempt_and_all_leave_once(open_app: OpenApp) -> None:
     server = SlowMailServer(0.3)
-    rows = await send_all(open_app, server, 12, smtp_connections=1, http_timeout=1.0)
+    rows = await send_all(open_app, server, 8, smtp_connections=1, http_timeout=1.0)
     assert {(row.status, row.attempts) for row in rows} == {(Status.SENT, 1)}
-    assert len(server.taken) == server.taken.total() == 12
+    assert len(server.taken) == server.taken.total() == 8
     assert server.connections == 1
 
 

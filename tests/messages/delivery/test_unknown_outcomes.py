@@ -108,7 +108,7 @@ async def test_a_report_of_a_failure_settles_it_as_failed(open_app: OpenApp) -> 
 async def test_a_report_that_comes_before_the_answer_was_given_up_settles_it_too(open_app: OpenApp) -> None:
     async with receiving() as mitto:
         mitto.script = says_nothing
-        app = await open_app(mitto_url=f"http://127.0.0.1:{mitto.port}/sms", **{**MITTO, "http_timeout": 4.0})
+        app = await open_app(mitto_url=f"http://127.0.0.1:{mitto.port}/sms", **{**MITTO, "http_timeout": 2.5})
         message = await message_to(app, await person_of(app))
         await app.start_workers(["event-messages"])
         await mitto.arrived.wait()

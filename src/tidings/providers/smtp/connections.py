@@ -109,10 +109,8 @@ class MailConnection:
             try:
                 await self._name_both(sender, recipient)
                 return
-            except aiosmtplib.SMTPServerDisconnected:
-                pass
-            except aiosmtplib.SMTPResponseException as error:
-                if error.code != aiosmtplib.SMTPStatus.domain_unavailable:  # 421: it is closing down
+            except aiosmtplib.SMTPException as error:
+                if not _has_left(error):
                     raise
         self._client.close()
         try:
@@ -122,7 +120,12 @@ class MailConnection:
                     await self._client.login(*self._server.login)
         except (OSError, aiosmtplib.SMTPException) as error:  # TimeoutError is an OSError
             raise NotOpened(error) from error
-        await self._name_both(sender, recipient)
+        try:
+            await self._name_both(sender, recipient)
+        except aiosmtplib.SMTPException as error:
+            if not _has_left(error):
+                raise
+            raise NotOpened(error) from error
 
     async def _name_both(self, sender: str, recipient: str) -> None:
         wide = is_wide(sender, recipient)
@@ -145,6 +148,13 @@ class MailConnection:
             self.handed_over = False
         if answer.code != aiosmtplib.SMTPStatus.completed:
             raise aiosmtplib.SMTPDataError(answer.code, answer.message)
+
+
+def _has_left(error: aiosmtplib.SMTPException) -> bool:
+    """Whether the server has ended the connection, or is about to (421)."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return error.code == aiosmtplib.SMTPStatus.domain_unavailable
+    return isinstance(error, aiosmtplib.SMTPServerDisconnected)
 
 
 class MailConnections:
