@@ -34,6 +34,7 @@ class SlowProvider:
     """Takes every message after LATENCY seconds, and notes when."""
 
     name = "simulator"
+    drops_repetitions = False
 
     def __init__(self) -> None:
         self.taken: dict[str, float] = {}

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tidings.messages.delivery.recovery import Recovery
     from tidings.messages.doctor.doctor import Doctor
     from tidings.messages.inbound.door import Inbound
+    from tidings.messages.unknown import UnknownOutcomes
     from tidings.parts import Outside
     from tidings.providers.base import Provider
     from tidings.providers.simulator import Simulator
@@ -282,6 +283,13 @@ class App(Features):
         return DeadLetters(self.work, self.kinds)
 
     @cached_property
+    def unknown(self) -> UnknownOutcomes:
+        """Messages that may have left, and how a person settles them."""
+        from tidings.messages.unknown import UnknownOutcomes
+
+        return UnknownOutcomes(self.work, declared_kinds, lambda: self.inbound.reports)
+
+    @cached_property
     def why(self) -> Why:
         """Says why a message did or did not go out."""
         return Why(self.work, declared_kinds, kept_days=self.settings.keep_ledger_days)
@@ -308,7 +316,7 @@ class App(Features):
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
         # Routes are built when their modules are loaded, and workers do without them.
-        from tidings.messages.routes import callbacks, dead_letters, inbound, people, texts
+        from tidings.messages.routes import callbacks, dead_letters, inbound, people, texts, unknown
         from tidings.providers.n8n import N8nSettings
         from tidings.web import health
         from tidings.web.application import create_application
@@ -325,10 +333,11 @@ class App(Features):
             ),
             self.contacts,
             self.dead_letters,
+            self.unknown,
             self.why,
         )
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
-        routers = [module.router for module in (health, inbound, people, texts, dead_letters)]
+        routers = [module.router for module in (health, inbound, people, texts, dead_letters, unknown)]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(
             routers=[*routers, *(feature.router() for feature in self.features)],

@@ -8,6 +8,7 @@ from typing import Any, Self
 from tidings.app import App
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound
+from tidings.messages.unknown import UnknownOutcomes
 from tidings.messages.why import Story
 from tidings.registry import Features, load
 
@@ -49,6 +50,11 @@ class Tidings(Features):
     def inbound(self) -> Inbound:
         """Where replies and delivery reports go in."""
         return self.app.inbound
+
+    @property
+    def unknown(self) -> UnknownOutcomes:
+        """Messages that may have left, and how to settle them."""
+        return self.app.unknown
 
     async def why(self, message: str) -> Story:
         """Why a message, like `event-message-123`, did or did not go out. Raises InvalidInput and NotFound."""

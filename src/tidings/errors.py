@@ -114,12 +114,20 @@ class SendError(TidingsError):
     `retryable` says whether the same message may succeed later; `retry_after` is the number of
     seconds the provider asked for (RFC 9110, section 10.2.3), in which case waiting costs no attempt.
     `throttled`: the provider gets too many messages at once (RFC 6585, section 4), and all of them slow down.
+    `unknown`: it may have taken the message all the same: everything was handed over, and no answer came that says.
     """
 
     def __init__(
-        self, message: str, *, retryable: bool, retry_after: float | None = None, throttled: bool = False
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        retry_after: float | None = None,
+        throttled: bool = False,
+        unknown: bool = False,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after
         self.throttled = throttled
+        self.unknown = unknown

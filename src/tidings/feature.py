@@ -85,7 +85,13 @@ class Parts:
         """The way out for a kind of messages, which the whole application knows from now on."""
         self.kinds[kind.name] = kind
         made = DeliveryPipeline(
-            kind, self.work, self.providers, self.rules, self.journal, deadline=self.settings.http_timeout
+            kind,
+            self.work,
+            self.providers,
+            self.rules,
+            self.journal,
+            deadline=self.settings.http_timeout,
+            hold_unknown=self.settings.unknown_outcome == "hold",
         )
         self.pipelines.append(made)
         return made

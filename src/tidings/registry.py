@@ -28,7 +28,7 @@ Service = TypeVar("Service")
 PROVIDERS = (
     "n8n",
     "mitto",
-    "smtp",
+    "smtp.send",
     "whatsapp_cloud.send",
     "whatsapp_qr",
     "webhooks.send",

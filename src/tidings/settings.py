@@ -90,6 +90,12 @@ class CoreSettings(SettingsGroup):
         gt=0,
         description="Seconds a provider has for one request, from connecting to the last byte of its answer.",
     )
+    unknown_outcome: str = Field(
+        "hold",
+        pattern="^(hold|send_again)$",
+        description="What becomes of a message that a provider may have taken, though no answer came, where it drops "
+        "no repetitions: hold it for a report or a person, or send_again, though somebody may get it twice then.",
+    )
     api_key: SecretStr | None = Field(
         None,
         description="Key that API callers send as 'Authorization: Bearer …'. Needed to listen beyond loopback.",

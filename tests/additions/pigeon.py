@@ -24,6 +24,7 @@ class Pigeon:
     """Adds every message as a line to the file `loft`."""
 
     name = "pigeon"
+    drops_repetitions = False
 
     def __init__(self, loft: Path) -> None:
         self._loft = loft

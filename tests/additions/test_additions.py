@@ -13,7 +13,7 @@ import tidings
 HERE = Path(__file__).parent
 PACKAGE = Path(tidings.__file__).parent
 FEATURE = ("    chat: ServiceOf[Chat] =", '    pings: ServiceOf[Any] = ServiceOf("Pings.")\n')
-PROVIDER = ('    "smtp",\n', '    "pigeon",\n')
+PROVIDER = ('    "smtp.send",\n', '    "pigeon",\n')
 
 
 def test_a_folder_and_a_file_and_a_line_for_each_are_a_feature_and_a_provider(tmp_path: Path) -> None:

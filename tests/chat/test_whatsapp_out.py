@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from chat.support import NUMBER, Chats, OpenChats
 from support.app import client_of
 from support.workshop import eventually
 from tidings.customer_webhooks.models import WebhookEvent
-from tidings.features.chat.models import ChatMessage, Conversation, WhatsAppQrSession
+from tidings.features.chat.models import ChatMessage, Conversation, UsageLog, WhatsAppQrSession
 from tidings.messages.dead_letters import DeadLetter
 
 TEMPLATE = {"name": "we_have_news", "language": "en_US", "with_text": True}
@@ -140,6 +141,63 @@ async def test_a_message_that_meta_could_not_deliver_after_all_is_failed_with_th
     story = await chats.app.why.explain(f"chat-message-{row.id}")
     assert any("FAILED" in sentence and "undeliverable" in sentence for sentence in story.sentences)
     assert [event.event for event in await chats.rows(WebhookEvent)] == ["message.failed"]
+
+
+@pytest.mark.both_databases
+async def test_a_message_that_meta_never_answered_is_sent_once_and_told_of_when_its_status_comes(
+    open_chats: OpenChats,
+) -> None:
+    over = asyncio.Event()
+
+    async def answer(posted: Posted) -> None:
+        if posted.text == "First":
+            await over.wait()
+
+    async with Provider(answer) as graph:
+        chats = await open_chats(whatsapp_graph_url=graph.url, http_timeout=0.5)
+        bot, conversation_id = await ready(chats)
+        await chats.endpoint(bot, graph.url, "message.sent", "message.failed", "message.delivered")
+        first = await chats.reply(bot, conversation_id, "First")
+        second = await chats.reply(bot, conversation_id, "Second")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        await chats.delivered(second.id, "SENT")  # it does not wait for the first one's outcome
+        row = await chats.message(first.id)
+        assert (row.status, row.delivery_status) == ("unknown", "PENDING")
+        assert [event.payload["data"]["message_id"] for event in await chats.rows(WebhookEvent)] == [second.id]
+        assert [use.message_id for use in await chats.rows(UsageLog)] == [second.id]
+
+        body = webhook(statuses=[status_event("delivered", "wamid.unanswered", graph.posted[0].key)])
+        async with client_of(chats.app) as client:
+            answered = await client.post(f"/webhooks/whatsapp/cloud/{NUMBER}", content=body, headers=signed(body))
+            assert answered.status_code == 200, answered.text
+        assert [posted.text for posted in graph.posted] == ["First", "Second"]
+        over.set()
+    row = await chats.message(first.id)
+    assert (row.status, row.delivery_status, row.error_message) == ("sent", "DELIVERED", None)
+    assert [event.event for event in await chats.rows(WebhookEvent)] == ["message.sent", "message.delivered"]
+    assert [use.message_id for use in await chats.rows(UsageLog)] == [second.id, first.id]
+
+
+async def test_a_status_that_comes_before_the_answer_was_given_up_is_enough(open_chats: OpenChats) -> None:
+    over = asyncio.Event()
+
+    async def answer(posted: Posted) -> None:
+        await over.wait()
+
+    async with Provider(answer) as graph:
+        chats = await open_chats(whatsapp_graph_url=graph.url, http_timeout=1.0)
+        bot, conversation_id = await ready(chats)
+        message = await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+        await graph.has(1)
+        body = webhook(statuses=[status_event("delivered", "wamid.unanswered", graph.posted[0].key)])
+        async with client_of(chats.app) as client:
+            await client.post(f"/webhooks/whatsapp/cloud/{NUMBER}", content=body, headers=signed(body))
+        [row] = await chats.answers(1, status=ENDED)
+        assert len(graph.posted) == 1
+        over.set()
+    assert (row.id, row.status, row.delivery_status) == (message.id, "sent", "DELIVERED")
+    assert await chats.app.unknown.list_messages() == []
 
 
 async def test_a_number_that_was_disconnected_fails_with_what_to_do(chats: Chats) -> None:

@@ -16,6 +16,12 @@ from redis import Redis
 from tidings.app import App
 from tidings.cli.output import how_long
 from tidings.clock import SystemClock
+from tidings.errors import Conflict, InvalidInput
+from tidings.features.events.kind import EventMessages
+from tidings.features.events.models import EventMessage
+from tidings.messages.changes import decision
+from tidings.messages.ledger import Outcome, write_lines
+from tidings.messages.statuses import Status
 from tidings.registry import load
 
 PHONE = "+18105550123"
@@ -145,6 +151,34 @@ def test_a_sent_message_says_how_late_it_left(soon: Any) -> None:
     said = soon("messages", "--status", "sent").stdout
     assert "sent" in said
     assert said.splitlines()[1].rstrip().endswith((" ms", " s"))
+
+
+def test_messages_that_may_have_left_are_shown_and_settled(soon: Any) -> None:
+    assert "The outcome of every message is known." in soon("messages", "unknown").stdout
+
+    async def lose(app: App) -> int:
+        [row] = await app.events.list_messages(limit=1)
+        async with app.work.begin() as unit:
+            message = await unit.session.get(EventMessage, row["id"])
+            assert message is not None
+            message.status = Status.UNKNOWN
+            await unit.session.flush()
+            line = decision(EventMessages, message, Outcome.UNKNOWN, None, app.clock.now(), provider="mitto")
+            await write_lines(unit.session, [{**line, "error": f"no answer about {PHONE}"}])
+        return message.id
+
+    name = f"event-message-{act(lose)}"
+    said = soon("messages", "unknown").stdout
+    assert name in said
+    assert "mitto" in said
+    assert PHONE not in said
+    [row] = json.loads(soon("messages", "unknown", "--json").stdout)
+    assert row["message"] == name
+    with pytest.raises(InvalidInput, match="say --sent"):
+        soon("messages", "settle", name)
+    assert f"{name} is sent now" in soon("messages", "settle", name, "--sent").stdout
+    with pytest.raises(Conflict, match="is sent already"):
+        soon("messages", "settle", name, "--again")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ class Provider:
     """Remembers what it took, and refuses as long as it has refusals. `on_send` is called before it answers."""
 
     name = "carrier"
+    drops_repetitions = False
 
     def __init__(self, *refusals: SendError) -> None:
         self.refusals = list(refusals)

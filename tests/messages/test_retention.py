@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from messages.due_messages import DAY, EVENT_MESSAGE, NOON, OpenApp, Provider, message_to, outcome_of, person_of
 from support.app import ledger, run_job
@@ -16,6 +16,7 @@ from tidings.clock import ManualClock
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
 from tidings.customers import Customer
 from tidings.features.chat.models import Chatbot, ChatMessage, Conversation
+from tidings.features.events.models import EventMessage
 from tidings.features.shops.models import ShopWebhookEvent
 from tidings.messages import retention
 from tidings.messages.dead_letters import DeadLetter, DeadLetterStatus
@@ -23,6 +24,7 @@ from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.retention import SWEEP, SweepJob
+from tidings.messages.statuses import Status
 from tidings.messages.usage import AiUsage
 
 pytestmark = pytest.mark.both_databases
@@ -117,6 +119,16 @@ async def test_the_ledger_keeps_what_happened_to_a_message_that_is_still_to_go_o
     await add(app, line(OLD, message.id), line(OLD, message.id, kind="follow-up"))
     assert await sweep(app) == {"deliveries": 1}
     assert [entry.at for entry in await ledger(app, EVENT_MESSAGE, message.id)] == [OLD]
+
+
+async def test_the_ledger_keeps_what_happened_to_a_message_that_may_have_left(app: App) -> None:
+    message = await message_to(app, await person_of(app))
+    async with app.work.begin() as unit:
+        await unit.session.execute(
+            update(EventMessage).where(EventMessage.id == message.id).values(status=Status.UNKNOWN)
+        )
+    await add(app, line(OLD, message.id))
+    assert await sweep(app) == {}
 
 
 async def test_a_dead_letter_that_nobody_has_dealt_with_stays(app: App) -> None:

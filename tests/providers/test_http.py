@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import struct
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from providers.receiver import Receiver, Script, answers, receiving, repeats, says_nothing, writes
 from tidings.errors import SendError
+from tidings.providers import http as providers_http
 from tidings.providers.http import HttpClient, HttpResponse
 from tidings.providers.responses import raise_for_response, retry_after
 
@@ -99,6 +101,85 @@ async def test_one_connection_serves_many_messages(provider: Receiver, http: Htt
     assert provider.connections == 1
 
 
+def closes(how: str, after: float | None) -> Script:
+    """Answers the first request, and ends its connection so many seconds later; None: as the next one is read."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def end() -> None:
+            if how == "RST":
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            writer.transport.abort()
+
+        await answers("200 OK", b"{}")(reader, writer)
+        if after is None:
+            await reader.read(1)
+            end()
+        else:
+            asyncio.get_running_loop().call_later(after, end)
+
+    return script
+
+
+@pytest.mark.parametrize("how", ["FIN", "RST"])
+@pytest.mark.parametrize("after", [None, 0.0, 0.001, 0.02])
+async def test_a_connection_that_the_server_closes_as_it_is_used_again_costs_nothing(
+    provider: Receiver, http: HttpClient, how: str, after: float | None
+) -> None:
+    for number in range(10):
+        provider.requests.clear()
+        provider.script = closes(how, after)
+        await http.post_json(url_of(provider), {"number": number}, repeatable=True)
+        provider.script = answers("200 OK", b"{}")
+
+        response = await http.post_json(url_of(provider), {"number": "next"}, repeatable=True)
+
+        assert response.status == 200
+        assert json.loads(provider.requests[-1].body)["number"] == "next"
+
+
+async def test_what_must_not_be_repeated_is_not_and_nobody_knows_whether_it_arrived(
+    provider: Receiver, http: HttpClient
+) -> None:
+    provider.script = closes("RST", None)
+    await http.post_json(url_of(provider), {})
+
+    with pytest.raises(SendError, match=r"^the connection to .* failed: ") as caught:
+        await http.post_json(url_of(provider), {})
+
+    assert caught.value.unknown
+    assert len(provider.requests) == 1
+
+
+async def test_a_server_that_hangs_up_on_every_request_is_asked_twice_and_no_more(
+    provider: Receiver, http: HttpClient
+) -> None:
+    provider.script = writes(b"", hang_up=True)
+
+    with pytest.raises(SendError, match="connection closed"):
+        await http.post_json(url_of(provider), {}, repeatable=True)
+
+    assert len(provider.requests) == 2
+
+
+async def test_a_connection_is_not_used_again_when_servers_may_be_about_to_close_it(
+    provider: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert providers_http.IDLE < 5  # Node's server.keepAliveTimeout
+    monkeypatch.setattr(providers_http, "IDLE", 0.05)
+    http = HttpClient()
+    await http.post_json(url_of(provider), {})
+    assert provider.connections == 1
+
+    deadline = time.monotonic() + 0.1
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await http.post_json(url_of(provider), {})
+    await http.close()
+
+    assert provider.connections == 2
+
+
 async def test_many_tasks_share_a_client(provider: Receiver, http: HttpClient) -> None:
     responses = await asyncio.gather(*(http.post_json(url_of(provider), {"n": n}) for n in range(50)))
 
@@ -169,6 +250,7 @@ async def test_a_broken_answer_may_be_retried(
         await http.post_json(url_of(provider), {})
 
     assert caught.value.retryable
+    assert caught.value.unknown
     assert sentence.format(host=f"127.0.0.1:{provider.port}") in str(caught.value)
     assert SECRET not in str(caught.value)
 
@@ -197,16 +279,18 @@ async def test_no_answer_takes_longer_than_the_deadline(
 
     assert 0.19 < time.monotonic() - started < 2
     assert caught.value.retryable
+    assert caught.value.unknown
     assert str(caught.value) == f"127.0.0.1:{provider.port} did not answer in time; a request has 0.2 s"
 
 
 async def test_a_tls_handshake_counts_towards_the_deadline(provider: Receiver, hasty: HttpClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with pytest.raises(SendError, match=f"^127.0.0.1:{port} did not answer in time") as caught:
+        with pytest.raises(SendError, match=f"^no connection to 127.0.0.1:{port} came about in time$") as caught:
             await hasty.post_json(f"https://127.0.0.1:{port}/{SECRET}", {})
 
     assert caught.value.retryable
+    assert not caught.value.unknown
 
 
 @pytest.mark.parametrize(
@@ -217,6 +301,7 @@ async def test_an_unreachable_provider_may_be_retried(http: HttpClient, host: st
         await http.post_json(f"http://user:{SECRET}@{host}/{SECRET}?token={SECRET}", {})
 
     assert caught.value.retryable
+    assert not caught.value.unknown
     assert str(caught.value).startswith(f"the connection to {host} failed: ")
     assert SECRET not in str(caught.value)
 

@@ -156,7 +156,7 @@ class Market:
 
 def assert_adds_up(progress: Mapping[str, Any]) -> None:
     """The equation that holds at every moment."""
-    ended = progress["sent"] + progress["skipped"] + progress["failed"]
+    ended = progress["sent"] + progress["skipped"] + progress["failed"] + progress["unknown"]
     assert ended + progress["waiting"] == progress["audience"]
 
 

@@ -12,6 +12,7 @@ class Provider:
     """Takes every message after `latency` seconds, once for each idempotency key; `refuse` may raise a SendError."""
 
     name = "provider"
+    drops_repetitions = False
 
     def __init__(self, latency: float = 0.0) -> None:
         self.latency = latency

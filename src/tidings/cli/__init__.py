@@ -27,7 +27,7 @@ COMMANDS = {
         "Shows the messages of the next 24 hours, in the local time of their events.",
     ),
     "messages": Entry(
-        "tidings.cli.messages:messages",
+        "tidings.cli.messages:app",
         "Shows messages in order of id: what became of each, why, and how late it left.",
     ),
     "followups": Entry(

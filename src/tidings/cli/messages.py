@@ -1,7 +1,8 @@
-"""`tidings upcoming` and `messages`: looking at event messages without touching them."""
+"""`tidings upcoming` and `messages`: looking at messages, and settling those whose outcome is unknown."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -12,14 +13,22 @@ from rich.text import Text
 from tidings.cli.opening import open_app
 from tidings.cli.output import counted, how_long, is_narrow, local_time, new_table, open_console, print_json
 from tidings.cli.running import prepare, run
+from tidings.errors import InvalidInput
 from tidings.features.events.schemas import ListedMessage
 from tidings.features.events.service import UPCOMING_WINDOW
 from tidings.log import mask_phones
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.unknown import Settlement, UnknownMessage
 from tidings.registry import Settings
 
 Rows = list[dict[str, Any]]
-_COLORS = {Status.SENT: "green", Status.FAILED: "red", Status.SKIPPED: "dim", Status.CANCELLED: "dim"}
+_COLORS = {
+    Status.SENT: "green",
+    Status.FAILED: "red",
+    Status.UNKNOWN: "yellow",
+    Status.SKIPPED: "dim",
+    Status.CANCELLED: "dim",
+}
 
 
 def upcoming(
@@ -53,7 +62,14 @@ async def _upcoming(settings: Settings, limit: int) -> Rows:
         return [_masked(row) for row in await app.events.get_upcoming_messages(limit)]
 
 
+app = typer.Typer(
+    name="messages", help="Shows messages in order of id: what became of each, why, and how late it left."
+)
+
+
+@app.callback(invoke_without_command=True)
 def messages(
+    context: typer.Context,
     event: Annotated[str | None, typer.Option(help="Only those of the event with this id or slug.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
     contractor: Annotated[int | None, typer.Option(help="Only those to the contractor with this id.")] = None,
@@ -62,6 +78,8 @@ def messages(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
 ) -> None:
     """Shows messages in order of id: what became of each, why, and how late it left."""
+    if context.invoked_subcommand is not None:
+        return
     rows = run(_messages(prepare(), event, status, contractor, after, limit + 1))
     shown = rows[:limit]
     if as_json:
@@ -93,6 +111,54 @@ def messages(
         console.print(
             f"… and more than these {counted(limit, 'message')}; --after {shown[-1]['id']} goes on.", style="dim"
         )
+
+
+@app.command()
+def unknown(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for other programs.")] = False,
+) -> None:
+    """Shows messages of every kind that may have left, and wait for a report or a person."""
+    settings = prepare()
+    rows = run(_unknown(settings))
+    if as_json:
+        print_json([{**asdict(row), "at": row.at.isoformat()} for row in rows])
+        return
+    console = open_console()
+    if not rows:
+        console.print("The outcome of every message is known.")
+        return
+    table = new_table(
+        console, "message", "handed over", "to", "by", "why nobody knows", wrapped=("why nobody knows",)
+    )
+    for row in rows:
+        error = mask_phones(None, "", {"error": row.error or ""})["error"]
+        at = local_time(row.at, settings.default_timezone)
+        table.add_row(row.message, at, row.provider or "", row.channel or "", error)
+    console.print(table)
+    console.print("tidings messages settle <message> --sent or --again settles one.", style="dim")
+
+
+async def _unknown(settings: Settings) -> list[UnknownMessage]:
+    async with open_app(settings, reading=True) as opened:
+        return await opened.unknown.list_messages(limit=1000)
+
+
+@app.command()
+def settle(
+    message: Annotated[str, typer.Argument(help="The message's name: event-message-123, follow-up-7, notice-2 …")],
+    sent: Annotated[bool, typer.Option("--sent", help="It was sent.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Send it again, at once.")] = False,
+) -> None:
+    """Says what became of a message whose outcome is unknown."""
+    if sent == again:
+        raise InvalidInput("", "say --sent, if the message was sent, or --again to have it sent again")
+    status = run(_settle(prepare(), message, Settlement.SENT if sent else Settlement.AGAIN))
+    open_console().print(f"{message} is {status.value} now")
+
+
+async def _settle(settings: Settings, message: str, settlement: Settlement) -> Status:
+    async with open_app(settings) as opened:
+        return await opened.unknown.settle(message, settlement)
 
 
 async def _messages(

@@ -34,7 +34,13 @@ def refuse(kind: Kind, row: Any, verb: str, *statuses: Status) -> None:
 
 def state_of(row: Any) -> str:
     """Where a row stands, for the middle of a sentence."""
-    return "is being sent right now" if row.status == Status.SENDING else f"is {row.status} already"
+    match row.status:
+        case Status.SENDING:
+            return "is being sent right now"
+        case Status.UNKNOWN:
+            return "may have left, which is to be settled first,"
+        case status:
+            return f"is {status} already"
 
 
 def revive(unit: Unit, kind: Kind, row: Any, now: datetime, *, reason: Reason = Reason.BY_REQUEST) -> None:

@@ -140,7 +140,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A message that came to its end: sent, failed or skipped, and for skipped ones why.
+    """A message that came to its end: sent, failed, skipped or maybe sent (unknown), and for skipped ones why.
 
     `refusal` is what its provider said who did not take it.
     """

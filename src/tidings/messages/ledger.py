@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Index, String, Text, select
+from sqlalchemy import Index, String, Text, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,6 +27,14 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
     IN_DOUBT = "in_doubt"
     """Whoever was sending it stopped or failed before it wrote down whether the message had left."""
+    UNKNOWN = "unknown"
+    """It was handed over and no answer came; such a line gets a delivery status when its provider reports."""
+    AGAIN = "again"
+    """Somebody had it sent again, who knew that it had not left, or did not mind."""
+
+
+HANDED_OVER = (Outcome.SENT, Outcome.UNKNOWN)
+"""What lines say that delivery reports and replies may be about."""
 
 
 class DeliveryStatus(StrEnum):
@@ -52,12 +60,16 @@ _BEFORE = {
 }
 
 
+_IS_UNKNOWN = text("outcome = 'unknown'")
+
+
 class LedgerEntry(Base):
     """One line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
 
     `lateness_ms` is the real time between the due moment and the hand-over to the provider,
     `duration_ms` how long the provider took. `inputs` are what a decision was made from. A line that says
-    `sent` also has `delivery_status`, what the provider told us since, and when.
+    `sent` also has `delivery_status`, what the provider told us since, and when; one that says `unknown` has it once
+    its provider has reported.
     """
 
     __tablename__ = "deliveries"
@@ -66,6 +78,7 @@ class LedgerEntry(Base):
         Index(None, "contact_id", "at"),
         Index(None, "at"),
         Index(None, "provider_message_id"),
+        Index(None, "outcome", "kind", "message_id", sqlite_where=_IS_UNKNOWN, postgresql_where=_IS_UNKNOWN),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)

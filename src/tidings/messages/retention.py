@@ -101,7 +101,7 @@ def keepings(settings: CoreSettings, rules: Rules, kinds: Kinds) -> tuple[Keepin
 
 
 async def _lines_of_open_messages(session: AsyncSession, kinds: Kinds, ids: Sequence[int]) -> list[int]:
-    """Those of the ledger's lines (by id) that are about messages which are still to go out."""
+    """Those of the ledger's lines (by id) that are about messages which are still to go out or be settled."""
     found: list[int] = []
     for name in await session.scalars(select(LedgerEntry.kind).where(LedgerEntry.id.in_(ids)).distinct()):
         if name in kinds:  # lines may be older than what this version knows
@@ -112,7 +112,7 @@ async def _lines_of_open_messages(session: AsyncSession, kinds: Kinds, ids: Sequ
                 .where(
                     LedgerEntry.id.in_(ids),
                     LedgerEntry.kind == name,
-                    model.status.in_((*OPEN, Status.WAITING)),
+                    model.status.in_((*OPEN, Status.WAITING, Status.UNKNOWN)),
                 )
             )
     return found

@@ -10,7 +10,8 @@ class Status(StrEnum):
 
     The specification names scheduled, sent, failed and cancelled. `skipped` is a decision not to send;
     `sending` lasts while a worker holds the row, and after its crash until the lease ends. `waiting` is written but
-    has no job yet: its feature lets it go.
+    has no job yet: its feature lets it go. `unknown` was handed over and nobody knows whether its provider took it;
+    it is not sent again by itself, and waits for a report or a person.
     """
 
     WAITING = "waiting"
@@ -20,10 +21,14 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
+    UNKNOWN = "unknown"
 
 
 OPEN = (Status.SCHEDULED, Status.SENDING)
 """The statuses of messages that are still to go out."""
+
+LEFT = (Status.SENT, Status.UNKNOWN)
+"""The statuses of messages that have left, or may have: they count in the caps."""
 
 
 class Reason(StrEnum):

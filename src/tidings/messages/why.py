@@ -66,7 +66,7 @@ class Why:
     def _gone(self, row: Any) -> Iterator[str]:
         """Says what may be missing: lines that were old enough to be deleted."""
         before = self._work.clock.now() - timedelta(days=self._kept_days)
-        if self._kept_days and row.created_at < before and row.status not in (*OPEN, Status.WAITING):
+        if self._kept_days and row.created_at < before and row.status not in (*OPEN, Status.WAITING, Status.UNKNOWN):
             yield (
                 f"What happened before {_moment(before)} is not kept any more: the ledger's lines are deleted "
                 f"after {self._kept_days} days (TIDINGS_KEEP_LEDGER_DAYS)."
@@ -104,6 +104,11 @@ def _summary(row: Any) -> str:
             return f"It was not sent: {reason or 'no reason was stored'}."
         case Status.CANCELLED:
             return f"It was cancelled: {reason or 'no reason was stored'}."
+        case Status.UNKNOWN:
+            return (
+                f"It may have been sent: {row.error_message}. It is not sent again by itself; a delivery report "
+                "settles it, or a person does: tidings messages settle."
+            )
         case Status.SENDING:
             return "It is being sent right now, or its sender died and another one takes over soon."
         case _:
@@ -114,8 +119,10 @@ def _summary(row: Any) -> str:
 def _story(line: LedgerEntry) -> Iterator[tuple[datetime, str]]:
     """What one line says, and when each of it happened."""
     yield from ((line.at, sentence) for sentence in (*_said(line), *_considered(line.inputs or {}, line.at)))
-    if line.delivery_status and line.delivery_status != DeliveryStatus.SENT and line.delivery_status_at:
-        error = f": {line.error}" if line.delivery_status == DeliveryStatus.FAILED and line.error else ""
+    is_news = line.delivery_status != DeliveryStatus.SENT or line.outcome == Outcome.UNKNOWN
+    if line.delivery_status and is_news and line.delivery_status_at:
+        failed = line.delivery_status == DeliveryStatus.FAILED and line.outcome == Outcome.SENT
+        error = f": {line.error}" if failed and line.error else ""
         at = line.delivery_status_at
         yield at, f"{_moment(at)}: the provider reported {line.delivery_status}{error}."
 
@@ -124,6 +131,8 @@ def _said(line: LedgerEntry) -> Iterator[str]:
     at = _moment(line.at)
     reason = Reason(line.reason).sentence if line.reason else None
     match line.outcome:
+        case Outcome.SENT if line.reason == Reason.BY_REQUEST:
+            yield f"{at}: somebody noted that it was sent."
         case Outcome.SENT:
             late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
             yield f"{at}: handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
@@ -137,6 +146,13 @@ def _said(line: LedgerEntry) -> Iterator[str]:
             yield f"{at}: it was not sent, because {reason}."
         case Outcome.CANCELLED:
             yield f"{at}: it was cancelled, because {reason}."
+        case Outcome.UNKNOWN:
+            yield (
+                f"{at}: handed to {line.provider} by {line.channel} (attempt {line.attempt}), and nobody knows "
+                f"whether it was taken: {line.error}."
+            )
+        case Outcome.AGAIN:
+            yield f"{at}: somebody asked for it to be sent again, with the same idempotency key."
         case Outcome.IN_DOUBT:
             yield (
                 f"{at}: attempt {line.attempt} had ended without an outcome, because its sender stopped or failed. "

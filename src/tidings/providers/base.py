@@ -28,7 +28,8 @@ class Outgoing:
     `to` is an E.164 phone number or a mail address. `metadata` holds the fields that the specifications
     put beside `phone` and `message` in a webhook's payload. `idempotency_key` is the same for every
     attempt at one message, so a provider that has seen it can drop the repetition. It goes through `account`,
-    or through the installation's own.
+    or through the installation's own. `patience` is how many seconds it may wait for its turn, where a provider takes
+    few at once, before its time begins; None: as long as it takes.
     """
 
     to: str
@@ -37,6 +38,7 @@ class Outgoing:
     subject: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     account: Account | None = None
+    patience: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,13 @@ class Receipt:
 class Provider(Protocol):
     """Takes messages and hands them on. Its `name` stands in the ledger beside every attempt.
 
-    A provider knows its own protocol, and no database and no queue.
+    A provider knows its own protocol, and no database and no queue. `drops_repetitions` says whether it does no
+    harm to hand a message over again under the same idempotency key. Otherwise a message is not sent again after an
+    attempt whose outcome is unknown.
     """
 
     name: str
+    drops_repetitions: bool
 
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Hands one message over.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +29,11 @@ from pyreqwest.response import Response
 from tidings.errors import SendError
 
 CONNECT_TIMEOUT = 5.0
-"""Seconds to reach a provider, TLS included; less when the whole request has less."""
+"""Seconds to reach a provider, TLS included; at most half of what the whole request has."""
+
+IDLE = 4.0
+"""Seconds for which an idle connection is used again. Many servers close theirs after 5 (Node's default), and a
+request that meets the close is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,24 +94,49 @@ class HttpClient:
         self._closed = False
 
     async def post_json(
-        self, url: str, payload: Mapping[str, Any], headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        payload: Mapping[str, Any],
+        headers: Mapping[str, str] | None = None,
+        *,
+        repeatable: bool = False,
     ) -> HttpResponse:
         """Posts `payload` as UTF-8 JSON (RFC 8259) and returns the answer, whatever its status.
 
         Raises SendError: retryable when the provider cannot be reached, answers too late or breaks its
-        answer off; final when the URL, a header or the payload cannot be sent at all. Its sentence names
-        the provider's host and nothing else of the URL, which may hold a secret.
+        answer off, and `unknown` unless no connection came about; final when the URL, a header or the payload cannot
+        be sent at all. Its sentence names the provider's host and nothing else of the URL, which may hold a secret.
+
+        A server may close an idle connection just as a request is sent on it, and nothing tells that from one that
+        took the request and then hung up. A `repeatable` request, which does no harm twice, is posted once more then.
         """
         host = _host(url)
         if self._closed:
             raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True)
-        request = self._request(host, url, encode(host, payload), headers or {})
+        return await self._post(host, url, encode(host, payload), headers or {}, repeatable=repeatable)
+
+    async def _post(
+        self, host: str, url: str, body: bytes, headers: Mapping[str, str], *, repeatable: bool
+    ) -> HttpResponse:
+        started = time.monotonic()
+        try:
+            return await self._exchange(host, self._request(host, url, body, headers))
+        except SendError as error:
+            left = self._timeout - (time.monotonic() - started)
+            if not (repeatable and error.unknown and isinstance(error.__cause__, NetworkError) and left > 0):
+                raise
+            request = self._request(host, url, body, headers, timeout=left)
+        return await self._exchange(host, request)
+
+    async def _exchange(self, host: str, request: StreamRequest) -> HttpResponse:
         try:
             async with request as response:
                 body = await self._read(response)
                 return HttpResponse(response.status, Headers(response.headers), body)
         except PyreqwestError as error:
-            raise SendError(self._sentence(host, error), retryable=not isinstance(error, BuilderError)) from error
+            final = isinstance(error, BuilderError)
+            unknown = not (final or _is_unconnected(error))
+            raise SendError(self._sentence(host, error), retryable=not final, unknown=unknown) from error
 
     async def close(self) -> None:
         """Drops every connection. Requests under way end with a retryable SendError."""
@@ -114,9 +144,13 @@ class HttpClient:
         if self._client is not None:
             await self._client.close()
 
-    def _request(self, host: str, url: str, body: bytes, headers: Mapping[str, str]) -> StreamRequest:
+    def _request(
+        self, host: str, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float | None = None
+    ) -> StreamRequest:
         try:
             request = self.open().post(url).headers({"content-type": "application/json", **headers})
+            if timeout is not None:
+                request = request.timeout(timedelta(seconds=timeout))
             return request.body_bytes(body).build_streamed()
         except ValueError as error:  # its text may quote the URL or a header
             raise SendError(
@@ -135,7 +169,8 @@ class HttpClient:
         return (
             ClientBuilder()
             .timeout(timedelta(seconds=self._timeout))
-            .connect_timeout(timedelta(seconds=min(CONNECT_TIMEOUT, self._timeout)))
+            .connect_timeout(timedelta(seconds=min(CONNECT_TIMEOUT, self._timeout / 2)))
+            .pool_idle_timeout(timedelta(seconds=IDLE))
             .follow_redirects(False)
             .referer(False)
             .gzip(False)
@@ -160,6 +195,8 @@ class HttpClient:
 
     def _sentence(self, host: str, error: PyreqwestError) -> str:
         match error:
+            case RequestTimeoutError() if _is_unconnected(error):
+                return f"no connection to {host} came about in time"
             case RequestTimeoutError():
                 return f"{host} did not answer in time; a request has {self._timeout:g} s"
             case ClientClosedError():
@@ -172,6 +209,16 @@ class HttpClient:
                 return f"the connection to {host} failed{_cause(error)}"
             case _:
                 return f"the request to {host} failed{_cause(error)}"
+
+
+def _is_unconnected(error: PyreqwestError) -> bool:
+    """Whether no connection came about, so that nothing was sent.
+
+    The error's class does not say it: whoever hangs up on a whole request, or never answers one, is reported as a
+    ConnectError or a ConnectTimeoutError, too.
+    """
+    causes = (error.details.get("causes") if isinstance(error, DetailedPyreqwestError) else None) or []
+    return any(cause["message"] == "client error (Connect)" for cause in causes)
 
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode

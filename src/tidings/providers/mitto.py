@@ -109,10 +109,11 @@ class Mitto:
     """Sends every message as an SMS, through the account that it names or else through `account`.
 
     Mitto drops no repetition. The idempotency key is the message's `reference`, which comes back in its delivery
-    reports; a message whose answer was lost may still reach the recipient twice when it is sent again.
+    reports, so a report tells of a message whose answer was lost; sent again it may reach the recipient twice.
     """
 
     name = "mitto"
+    drops_repetitions = False
 
     def __init__(self, http: HttpClient, account: MittoAccount | None = None, url: str = URL) -> None:
         self._http = http
@@ -124,8 +125,8 @@ class Mitto:
 
         Raises SendError as `HttpClient.post_json` and `raise_for_response` say, and for a status code other than
         0 in an answer with a 2xx status: final for codes 2 to 8, which the message gets every time, retryable for
-        code 1 and codes that are not documented. An answer without a status code is final too: the message may
-        have left, and trying again could send it once more with every attempt.
+        code 1 and codes that are not documented. After an answer without a status code the outcome is unknown, and
+        trying again could send the message once more with every attempt.
         """
         account = outgoing.account or self._account
         if not isinstance(account, MittoAccount):
@@ -220,6 +221,7 @@ def _accepted(body: bytes) -> str | None:
         raise SendError(
             f"mitto's answer does not say whether the message left, and it is not sent again: {shown}",
             retryable=False,
+            unknown=True,
         )
     text = _one_line(_word(fields.get("responseText")) or "no explanation")
     raise SendError(

@@ -42,6 +42,7 @@ class N8n:
     """
 
     name = "n8n"
+    drops_repetitions = True
 
     def __init__(self, http: HttpClient, url: str) -> None:
         self._http = http
@@ -59,6 +60,7 @@ class N8n:
             self._url,
             {"phone": outgoing.to, "message": outgoing.text, **extra},
             {"idempotency-key": outgoing.idempotency_key},
+            repeatable=self.drops_repetitions,
         )
         # A date in Retry-After is on the world's clock, also when Tidings runs on a faster one.
         raise_for_response(self.name, response, SystemClock().now())

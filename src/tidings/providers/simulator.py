@@ -44,6 +44,7 @@ class Simulator:
     """
 
     name = "simulator"
+    drops_repetitions = True
 
     def __init__(self, path: Path | None = None, *, per_second: int | None = None) -> None:
         self.refused = 0

@@ -68,6 +68,7 @@ class WhatsAppQr:
     """
 
     name = "whatsapp_qr"
+    drops_repetitions = True
 
     def __init__(self, http: HttpClient, url: str | None) -> None:
         if url is not None and not _is_http(url):
@@ -105,7 +106,9 @@ class WhatsAppQr:
             raise SendError("there is no recipient; write a phone number with + and country code", retryable=False)
         key = {"idempotencyKey": idempotency_key} if idempotency_key else {}
         response = await self._http.post_json(
-            self._url, {"sessionId": session_id, "to": to, "message": message, **key}
+            self._url,
+            {"sessionId": session_id, "to": to, "message": message, **key},
+            repeatable=bool(key),
         )
         if response.status in _LOST:
             said = line(response.body.decode(errors="replace")) or "nothing more"

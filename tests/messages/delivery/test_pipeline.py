@@ -30,6 +30,7 @@ class Provider:
     """A provider whose answers a test gives: a receipt, or the error that `answer` raises."""
 
     name = "provider"
+    drops_repetitions = False
 
     def __init__(self, answer: Callable[[Outgoing], Awaitable[None]]) -> None:
         self.answer = answer

@@ -46,6 +46,29 @@ async def test_a_campaign_reaches_everybody_once_and_says_what_it_cost(open_mark
     assert market.provider.most_at_once <= MOST_UNDER_WAY
 
 
+async def test_a_recipient_who_may_have_got_the_message_is_counted_apart_and_the_campaign_ends(
+    open_market: OpenMarket,
+) -> None:
+    market = await open_market(clock=SystemClock())
+    shop = await market.shop()
+    await market.customers(shop, 5)
+    await market.campaign(shop)
+    await market.work_all()
+    refused: list[str] = []
+
+    def refuse(outgoing: Outgoing) -> None:
+        if not refused:
+            refused.append(outgoing.to)
+            raise SendError("no answer came", retryable=True, unknown=True)
+
+    market.provider.refuse = refuse
+    await market.shops.campaigns.schedule(DOMAIN, "sale")
+    async with asyncio.timeout(20):
+        progress = await market.until_over(DOMAIN)
+    assert (progress["sent"], progress["unknown"], progress["failed"]) == (4, 1, 0)
+    assert refused[0] not in market.provider.recipients
+
+
 async def test_a_pause_holds_within_a_second_and_resuming_goes_on_where_it_was(open_market: OpenMarket) -> None:
     market = await open_market(clock=SystemClock(), provider=Provider(latency=0.05))
     shop = await market.shop()

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.customer_webhooks import events
 from tidings.engine.jobs import Job
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import ChatChannel, ChatMessage, UsageKind, UsageLog
 from tidings.messages.kind import Ended
-from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
-from tidings.messages.statuses import Status
+from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.statuses import LEFT, Status
 
 _ROW = ChatMessage.__table__.c
 
 
 async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | None, now: datetime) -> list[Job]:
-    """Notes with a message how it ended, and tells its customer; returns the jobs of what is told."""
+    """Notes with a message how it ended, and tells its customer; returns the jobs of what is told.
+
+    Of one whose outcome is unknown nothing is told before it is settled, which a report may have done already.
+    """
     row, message = one.message.row, one.message
-    sent = one.status is Status.SENT
     present = (
         await connection.execute(
             select(_ROW.delivery_status, _ROW.metadata, _ROW.error_message).where(_ROW.id == message.id)
         )
     ).one()
+    settled = one.status is Status.UNKNOWN and present.delivery_status not in (None, row["delivery_status"])
+    if one.status is Status.UNKNOWN:
+        if not settled or present.delivery_status == DeliveryStatus.PENDING:
+            return []
+        failed = present.delivery_status == DeliveryStatus.FAILED
+        values = (
+            {ChatMessage.status: Status.FAILED}
+            if failed
+            else {ChatMessage.status: Status.SENT, ChatMessage.error_message: None}
+        )
+        await connection.execute(update(ChatMessage).where(ChatMessage.id == message.id).values(values))
+        if failed:  # the report has told it already
+            return []
+    sent = one.status in LEFT
     status = DeliveryStatus.SENT if sent else DeliveryStatus.FAILED
     # A quick provider's report may have come before this.
-    reported = sent and (
-        present.delivery_status in (DeliveryStatus.DELIVERED, DeliveryStatus.READ)
-        or (present.delivery_status == DeliveryStatus.FAILED != row["delivery_status"])
+    reported = settled or (
+        sent
+        and (
+            present.delivery_status in (DeliveryStatus.DELIVERED, DeliveryStatus.READ)
+            or (present.delivery_status == DeliveryStatus.FAILED != row["delivery_status"])
+        )
     )
     details = dict(present.metadata)
     if provider_id and ChatChannel(row["channel"]).is_whatsapp:
@@ -52,7 +70,7 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
     if reported:
         await _raise_line(connection, message.id, present.delivery_status, now)
     if sent and ChatChannel(row["channel"]).is_whatsapp:
-        await _log_use(connection, row, now)
+        await log_use(connection, row["customer_id"], row["chatbot_id"], row["id"], now)
     reason = one.reason.sentence if one.reason else present.error_message
     facts = {
         "message_id": message.id,
@@ -85,20 +103,23 @@ async def _raise_line(connection: AsyncConnection, message_id: int, status: str,
         .where(
             LedgerEntry.kind == CHAT_MESSAGE,
             LedgerEntry.message_id == message_id,
-            LedgerEntry.outcome == Outcome.SENT,
+            LedgerEntry.outcome.in_(HANDED_OVER),
         )
         .values(delivery_status=status, delivery_status_at=now)
     )
 
 
-async def _log_use(connection: AsyncConnection, row: Mapping[str, Any], now: datetime) -> None:
-    logged = select(UsageLog.id).where(UsageLog.message_id == row["id"], UsageLog.kind == UsageKind.WHATSAPP)
+async def log_use(
+    connection: AsyncConnection | AsyncSession, customer_id: int, chatbot_id: int, message_id: int, now: datetime
+) -> None:
+    """Charges a customer for a message that left by WhatsApp, once."""
+    logged = select(UsageLog.id).where(UsageLog.message_id == message_id, UsageLog.kind == UsageKind.WHATSAPP)
     if (await connection.execute(logged)).first() is None:
         await connection.execute(
             insert(UsageLog).values(
-                customer_id=row["customer_id"],
-                chatbot_id=row["chatbot_id"],
-                message_id=row["id"],
+                customer_id=customer_id,
+                chatbot_id=chatbot_id,
+                message_id=message_id,
                 kind=UsageKind.WHATSAPP,
                 quantity=1,
                 at=now,

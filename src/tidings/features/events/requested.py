@@ -23,7 +23,7 @@ from tidings.fields import in_zone
 from tidings.messages.changes import refuse, revive
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.phones import parse_phone
-from tidings.messages.statuses import Reason, Status
+from tidings.messages.statuses import LEFT, Reason, Status
 from tidings.work import Unit
 
 CHUNK = 1000
@@ -172,7 +172,7 @@ class _Requests:
 
     def _change(self, row: EventMessage, values: Mapping[str, Any], *, named: bool) -> None:
         if named or row.status in (Status.CANCELLED, Status.SKIPPED):
-            refuse(EventMessages, row, "scheduled again", Status.SENT, Status.SENDING)
+            refuse(EventMessages, row, "scheduled again", *LEFT, Status.SENDING)
             for name, value in values.items():
                 setattr(row, name, value)
             revive(self.unit, EventMessages, row, self.now)

@@ -28,7 +28,7 @@ from tidings.features.events.wanted import Wanted, read_wanted, wanted_of
 from tidings.fields import in_zone
 from tidings.messages.changes import end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
-from tidings.messages.statuses import Reason, Status
+from tidings.messages.statuses import LEFT, Reason, Status
 from tidings.work import Work
 
 UPCOMING_WINDOW = timedelta(hours=24)
@@ -109,7 +109,7 @@ class Events:
             row = await find_message(unit.session, message_id, lock=True)
             if row.status == Status.CANCELLED:
                 return row
-            refuse(EventMessages, row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
+            refuse(EventMessages, row, "cancelled", *LEFT, Status.FAILED, Status.SKIPPED, Status.SENDING)
             await end(unit, EventMessages, [row], Status.CANCELLED, Reason.BY_REQUEST, self._work.clock.now())
             return row
 
@@ -125,7 +125,7 @@ class Events:
         change = parse(RescheduleIn, {"scheduled_time": new_time, **text})
         async with self._work.begin() as unit:
             row = await find_message(unit.session, message_id, lock=True)
-            refuse(EventMessages, row, "rescheduled", Status.SENT, Status.SENDING)
+            refuse(EventMessages, row, "rescheduled", *LEFT, Status.SENDING)
             event = await find_event(unit.session, row.event_id)
             require_not_cancelled(event)
             values: dict[str, Any] = change.model_dump(exclude={"scheduled_time"}, exclude_none=True)

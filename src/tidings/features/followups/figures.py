@@ -20,7 +20,7 @@ from tidings.features.followups.queries import due_by
 from tidings.features.followups.replies import OPTED_OUT, POSITIVE
 from tidings.features.followups.rules.rates import wilson
 from tidings.features.followups.schemas import Effectiveness, SchedulerStats, VariantResult
-from tidings.messages.ledger import LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.work import Work
 
@@ -36,7 +36,7 @@ _AUTHOR = LedgerEntry.inputs["written_by"]["author"].as_string()
 _BY_AI = (
     select(FollowUp.id)
     .join(LedgerEntry, and_(LedgerEntry.kind == FOLLOW_UP, LedgerEntry.message_id == FollowUp.id))
-    .where(_SENT, _BY_WORKER, LedgerEntry.outcome == Outcome.SENT, _AUTHOR != "template")
+    .where(_SENT, _BY_WORKER, LedgerEntry.outcome.in_(HANDED_OVER), _AUTHOR != "template")
 )
 """The follow-ups that the worker sent in an AI's words."""
 

@@ -35,7 +35,7 @@ from tidings.messages.gate.trust import change_trust
 from tidings.messages.inbound.keywords import Command, command_of
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
-from tidings.messages.statuses import OPEN, Reason, Status
+from tidings.messages.statuses import LEFT, OPEN, Reason, Status
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 
@@ -108,7 +108,7 @@ class FollowUps:
             row = await find_follow_up(unit.session, follow_up_id, lock=True)
             if row.status == Status.CANCELLED:
                 return row
-            refuse(FollowUpMessages, row, "cancelled", Status.SENT, Status.FAILED, Status.SKIPPED, Status.SENDING)
+            refuse(FollowUpMessages, row, "cancelled", *LEFT, Status.FAILED, Status.SKIPPED, Status.SENDING)
             row.is_recurring = row.is_recurring and only_this
             await end(unit, FollowUpMessages, [row], Status.CANCELLED, Reason.BY_REQUEST, now)
             return await self._go_on(unit, row, now)
@@ -122,7 +122,7 @@ class FollowUps:
         now = to_milliseconds(self._work.clock.now())
         async with self._work.begin() as unit:
             row = await find_follow_up(unit.session, follow_up_id, lock=True)
-            refuse(FollowUpMessages, row, "sent", Status.SENT, Status.CANCELLED, Status.SENDING)
+            refuse(FollowUpMessages, row, "sent", *LEFT, Status.CANCELLED, Status.SENDING)
             row.scheduled_time = now
             if row.not_after is not None and row.not_after <= now:
                 row.not_after = None

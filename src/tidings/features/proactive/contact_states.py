@@ -17,7 +17,7 @@ from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import opted_out_among
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.inbound.stored import last_replies
-from tidings.messages.ledger import LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 
 PAGE = 100
 """Contacts at a time; so few that other tasks of the process need not wait long for their turn."""
@@ -111,7 +111,7 @@ async def _goals(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, list
 async def _last_sent(session: AsyncSession, ids: Sequence[int]) -> dict[int, datetime]:
     rows = await session.execute(
         select(LedgerEntry.contact_id, func.max(LedgerEntry.at).label("last"))
-        .where(LedgerEntry.contact_id.in_(ids), LedgerEntry.outcome == Outcome.SENT)
+        .where(LedgerEntry.contact_id.in_(ids), LedgerEntry.outcome.in_(HANDED_OVER))
         .group_by(LedgerEntry.contact_id)
     )
     return {row.contact_id: row.last for row in rows}

@@ -121,6 +121,7 @@ class TypeStats(Output):
     failed: int = 0
     skipped: int = 0
     cancelled: int = 0
+    unknown: int = 0
 
 
 class ProactiveStats(TypeStats):

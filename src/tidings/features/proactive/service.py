@@ -18,7 +18,7 @@ from tidings.features.proactive.schemas import ProactiveStats
 from tidings.features.proactive.silence import count_silence
 from tidings.log import get_logger
 from tidings.messages.changes import refuse
-from tidings.messages.statuses import Reason, Status
+from tidings.messages.statuses import LEFT, Reason, Status
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -84,7 +84,7 @@ class Proactive:
             row = await find_message(unit.session, message_id, lock=True)
             if row.status == Status.CANCELLED:
                 return row
-            refuse(ProactiveMessages, row, "cancelled", Status.SENT, Status.SKIPPED, Status.FAILED, Status.SENDING)
+            refuse(ProactiveMessages, row, "cancelled", *LEFT, Status.SKIPPED, Status.FAILED, Status.SENDING)
             await end(unit, [row], Status.CANCELLED, Reason.BY_REQUEST, self._work.clock.now())
             return row
 

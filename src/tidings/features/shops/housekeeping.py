@@ -24,7 +24,7 @@ from tidings.features.shops.reports.rollup import roll_up
 from tidings.features.shops.settings import ShopSettings
 from tidings.log import get_logger
 from tidings.messages.retention import Keeping, days
-from tidings.messages.statuses import Status
+from tidings.messages.statuses import LEFT, Status
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -35,7 +35,7 @@ PAGE = 500
 RECENT = timedelta(hours=24)
 """How long ago a message may have failed that is tried once more."""
 
-_ENDED = (Status.SENT, Status.SKIPPED, Status.FAILED, Status.CANCELLED)
+_ENDED = (*LEFT, Status.SKIPPED, Status.FAILED, Status.CANCELLED)
 
 
 def kept_events(settings: ShopSettings) -> Keeping:

@@ -21,7 +21,7 @@ from tidings.messages.delivery.outcome import LINE, Record, Result, row_of
 from tidings.messages.gate.standing import is_capped, settle_places
 from tidings.messages.kind import Content, Ended, Message, MessageKind, follows
 from tidings.messages.ledger import LedgerEntry, Outcome, write_lines
-from tidings.messages.statuses import OPEN, Status
+from tidings.messages.statuses import LEFT, OPEN, Status
 from tidings.messages.usage import write_usage
 
 log = get_logger(__name__)
@@ -111,8 +111,8 @@ class OutcomeRows:
         await settle_places(
             connection,
             self._kind.name,
-            [record.message for record in applied if record.status is Status.SENT],
-            [record.message for record in applied if record.status is not Status.SENT],
+            [record.message for record in applied if record.status in LEFT],
+            [record.message for record in applied if record.status not in LEFT],
             self._clock.now(),
         )
         return await self._follow(connection, applied, patiently=patiently) if follows(self._kind) else []

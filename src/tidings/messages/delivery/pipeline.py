@@ -3,7 +3,8 @@
 Every message of every kind takes these five steps, in this order. A kind's code is written for one
 message; what the messages of a moment share is done for all of them: their jobs come and go together, one statement
 claims many rows, one records many outcomes. A message may be handed over twice only when a process dies between the
-provider's answer and the record of it, and then under the same idempotency key.
+provider's answer and the record of it, and then under the same idempotency key. When no answer comes, it is
+handed over again only where the provider drops repetitions.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ class DeliveryPipeline:
 
     `rules` are the gate's. `deadline` is how many real seconds a provider has for one message. A claim lasts
     twice as long and the time for composing besides, and sending starts only while the provider's whole time
-    is left of it, so it is over before anybody else may take the row.
+    is left of it, so it is over before anybody else may take the row. With `hold_unknown` a message whose outcome
+    nobody knows is held for a person, where its provider does not drop repetitions.
     """
 
     def __init__(
@@ -75,8 +77,10 @@ class DeliveryPipeline:
         journal: Journal,
         *,
         deadline: float,
+        hold_unknown: bool = True,
     ) -> None:
         self.kind = kind
+        self._hold_unknown = hold_unknown
         self._providers = providers
         self._clock = work.clock
         self._deadline = deadline
@@ -211,7 +215,7 @@ class DeliveryPipeline:
         try:
             receipt = await self._send(claimed, content)
         except SendError as error:
-            return self._refused(run, error, decision, content, Attempt(left, _since(started)))
+            return self._refused(message, run, error, decision, content, Attempt(left, _since(started)))
         sent = Result(
             Outcome.SENT,
             Status.SENT,
@@ -235,7 +239,8 @@ class DeliveryPipeline:
         if provider is None:
             name = message.provider or message.channel
             raise SendError(f"no provider is set up for channel {name!r}", retryable=False)
-        if self._clock.seconds_until(claimed.until) < self._deadline:
+        patience = self._clock.seconds_until(claimed.until) - self._deadline
+        if patience < 0:
             # It was not offered to the provider, so it costs no attempt.
             raise SendError("its claim would have ended while it was sent", retryable=True, retry_after=0.0)
         assert message.address is not None  # the gate refuses messages without one
@@ -249,9 +254,11 @@ class DeliveryPipeline:
                     idempotency_key=message.idempotency_key,
                     metadata=content.metadata,
                     account=message.account,
+                    patience=patience,
                 )
             )
         except SendError as error:
+            error.unknown = error.unknown and self._hold_unknown and not provider.drops_repetitions
             if not error.throttled:
                 raise
             pace.throttled(error.retry_after)
@@ -260,11 +267,17 @@ class DeliveryPipeline:
         pace.taken()
         return receipt
 
-    def _refused(self, run: Run, error: SendError, decision: Send, content: Content, attempt: Attempt) -> _Ending:
+    def _refused(
+        self, message: Message, run: Run, error: SendError, decision: Send, content: Content, attempt: Attempt
+    ) -> _Ending:
         """What the provider's refusal means for the message: another attempt, a wait it asked for, or the end."""
         result = functools.partial(
             Result, error=str(error), inputs=decision.inputs, draft=content.draft, refusal=error
         )
+        if error.unknown:  # it counts as one that left, until somebody knows better
+            log.warning("a message may have left, and is held", message_id=message.id, error=str(error))
+            columns = self.kind.columns_when_sent(message, content, self._clock.now())
+            return _Ending(result(Outcome.UNKNOWN, Status.UNKNOWN, columns=columns), Status.UNKNOWN.value, attempt)
         if error.retry_after is not None:
             until = self._clock.after(error.retry_after)
             waiting = result(Outcome.RETRY, Status.SCHEDULED, held_until=until, counts=False)

@@ -244,6 +244,7 @@ def _entry(kind: str, record: Record) -> Entry:
             "retryable": refusal.retryable,
             "retry_after": refusal.retry_after,
             "throttled": refusal.throttled,
+            "unknown": refusal.unknown,
         }
         if refusal
         else None,

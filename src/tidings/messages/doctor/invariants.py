@@ -16,7 +16,7 @@ from tidings.messages.delivery.open_rows import START, read_page
 from tidings.messages.doctor.finding import Finding
 from tidings.messages.gate.standing import Admission
 from tidings.messages.kind import Kinds, MessageKind, parse_name
-from tidings.messages.statuses import OPEN, Status
+from tidings.messages.statuses import LEFT, OPEN, Status
 from tidings.work import Work
 
 PAGE = 1000
@@ -118,7 +118,7 @@ async def places_without_message(work: Work, kinds: Kinds) -> AsyncIterator[Find
             statuses = await _statuses(work, kinds[kind], theirs.keys())
             for message_id, contact_id in theirs.items():
                 status, name = statuses.get(message_id), kinds[kind].job_id(message_id)
-                if status not in (*OPEN, Status.SENT):
+                if status not in (*OPEN, *LEFT):
                     yield Finding(
                         "places",
                         name,

@@ -23,7 +23,7 @@ from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.kind import Kinds, Reply
-from tidings.messages.ledger import LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 from tidings.work import Unit, Work
 
 log = get_logger(__name__)
@@ -159,7 +159,9 @@ class Replies:
 
         A rating answers the latest message that asked for one.
         """
-        sent = select(LedgerEntry).where(LedgerEntry.outcome == Outcome.SENT, LedgerEntry.kind.in_(list(self._kinds)))
+        sent = select(LedgerEntry).where(
+            LedgerEntry.outcome.in_(HANDED_OVER), LedgerEntry.kind.in_(list(self._kinds))
+        )
         if reply.in_reply_to:
             named = sent.where(LedgerEntry.provider_message_id == reply.in_reply_to)
             if found := await session.scalar(named.order_by(LedgerEntry.id.desc()).limit(1)):

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound
 from tidings.messages.kind import Kinds, Report, require_name
-from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.statuses import Status
 from tidings.work import Unit, Work
 
 UNRECORDED = (0.05, 0.2, 0.5, 1.0)
 """Seconds between the looks for a message whose delivery report has come."""
+
+UNDECIDED = 1.0
+"""Seconds between further looks, while the message is being sent: the answer of its provider may be lost."""
 
 UNDELIVERED = "the provider reported that it was not delivered"
 
@@ -32,7 +37,10 @@ class StatusUpdate:
 
 
 class DeliveryReports:
-    """Takes delivery reports about messages of `kinds`. A status only moves upward, and a failure is final."""
+    """Takes delivery reports about messages of `kinds`. A status only moves upward, and a failure is final.
+
+    A message whose outcome is unknown is settled by the first report about it: it was sent, or has failed.
+    """
 
     def __init__(self, work: Work, kinds: Kinds) -> None:
         self._work = work
@@ -48,6 +56,8 @@ class DeliveryReports:
                 return await self._take(update)
             except NotFound:
                 await asyncio.sleep(pause)  # a quick provider may report before the sending is recorded
+        while await self._is_being_sent(update):  # noqa: ASYNC110  # maybe by another process
+            await asyncio.sleep(UNDECIDED)
         return await self._take(update)
 
     async def move(
@@ -70,27 +80,70 @@ class DeliveryReports:
             min(at or now, now).astimezone(UTC),
             (error or UNDELIVERED) if status is DeliveryStatus.FAILED else None,
         )
+        lines = _lines_of(kind, message_id)
+        seen = await unit.session.scalar(lines)
+        row = await self._undecided(unit, seen) if seen is not None and status is not DeliveryStatus.PENDING else None
         moved = await self._kinds[kind].on_report(unit, message_id, report) if kind in self._kinds else False
-        line = await unit.session.scalar(
-            select(LedgerEntry)
-            .where(
-                LedgerEntry.kind == kind, LedgerEntry.message_id == message_id, LedgerEntry.outcome == Outcome.SENT
-            )
-            .order_by(LedgerEntry.id.desc())
-            .limit(1)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        if line is None or DeliveryStatus(line.delivery_status or DeliveryStatus.SENT) not in status.follows():
+        if row is not None:
+            _settle(row, report, now)
+            await unit.session.flush()
+        line = await unit.session.scalar(lines.with_for_update().execution_options(populate_existing=True))
+        if line is None:
+            return moved
+        first = DeliveryStatus.SENT if line.outcome == Outcome.SENT else DeliveryStatus.PENDING
+        if DeliveryStatus(line.delivery_status or first) not in status.follows():
             return moved
         line.delivery_status, line.delivery_status_at = status, report.at
-        line.error = report.error or line.error
+        if line.outcome == Outcome.SENT:  # of the other ones it says why nobody knew
+            line.error = report.error or line.error
         return True
+
+    async def settle(self, unit: Unit, kind: str, row: Any) -> None:
+        """Notes that a locked row, whose outcome was unknown, was sent, as somebody says."""
+        report = Report(DeliveryStatus.SENT, self._work.clock.now())
+        await self._kinds[kind].on_report(unit, row.id, report)
+        _settle(row, report, report.at)
+        await unit.session.flush()
+
+    async def _undecided(self, unit: Unit, line: LedgerEntry) -> Any:
+        """The row of the message that a line is about, locked, when nobody knows yet whether it has left."""
+        if line.outcome != Outcome.UNKNOWN or line.kind not in self._kinds:
+            return None
+        model = self._kinds[line.kind].model
+        row = await unit.session.get(model, line.message_id, with_for_update=True, populate_existing=True)
+        return row if row is not None and row.status == Status.UNKNOWN else None
+
+    async def _is_being_sent(self, update: StatusUpdate) -> bool:
+        """Whether the message that a report names by our name is in somebody's hands."""
+        kind, message_id = require_name(update.message) if update.message else ("", 0)
+        if kind not in self._kinds:
+            return False
+        async with self._work.read() as session:
+            row = await session.get(self._kinds[kind].model, message_id)
+        lease = row.held_until if row is not None and row.status == Status.SENDING else None
+        return lease is not None and lease > self._work.clock.now()
 
     async def _take(self, update: StatusUpdate) -> bool:
         async with self._work.begin() as unit:
             kind, message_id = await _named(unit.session, update)
             return await self.move(unit, kind, message_id, update.status, at=update.at, error=update.error)
+
+
+def _settle(row: Any, report: Report, now: datetime) -> None:
+    """A message whose outcome was unknown has left after all, or has failed."""
+    failed = report.status is DeliveryStatus.FAILED
+    row.status, row.error_message = (Status.FAILED, report.error) if failed else (Status.SENT, None)
+    row.updated_at = now
+
+
+def _lines_of(kind: str, message_id: int) -> Select[LedgerEntry]:
+    """The latest line that says that a message was handed over."""
+    return (
+        select(LedgerEntry)
+        .where(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id, LedgerEntry.outcome.in_(HANDED_OVER))
+        .order_by(LedgerEntry.id.desc())
+        .limit(1)
+    )
 
 
 async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]:
@@ -104,7 +157,7 @@ async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]
     if not names:
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
         raise InvalidInput("provider_message_id", sentence)
-    query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome == Outcome.SENT, or_(*names))
+    query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(HANDED_OVER), or_(*names))
     found = (await session.execute(query.order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()
     if found is None:
         raise NotFound("sent message", update.provider_message_id or update.message)

@@ -11,16 +11,14 @@ from datetime import timedelta
 from importlib.metadata import version
 
 from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import BuilderError, ConnectTimeoutError, DetailedPyreqwestError, PyreqwestError
 
 from tidings.errors import SendError
-from tidings.providers.http import CONNECT_TIMEOUT, Headers, HttpClient, HttpResponse
+from tidings.providers.http import CONNECT_TIMEOUT, IDLE, HttpClient, HttpResponse
 from tidings.providers.webhooks.addresses import Address, Target
 
 MAX_CLIENTS = 64
 """Pairs of host and address whose connections are kept for the next webhook."""
 
-_IDLE_SECONDS = 30
 _IDLE_CONNECTIONS = 4  # a client
 
 
@@ -43,26 +41,12 @@ class PinnedClient(HttpClient):
 
         Raises Unreachable when nothing was sent, and SendError as `HttpClient.post_json` does.
         """
-        request = self._request(target.host, target.url, body, headers)
         try:
-            async with request as response:
-                return HttpResponse(response.status, Headers(response.headers), await self._read(response))
-        except PyreqwestError as error:
-            sentence = self._sentence(target.host, error)
-            if _nothing_sent(error):
-                raise Unreachable(sentence) from error
-            raise SendError(sentence, retryable=not isinstance(error, BuilderError)) from error
-
-    def _sentence(self, host: str, error: PyreqwestError) -> str:
-        if isinstance(error, ConnectTimeoutError):
-            return f"no connection to {host} came about in time"
-        return super()._sentence(host, error)
-
-
-def _nothing_sent(error: PyreqwestError) -> bool:
-    # ConnectError alone does not say it: a server that hangs up on a whole request is reported as one, too.
-    causes = (error.details.get("causes") if isinstance(error, DetailedPyreqwestError) else None) or []
-    return any(cause["message"] == "client error (Connect)" for cause in causes)
+            return await self._post(target.host, target.url, body, headers, repeatable=True)
+        except SendError as error:
+            if error.retryable and not error.unknown:
+                raise Unreachable(str(error)) from error
+            raise
 
 
 @dataclass(slots=True)
@@ -146,7 +130,7 @@ class Connections:
             .brotli(False)
             .zstd(False)
             .deflate(False)
-            .pool_idle_timeout(timedelta(seconds=_IDLE_SECONDS))
+            .pool_idle_timeout(timedelta(seconds=IDLE))
             .pool_max_idle_per_host(_IDLE_CONNECTIONS)
             .user_agent(f"tidings/{version('tidings')}")
         )

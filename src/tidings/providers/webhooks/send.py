@@ -85,6 +85,7 @@ class Webhooks:
     """
 
     name = "webhook"
+    drops_repetitions = True
 
     def __init__(
         self,

@@ -92,8 +92,9 @@ class CloudError(SendError):
         retry_after: float | None = None,
         throttled: bool = False,
         limit: Limit | None = None,
+        unknown: bool = False,
     ) -> None:
-        super().__init__(message, retryable=retryable, retry_after=retry_after, throttled=throttled)
+        super().__init__(message, retryable=retryable, retry_after=retry_after, throttled=throttled, unknown=unknown)
         self.code = code
         self.limit = limit
 
@@ -164,6 +165,7 @@ def refusal(provider: str, number: str, token: str, response: HttpResponse, now:
         retry_after=pause,
         throttled=throttled,
         limit=limit,
+        unknown=verdict.unknown and not error,  # what Meta says itself, it knows
     )
 
 

@@ -63,7 +63,7 @@ class WhatsAppCloud:
 
     Meta drops no repetition. The idempotency key travels as `biz_opaque_callback_data` and comes back in every status
     callback, which names the message even when the answer with Meta's id was lost; a message that is sent again
-    after that may still reach the recipient twice.
+    after that may reach the recipient twice.
 
     A recipient is an E.164 phone number or the user ID by which Meta names somebody who hides the number (a
     business-scoped user ID such as US.13491208655302741918).
@@ -72,6 +72,7 @@ class WhatsAppCloud:
     """
 
     name = "whatsapp_cloud"
+    drops_repetitions = False
 
     def __init__(self, http: HttpClient, base_url: str = URL, version: str = VERSION) -> None:
         if not re.fullmatch(r"v[0-9]{1,3}\.[0-9]{1,2}", version):
@@ -147,8 +148,8 @@ class WhatsAppCloud:
         CloudError whose `needs_template` is true, at once or in a status callback.
 
         Raises SendError as `HttpClient.post_json` says; final for a recipient, text or account that cannot be sent at
-        all; CloudError for what Meta refuses. An answer without an id is final too: the message may have left, and
-        trying again could send it once more with every attempt.
+        all; CloudError for what Meta refuses. After an answer without an id the outcome is unknown, and trying again
+        could send the message once more with every attempt.
         """
         if not text.strip():
             raise SendError("the message is empty; WhatsApp takes no empty text", retryable=False)
@@ -229,6 +230,7 @@ def _message_id(body: bytes, token: str) -> str:
     raise SendError(
         f"whatsapp_cloud's answer does not say whether the message left, and it is not sent again: {shown}",
         retryable=False,
+        unknown=True,
     )
 
 

@@ -8,11 +8,13 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from tidings.customer_webhooks import events
+from tidings.features.chat.endings import log_use
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.messages.kind import Report, idempotency_key
-from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry
+from tidings.messages.statuses import Status
 from tidings.providers.reports import DeliveryReport
 from tidings.work import Unit
 
@@ -56,7 +58,10 @@ async def move_status(unit: Unit, message_id: int, report: Report, now: datetime
             .where(Conversation.id == row.conversation_id)
         )
     ).one()
-    if event := _EVENTS.get(status):
+    left = row.status == Status.UNKNOWN and status is not DeliveryStatus.FAILED
+    if left and ChatChannel(conversation.channel).is_whatsapp:
+        await log_use(session, customer_id, conversation.chatbot_id, row.id, now)
+    if event := events.MESSAGE_SENT if left and status is DeliveryStatus.SENT else _EVENTS.get(status):
         facts = {
             "message_id": row.id,
             "conversation_id": conversation.id,
@@ -85,7 +90,7 @@ async def _find(unit: Unit, source: Source, report: DeliveryReport) -> int | Non
     line = select(LedgerEntry.message_id).where(
         LedgerEntry.provider_message_id == report.provider_message_id,
         LedgerEntry.kind == CHAT_MESSAGE,
-        LedgerEntry.outcome == Outcome.SENT,
+        LedgerEntry.outcome.in_(HANDED_OVER),
     )
     names.append(ChatMessage.id.in_(line))
     rows = (

@@ -20,9 +20,11 @@ class WidgetProvider:
     """Publishes the message's id; whichever process holds a page of the visitor's reads the message and shows it.
 
     A visitor without an open page gets it when one opens: the database is the truth, and a missed push is made good.
+    A page shows a message once, however often it is told of it.
     """
 
     name = ChatChannel.WIDGET.value
+    drops_repetitions = True
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """How many recipients stand where: `sent + skipped + failed + waiting = audience`.
+    """How many recipients stand where: `sent + skipped + failed + unknown + waiting = audience`.
 
     `waiting` are all that have no end yet, those in the queue and on their way included. `skipped` includes those
     whose campaign was cancelled; `reasons` says why, in the words of `Reason`.
@@ -33,12 +33,13 @@ class Recipients:
     sent: int
     skipped: int
     failed: int
+    unknown: int
     reasons: dict[str, int]
 
     @property
     def imbalance(self) -> int:
         """How far the sum is from the audience; anything but 0 is a mistake in here."""
-        return self.audience - self.sent - self.skipped - self.failed - self.waiting
+        return self.audience - self.sent - self.skipped - self.failed - self.unknown - self.waiting
 
 
 async def count_recipients(session: AsyncSession, campaign_id: int) -> Recipients:
@@ -62,7 +63,13 @@ async def count_recipients(session: AsyncSession, campaign_id: int) -> Recipient
         elif status is not None:
             counts[status] += number
     return Recipients(
-        total, counts["waiting"], counts[Status.SENT], counts["skipped"], counts[Status.FAILED], dict(reasons)
+        total,
+        counts["waiting"],
+        counts[Status.SENT],
+        counts["skipped"],
+        counts[Status.FAILED],
+        counts[Status.UNKNOWN],
+        dict(reasons),
     )
 
 

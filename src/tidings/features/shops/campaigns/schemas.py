@@ -61,10 +61,10 @@ class CampaignOut(Output):
 
 
 class CampaignProgress(Output):
-    """Where a campaign's recipients stand: `sent + skipped + failed + waiting = audience`, always.
+    """Where a campaign's recipients stand: `sent + skipped + failed + unknown + waiting = audience`, always.
 
-    Until `is_expanded` the audience grows. `reasons` says why recipients were skipped, `cost` is the price of what
-    was sent. Test messages are counted apart.
+    Until `is_expanded` the audience grows. `reasons` says why recipients were skipped, `unknown` may have been sent
+    and are to be settled, `cost` is the price of what was sent. Test messages are counted apart.
     """
 
     status: CampaignStatus
@@ -73,6 +73,7 @@ class CampaignProgress(Output):
     sent: int
     skipped: int
     failed: int
+    unknown: int
     waiting: int
     reasons: dict[str, int]
     segments: int

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.features.shops.jobs import SHOP_MESSAGE
 from tidings.features.shops.models import Shop, ShopMessage
 from tidings.features.shops.reports.models import ShopDailyReport
-from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry
 from tidings.messages.statuses import Status
 from tidings.work import Work
 
@@ -100,7 +100,7 @@ async def _figures(session: AsyncSession, shop: Shop, day: date) -> Mapping[_Sou
             *left,
             LedgerEntry.kind == SHOP_MESSAGE,
             LedgerEntry.message_id == ShopMessage.id,
-            LedgerEntry.outcome == Outcome.SENT,
+            LedgerEntry.outcome.in_(HANDED_OVER),
         ),
     ):
         found = figures[source]

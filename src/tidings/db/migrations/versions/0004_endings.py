@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -18,11 +18,11 @@ INDEXES: tuple[tuple[str, str, str], ...] = (
     (
         "ix_contractor_followup_schedules_unfollowed",
         "contractor_followup_schedules",
-        "is_recurring AND next_occurrence_id IS NULL AND (status IN ('sent', 'failed', 'cancelled') "
+        "is_recurring AND next_occurrence_id IS NULL AND (status IN ('sent', 'failed', 'cancelled', 'unknown') "
         "OR status = 'skipped' AND status_reason NOT IN "
         "('action_item_completed', 'opted_out', 'no_consent', 'consent_revoked'))",
     ),
-    ("ix_messages_unfollowed", "messages", "NOT end_noted AND status IN ('sent', 'failed', 'skipped')"),
+    ("ix_messages_unfollowed", "messages", "NOT end_noted AND status IN ('sent', 'failed', 'skipped', 'unknown')"),
 )
 
 
