@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,21 @@ async def test_a_silent_database_keeps_no_worker_from_ending(
         while not (await app.queues.stats("event-messages")).active:
             await asyncio.sleep(0.01)
         await ends(program, output)
+
+
+async def test_a_locked_database_file_keeps_no_worker_from_ending(
+    open_app: OpenApp, migrated_sqlite: Path, tmp_path: Path
+) -> None:
+    file, output = tmp_path / "tidings.db", tmp_path / "log"
+    shutil.copy(migrated_sqlite, file)
+    app = await open_app(database_url=f"sqlite:///{file}")
+    async with Sink() as sink, working(app, sink, output) as program:
+        await due(app, in_seconds=1.0)
+        with closing(sqlite3.connect(file)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            while not (await app.queues.stats("event-messages")).active:
+                await asyncio.sleep(0.01)
+            await ends(program, output)
 
 
 async def test_a_silent_provider_keeps_no_worker_from_ending(

@@ -94,6 +94,7 @@ def test_api_and_worker_run_apart_on_one_folder(tmp_path: Path) -> None:
         (["up"], {"REDIS_URL": "redis://127.0.0.1:1/0"}, "does not answer"),
         (["up"], {"EVENT_MESSAGES_RATE_LIMIT": "fast"}, "EVENT_MESSAGES_RATE_LIMIT"),
         (["up"], {"DATABASE_URL": "oracle://host/name"}, "oracle"),
+        (["worker"], {"DATABASE_URL": "postgresql://127.0.0.1:1/name"}, "cannot be reached"),
     ],
 )
 def test_what_cannot_start_says_in_one_sentence_what_to_change(

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from tidings.cli.commands import Commands, Entry
-from tidings.errors import InvalidRows, UserError
+from tidings.errors import DatabaseUnavailable, InvalidRows, QueueUnavailable, TidingsError, UserError
 
 LISTED_ROWS = 20
 
@@ -82,15 +82,15 @@ def tidings() -> None:
 
 
 def main() -> None:
-    """Runs the command line. A mistake that a person can mend is one sentence and exit status 1."""
+    """Runs the command line. What a person can mend, or try again, is one sentence and exit status 1."""
     try:
         app()
-    except UserError as error:
+    except (UserError, DatabaseUnavailable, QueueUnavailable) as error:
         _print(error)
         sys.exit(1)
 
 
-def _print(error: UserError) -> None:
+def _print(error: TidingsError) -> None:
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)

@@ -47,9 +47,8 @@ async def _serve(settings: Settings, host: str, port: int, *, with_workers: bool
                 log_config=None,
                 access_log=False,
                 lifespan="off",
-                timeout_graceful_shutdown=min(
-                    5, math.ceil(settings.stop_grace / 4)
-                ),  # a page that connects while we stop would be waited for without end
+                # A page that connects while we stop would be waited for without end.
+                timeout_graceful_shutdown=min(5, math.ceil(settings.stop_grace / 4)),
                 ws_max_size=64 * 1024,
             )
         )

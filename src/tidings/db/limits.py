@@ -1,8 +1,8 @@
 """How long PostgreSQL has for what it is asked, and what becomes of connections on which it said nothing.
 
-A server that works ends what takes too long by itself, and its connection lives on: that are its own time-outs. One
-that does not even say so is silent, and so may be all that was connected when it fell silent: those connections are
-closed without a farewell, and new ones are made.
+A server that works ends by itself what takes too long, and the connection lives on. One that does not even do that
+is silent, and all that was connected when it fell silent may be dead: those connections are closed without a
+farewell, and new ones are made.
 """
 
 from __future__ import annotations
@@ -72,16 +72,17 @@ def connecting(limits: Limits) -> dict[str, Any]:
     settings = limits.statement()
 
     async def connect(*address: Any, **options: Any) -> Any:
-        driver = None
         try:
             async with asyncio.timeout(CONNECT):
                 driver = await asyncpg.connect(*address, command_timeout=limits.silence, **options)
-                _keep_alive(driver, limits)
-                await driver.execute(settings)  # as start-up parameters PgBouncer would refuse them
+                try:
+                    _keep_alive(driver, limits)
+                    await driver.execute(settings)  # as start-up parameters PgBouncer would refuse them
+                except BaseException:
+                    driver.terminate()
+                    raise
                 return driver
         except OSError as error:
-            if driver is not None:
-                driver.terminate()
             reason = f"no answer within {CONNECT:g} s" if isinstance(error, TimeoutError) else error
             raise asyncpg.ConnectionFailureError(f"the database cannot be reached: {reason}") from error
 
@@ -114,7 +115,8 @@ class Circuit:
 
         event.listen(engine.sync_engine.pool, "connect", connected)
         event.listen(engine.sync_engine.pool, "checkout", taken)
-        event.listen(engine.sync_engine, "handle_error", _close_lost)
+        if not event.contains(engine.dialect, "handle_error", _close_lost):  # engines may share a dialect
+            event.listen(engine.dialect, "handle_error", _close_lost)
 
     async def _ask(self, driver: Any, seconds: float) -> None:
         try:

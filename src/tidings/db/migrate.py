@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from tidings.db.database import Database
+from tidings.db.failures import is_passing
 from tidings.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 async def upgrade(database: Database) -> tuple[str | None, str]:
     """Migrates to the newest revision; returns the one before and the one now. Several at once take turns.
 
-    Raises ConfigurationError for a database that another version of Tidings has made.
+    Raises ConfigurationError for a database that another version of Tidings has made, or that cannot be reached.
     """
     found = await _look(database)
     if found == newest():
@@ -41,7 +43,7 @@ async def upgrade(database: Database) -> tuple[str | None, str]:
 
 
 async def require_current(database: Database) -> None:
-    """Raises ConfigurationError when the database has another schema than this version of Tidings."""
+    """Raises ConfigurationError when the database has another schema than this version, or cannot be reached."""
     found = await _look(database)
     if found != newest():
         raise ConfigurationError(
@@ -61,8 +63,15 @@ def _revisions() -> set[str]:
 
 
 async def _look(database: Database) -> str | None:
-    async with database.reader.connect() as connection:
-        return await connection.run_sync(_revision)
+    try:
+        async with database.reader.connect() as connection:
+            return await connection.run_sync(_revision)
+    except DBAPIError as error:
+        if not is_passing(error):
+            raise
+        raise ConfigurationError(
+            f"The database of DATABASE_URL cannot be used now: {error.orig}. Start it, or correct the address."
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:

@@ -1,10 +1,12 @@
-"""A database that accepts everything and answers nothing: what is due waits for it, and for nothing longer."""
+"""A database that is silent, starting up or full of clients: what is due waits for it, and nothing leaves twice."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +18,7 @@ from tidings.db.failures import Failure, failure_of
 from tidings.db.limits import CONNECT
 from tidings.messages.delivery.pipeline import AWAY_PAUSE
 from tidings.messages.statuses import Status
+from tidings.providers.base import Outgoing, Receipt
 
 LIMIT = 1.0
 """Seconds that a command may take here."""
@@ -86,3 +89,50 @@ async def test_what_waits_for_a_lock_too_long_ends_and_costs_no_connection(
         assert failure_of(raised.value) is Failure.BUSY
         await waiter.rollback()
         assert await waiter.scalar(text("SELECT 1")) == 1
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize("state", ["57P03", "53300"])
+async def test_a_database_that_starts_up_or_is_full_of_clients_makes_nothing_leave_twice(
+    state: str, open_app: OpenApp, new_postgres_database: Callable[[], str]
+) -> None:
+    async with PostgresProxy(new_postgres_database()) as proxy:
+
+        class Carrier(Provider):
+            async def send(self, outgoing: Outgoing) -> Receipt:
+                proxy.at_connect = state
+                proxy.cut()
+                return await super().send(outgoing)
+
+        carrier = Carrier()
+        app = await open_app(database_url=proxy.url, http_timeout=1.0, providers={"sms": carrier})
+        message = await message_to(app, await person_of(app))
+        await app.start_workers()
+        with capture_logs() as logs:
+            # After a second and more a refusal would have been an error; after two another worker may take the row.
+            while sum("outcome not recorded yet" in line["event"] for line in logs) < 7:
+                await asyncio.sleep(0.01)
+        proxy.at_connect = None
+        while (await app.events.get_message(message.id)).status != Status.SENT:
+            await asyncio.sleep(0.01)
+        assert len(carrier.asked) == 1
+
+
+async def test_a_connection_tells_both_ends_when_the_other_one_is_gone(
+    open_app: OpenApp, new_postgres_database: Callable[[], str]
+) -> None:
+    settings = text("SELECT name, setting FROM pg_settings WHERE name = ANY(:names)")
+    names = ["lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"]
+    async with PostgresProxy(new_postgres_database()) as proxy:
+        app = await open_app(database_url=proxy.url, database_timeout=5.0)
+        found = []
+        for engine in (app.database.road, app.database.writer, app.database.unhurried):
+            async with engine.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                end = driver._transport.get_extra_info("socket")
+                assert end.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                answers = await connection.execute(settings, {"names": names})
+                found.append({name: int(value) for name, value in answers})
+    assert found == [
+        dict(zip(names, values, strict=True)) for values in ((2500, 5000, 10000), (15000, 30000, 60000), (0, 0, 0))
+    ]
