@@ -14,6 +14,7 @@ from tidings.clock import Clock, SystemClock
 from tidings.closing import ClosingStack, ends_within
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
+from tidings.db.vault_keys import require_known_key
 from tidings.errors import NotFound, QueueUnavailable
 from tidings.log import get_logger
 from tidings.messages.inbound.notices import NOTICES, Notices
@@ -176,6 +177,7 @@ class App(Features):
 
         policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
         self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
+        await require_known_key(self.database, self.vault.names)
         self.work = Work(self.database, self.outside.queues, self.clock)
         await self._compare_clocks()
 

@@ -34,12 +34,13 @@ class Vault:
 
     The context, such as ``shops.access_token:17``, is authenticated with the text: a sealed text that somebody
     copies into another row or column does not open there. Fernet has no such thing, which is why it is not used.
-    Nonces are random, so one key may seal 2**32 texts.
+    Nonces are random, so one key may seal 2**32 texts. `names` tell keys apart and say nothing about them; the
+    newest comes first.
 
     Raises ConfigurationError when there is no key, or one that is a passphrase or cut short.
     """
 
-    __slots__ = ("_ciphers", "_current")
+    __slots__ = ("_ciphers", "_current", "names")
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
@@ -47,6 +48,7 @@ class Vault:
         decoded = [_decode(key) for key in keys]
         self._ciphers = {_name(key): AESGCM(key) for key in decoded}
         self._current = _name(decoded[0])
+        self.names = tuple(self._ciphers)
 
     @staticmethod
     def generate() -> str:

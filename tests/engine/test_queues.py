@@ -192,7 +192,9 @@ async def test_lower_numbers_go_first_and_zero_before_all(open_workshop: OpenWor
     for number, priority in ((1, 10), (2, 1), (3, 5), (4, 0), (5, 1)):
         await shop.arm(number, priority=priority)
     await shop.work()
-    assert [ran.number for ran in await shop.runs(5)] == [4, 2, 5, 3, 1]
+    ran = await shop.runs(5)
+    assert [one.number for one in ran] == [4, 2, 5, 3, 1]
+    assert [one.run.priority for one in ran] == [0, 1, 1, 5, 10], "handlers know"
 
 
 # -- what a job carries

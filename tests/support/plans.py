@@ -25,6 +25,7 @@ from tidings.db.base import Base
 
 SMALL: Mapping[str, str] = {
     "plans": "a handful an installation",
+    "vault_keys": "one row",
     "customers": "businesses, not people",
     "knowledge_bases": "a few a customer",
     "chatbots": "a few a customer",

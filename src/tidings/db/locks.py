@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 LOCK_ORDER: tuple[str, ...] = (
+    # By itself, when a process starts.
+    "vault_keys",
     # What belongs to a customer or a contact; hardly ever locked with anything else.
     "plans",
     "customers",

@@ -274,7 +274,7 @@ class WorkerHost:
             attempts=run.attempt,
             failed_at=self._clock.now(),
             request_id=run.request_id,
-            priority=job.opts.get("priority") or 0,
+            priority=run.priority,
         )
         try:
             await self._on_dead_letter(dead)
@@ -319,6 +319,7 @@ def _run_of(policy: QueuePolicy, slots: Slots, job: Any) -> Run:
         request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
         queue=policy,
         slots=slots,
+        priority=job.opts.get("priority") or 0,
     )
 
 

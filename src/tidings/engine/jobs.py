@@ -77,7 +77,8 @@ class JobType(Generic[Data]):
 class Run:
     """One execution of a job: the `attempt`, counted from 1, of `attempts` that it may have.
 
-    `queue` is the policy of the queue that it runs in, `slots` what a handler keeps to that prepares jobs ahead.
+    `queue` is the policy of the queue that it runs in, `slots` what a handler keeps to that prepares jobs ahead,
+    `priority` is as in `Job`.
     """
 
     job_id: str
@@ -86,6 +87,7 @@ class Run:
     request_id: str
     queue: QueuePolicy
     slots: Slots = field(default_factory=lambda: Slots(1))
+    priority: int = 0
 
     @property
     def last(self) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -206,6 +208,99 @@ def test_a_little_late_is_in_time_and_far_too_late_is_a_new_place(pace: Pace, no
     assert pace.wait("0") == 0.0
     now.go(waits[1] - waits[0] + 0.2)
     assert pace.wait("1") > 0.0
+
+
+# -- priorities
+
+
+def test_an_urgent_message_does_not_wait_behind_the_others(pace: Pace, now: Time) -> None:
+    take(pace, now, per_second=70, seconds=5)
+    pace.throttled(1.0)
+    for number in range(3000):
+        pace.wait(f"{number}", 10)
+    assert pace.wait("urgent", 1) == pytest.approx(1.0)
+    assert pace.wait("next urgent", 1) < 1.1
+    assert pace.wait("more urgent", 0) == pytest.approx(1.0)
+    assert pace.wait("urgent", 1) < 1.1
+
+
+def test_who_makes_way_for_an_urgent_message_keeps_its_order_among_equals(pace: Pace, now: Time) -> None:
+    take(pace, now, per_second=10, seconds=5)
+    pace.throttled(1.0)
+    old = {key: pace.wait(key, 5) for key in "abc"}
+    assert pace.wait("urgent", 1) == pytest.approx(old["a"])
+    new = {key: pace.wait(key, 5) for key in "abc"}
+    assert new["a"] == pytest.approx(old["b"])
+    assert new["b"] == pytest.approx(old["c"])
+    assert pace.wait("late", 9) > new["c"]
+    now.go(old["a"])
+    assert pace.wait("urgent", 1) == 0.0
+    assert pace.wait("a", 5) > 0.0
+    now.go(pace.wait("a", 5))
+    assert pace.wait("a", 5) == 0.0
+
+
+def test_a_refusal_keeps_the_order_of_priorities(pace: Pace, now: Time) -> None:
+    take(pace, now, per_second=10, seconds=5)
+    pace.throttled(1.0)
+    for key, priority in zip("abcdef", (5, 5, 1, 9, 1, 0), strict=True):
+        pace.wait(key, priority)
+    now.go(1.0)
+    assert pace.wait("f", 0) == 0.0
+    pace.throttled(5.0)
+    waits = {key: pace.wait(key) for key in "abcde"}
+    assert sorted(waits, key=lambda key: waits[key]) == ["c", "e", "a", "b", "d"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    steps=st.lists(
+        st.one_of(
+            st.tuples(st.just("asks"), st.lists(st.integers(0, 3), min_size=1, max_size=12)),
+            st.tuples(st.just("refused"), st.none() | st.floats(0.01, 20)),
+            st.tuples(st.just("passes"), st.floats(0.001, 20)),
+        ),
+        max_size=30,
+    )
+)
+def test_nobody_is_early_and_nobody_is_overtaken_by_its_equals(steps: list[tuple[str, Any]]) -> None:
+    now = Time()
+    pace = Pace(now)
+    numbers = itertools.count()
+    waiting: list[tuple[float, int, int, int]] = []  # when it comes back, its number, its priority, what it knew of
+    news, last = 0, None
+    left: dict[int, list[int]] = {}
+
+    def ask(number: int, priority: int, known: int | None) -> None:
+        nonlocal last
+        wait, rate = pace.wait(f"m{number}", priority), pace.rate()
+        if wait:
+            assert known != news, "it came at its time, and nothing had moved it"
+            heapq.heappush(waiting, (now.seconds + wait, number, priority, news))
+        else:
+            assert rate is None or last is None or now.seconds - last >= 1 / rate - BRIEF
+            last = None if rate is None else now.seconds
+            left.setdefault(priority, []).append(number)
+
+    def go(until: float) -> None:
+        while waiting and waiting[0][0] <= until:
+            now.seconds, number, priority, known = heapq.heappop(waiting)
+            ask(number, priority, known)
+
+    for what, amount in steps:
+        if what == "asks":
+            for priority in amount:
+                news += 1
+                ask(next(numbers), priority, None)
+        elif what == "refused":
+            pace.throttled(amount)
+            news, last = news + 1, None
+        else:
+            until = now.seconds + amount
+            go(until)
+            now.seconds = until
+    go(math.inf)
+    assert all(numbers == sorted(numbers) for numbers in left.values())
 
 
 # -- recovery

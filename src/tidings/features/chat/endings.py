@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -32,16 +33,14 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
     ).one()
     settled = one.status is Status.UNKNOWN and present.delivery_status not in (None, row["delivery_status"])
     if one.status is Status.UNKNOWN:
-        if not settled or present.delivery_status == DeliveryStatus.PENDING:
-            return []
         failed = present.delivery_status == DeliveryStatus.FAILED
-        values = (
-            {ChatMessage.status: Status.FAILED}
-            if failed
-            else {ChatMessage.status: Status.SENT, ChatMessage.error_message: None}
-        )
+        values: dict[Any, Any] = {ChatMessage.end_noted: True}
+        if settled and present.delivery_status != DeliveryStatus.PENDING:
+            values[ChatMessage.status] = Status.FAILED if failed else Status.SENT
+            if not failed:
+                values[ChatMessage.error_message] = None
         await connection.execute(update(ChatMessage).where(ChatMessage.id == message.id).values(values))
-        if failed:  # the report has told it already
+        if ChatMessage.status not in values or failed:  # the report has told it already, or will
             return []
     sent = one.status in LEFT
     status = DeliveryStatus.SENT if sent else DeliveryStatus.FAILED

@@ -3,14 +3,17 @@
 The rule is TCP's (RFC 5681): a refusal halves the rate, and afterwards it grows steadily, here by time. Each message
 that has to wait is given a place in a line, a moment that is its own. The places are planned as if the provider took
 every message; a refusal (429 or 503) makes a new plan, in the same order and with nobody earlier, and whoever comes
-at an old time learns the new one.
+at an old time learns the new one. So does whoever makes way for a message that goes before it: that one gets the
+first place of those which go after it, and each of these the place of the next.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterator
 
 SLOWEST = 0.2
 """Messages per second, at least."""
@@ -44,17 +47,18 @@ class Pace:
         self._plan: _Plan | None = None
         self._pauses = 0  # since the provider last took a message
 
-    def wait(self, key: str) -> float:
+    def wait(self, key: str, priority: int = 0) -> float:
         """Seconds until the message `key` may be handed over; 0.0 means now, and uses its place up.
 
         A message that is told to wait has the place of that moment: coming back then, or up to 10 s later, it is let
-        through, unless the provider refused another one meanwhile. If it does not come, nobody waits for it.
+        through, unless the provider refused another one meanwhile, or one came that goes before it. If it does not
+        come, nobody waits for it. `priority` is BullMQ's: 1 goes first, 0 before every priority, equals in order.
         """
         if self._plan is None:
             return 0.0
         now = self._now()
         plan = self._current(now)
-        return 0.0 if plan is None else plan.wait(key, now)
+        return 0.0 if plan is None else plan.wait(key, priority, now)
 
     def throttled(self, retry_after: float | None) -> None:
         """The provider refused a message with 429 or 503; `retry_after` is the seconds it asked for, if it did.
@@ -71,7 +75,7 @@ class Pace:
         before = self._achieved.at(now) if plan is None else plan.rate_at(now)
         pause = asked if asked is not None else min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
         self._pauses = min(self._pauses + 1, 10)
-        self._plan = _Plan(now + pause, before, plan.times() if plan is not None else {})
+        self._plan = _Plan(now + pause, before, plan)
 
     def taken(self) -> None:
         """The provider took a message."""
@@ -97,46 +101,47 @@ class _Plan:
     `start` is the end of the pause; every place is kept in seconds after it, so that a longer pause moves them all.
     """
 
-    def __init__(self, start: float, before: float, times: Mapping[str, float]) -> None:
+    def __init__(self, start: float, before: float, old: _Plan | None) -> None:
         self.start = start
         self.in_use = False
         self._goal = max(before, SLOWEST)
         self._first_rate = max(before / 2, SLOWEST)
         self._recovered = RECOVERY * (1 - self._first_rate / self._goal)
         self._free = 0.0  # the first place that nobody has
-        self.line: OrderedDict[str, float] = OrderedDict()
-        for key, at in times.items():
-            # It comes back at its old time and not before, so the next one keeps its distance from that.
-            self._free = max(self._free, at - start)
-            self._append(key)
-
-    def times(self) -> dict[str, float]:
-        """When everybody in line comes, in the order of the line."""
-        return {key: self.start + place for key, place in self.line.items()}
+        self._line = _Line()
+        if old is not None:
+            self._take_over(old)
 
     def rate_at(self, now: float) -> float:
         return self._rate(now - self.start)
 
     def is_over(self, now: float) -> bool:
-        """Whether the rate is what it was before the refusal, and at most one message is in line."""
+        """Whether the rate is what it was before the refusal, and nobody is in line."""
         elapsed = now - self.start
-        return elapsed >= self._recovered and self._free - elapsed <= 1 / self._goal
+        self._line.advance(elapsed + _EARLY)
+        return elapsed >= self._recovered and self._free - elapsed <= 1 / self._goal and not self._line
 
-    def wait(self, key: str, now: float) -> float:
+    def wait(self, key: str, priority: int, now: float) -> float:
         elapsed = now - self.start
-        self._forget(elapsed)
-        place = self.line.get(key)
+        place = self._line.place_of(key)
         if place is None:
             self._free = max(self._free, elapsed)
-            place = self._append(key)
+            place = self._line.insert(key, priority, self._new_place())
+            self._line.advance(elapsed + _EARLY)
         if place - elapsed > _EARLY:
             return place - elapsed
         self.in_use = True
-        del self.line[key]
+        self._line.remove(key)
         return 0.0
 
-    def _append(self, key: str) -> float:
-        place = self.line[key] = self._free
+    def _take_over(self, old: _Plan) -> None:
+        for key, priority, place in sorted(old._line.waiting(), key=lambda waiting: waiting[1]):
+            # It comes back at its old time and not before, so the next one keeps its distance from that.
+            self._free = max(self._free, old.start + place - self.start)
+            self._line.insert(key, priority, self._new_place())
+
+    def _new_place(self) -> float:
+        place = self._free
         self._free += 1 / self._rate(place)
         return place
 
@@ -146,12 +151,52 @@ class _Plan:
         # A line that is still there at the old rate is reason to look for what the provider takes now.
         return self._goal * float(2 ** ((elapsed - self._recovered) / DOUBLING))
 
-    def _forget(self, elapsed: float) -> None:
-        while self.line:
-            key = next(iter(self.line))
-            if self.line[key] + FORGOTTEN >= elapsed:
-                break
-            del self.line[key]
+
+class _Line:
+    """Who has which place. Places that are still to come are given by priority, then first come, first served."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._entries: dict[str, tuple[int, int, str]] = {}  # priority, number and key of those who stand in line
+        self._line: list[tuple[int, int, str]] = []  # in order
+        self._places: list[float] = []  # theirs
+        self._come: dict[str, tuple[int, float]] = {}  # priority and place of those whose place has come, in order
+
+    def __len__(self) -> int:
+        return len(self._come) + len(self._line)
+
+    def waiting(self) -> Iterator[tuple[str, int, float]]:
+        """Everybody's key, priority and place."""
+        yield from ((key, priority, place) for key, (priority, place) in self._come.items())
+        yield from ((key, priority, at) for (priority, _, key), at in zip(self._line, self._places, strict=True))
+
+    def advance(self, now: float) -> None:
+        """Places up to now have come: nobody else gets those. Who did not use one for FORGOTTEN seconds is gone."""
+        come = bisect_right(self._places, now)
+        for (priority, _, key), place in zip(self._line[:come], self._places[:come], strict=True):
+            del self._entries[key]
+            self._come[key] = priority, place
+        del self._line[:come], self._places[:come]
+        while self._come and self._come[key := next(iter(self._come))][1] + FORGOTTEN < now:
+            del self._come[key]
+
+    def place_of(self, key: str) -> float | None:
+        if key in self._come:
+            return self._come[key][1]
+        entry = self._entries.get(key)
+        return None if entry is None else self._places[bisect_left(self._line, entry)]
+
+    def insert(self, key: str, priority: int, last: float) -> float:
+        """The place of a new one; whoever goes after it gets that of the next, and the last one gets `last`."""
+        entry = self._entries[key] = priority, next(self._numbers), key
+        index = bisect_left(self._line, entry)
+        self._line.insert(index, entry)
+        self._places.append(last)
+        return self._places[index]
+
+    def remove(self, key: str) -> None:
+        """It has used its place, which has come."""
+        del self._come[key]
 
 
 class _AchievedRate:

@@ -198,7 +198,7 @@ class DeliveryPipeline:
         assert isinstance(decision, Send)
         if message.attempt > run.attempts + MAX_CRASHES:
             return _given_up(f"{message.attempt - 1} attempts ended without an outcome")
-        if waiting := self._wait_for_provider(message, decision):
+        if waiting := self._wait_for_provider(message, run, decision):
             return _held_back(waiting)
 
         try:
@@ -213,7 +213,7 @@ class DeliveryPipeline:
 
         started, left = time.perf_counter(), self._clock.now()
         try:
-            receipt = await self._send(claimed, content)
+            receipt = await self._send(claimed, run, content)
         except SendError as error:
             return self._refused(message, run, error, decision, content, Attempt(left, _since(started)))
         sent = Result(
@@ -225,15 +225,15 @@ class DeliveryPipeline:
         )
         return _Ending(sent, "sent", Attempt(left, _since(started), receipt))
 
-    def _wait_for_provider(self, message: Message, decision: Send) -> Defer | None:
+    def _wait_for_provider(self, message: Message, run: Run, decision: Send) -> Defer | None:
         """A provider that asked for fewer messages gets them one by one; each keeps the place it is given."""
         provider = self._providers.of(message)
         if provider is None:
             return None
-        wait = self._providers.pace(provider, message.account).wait(message.idempotency_key)
+        wait = self._providers.pace(provider, message.account).wait(message.idempotency_key, run.priority)
         return Defer(self._clock.after(wait), Reason.PROVIDER_BUSY, decision.inputs) if wait > 0 else None
 
-    async def _send(self, claimed: Claimed, content: Content) -> Receipt:
+    async def _send(self, claimed: Claimed, run: Run, content: Content) -> Receipt:
         message = claimed.message
         provider = self._providers.of(message)
         if provider is None:
@@ -262,7 +262,7 @@ class DeliveryPipeline:
             if not error.throttled:
                 raise
             pace.throttled(error.retry_after)
-            wait = max(pace.wait(message.idempotency_key), error.retry_after or 0.0)
+            wait = max(pace.wait(message.idempotency_key, run.priority), error.retry_after or 0.0)
             raise SendError(str(error), retryable=True, retry_after=wait, throttled=True) from error
         pace.taken()
         return receipt

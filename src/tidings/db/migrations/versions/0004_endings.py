@@ -22,7 +22,7 @@ INDEXES: tuple[tuple[str, str, str], ...] = (
         "OR status = 'skipped' AND status_reason NOT IN "
         "('action_item_completed', 'opted_out', 'no_consent', 'consent_revoked'))",
     ),
-    ("ix_messages_unfollowed", "messages", "NOT end_noted AND status IN ('sent', 'failed', 'skipped', 'unknown')"),
+    ("ix_messages_unfollowed", "messages", "NOT end_noted AND status IN ('sent', 'failed', 'skipped')"),
 )
 
 

@@ -58,6 +58,8 @@ async def move_status(unit: Unit, message_id: int, report: Report, now: datetime
             .where(Conversation.id == row.conversation_id)
         )
     ).one()
+    if row.status == Status.UNKNOWN:
+        row.end_noted = True  # by what follows here
     left = row.status == Status.UNKNOWN and status is not DeliveryStatus.FAILED
     if left and ChatChannel(conversation.channel).is_whatsapp:
         await log_use(session, customer_id, conversation.chatbot_id, row.id, now)
