@@ -34,13 +34,12 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
     settled = one.status is Status.UNKNOWN and present.delivery_status not in (None, row["delivery_status"])
     if one.status is Status.UNKNOWN:
         failed = present.delivery_status == DeliveryStatus.FAILED
-        values: dict[Any, Any] = {ChatMessage.end_noted: True}
-        if settled and present.delivery_status != DeliveryStatus.PENDING:
-            values[ChatMessage.status] = Status.FAILED if failed else Status.SENT
-            if not failed:
-                values[ChatMessage.error_message] = None
+        known = settled and present.delivery_status != DeliveryStatus.PENDING
+        values: dict[str, Any] = {"end_noted": True}
+        if known:
+            values |= {"status": Status.FAILED} if failed else {"status": Status.SENT, "error_message": None}
         await connection.execute(update(ChatMessage).where(ChatMessage.id == message.id).values(values))
-        if ChatMessage.status not in values or failed:  # the report has told it already, or will
+        if failed or not known:  # the report has told it already, or will
             return []
     sent = one.status in LEFT
     status = DeliveryStatus.SENT if sent else DeliveryStatus.FAILED
