@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a Redis that is not there": ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "nothing listens there; start it or unset"),
     "a database that is not there": (
         {"DATABASE_URL": "postgresql://tidings:secret@127.0.0.1:1/tidings"},
-        "The database postgresql://tidings:***@127.0.0.1:1/tidings does not answer. Start it, or",
+        "servers The database of DATABASE_URL cannot be used now",
     ),
     "a database of an older version": ({"DATABASE_URL": "sqlite:///empty.db"}, "Run: tidings migrate"),
 }

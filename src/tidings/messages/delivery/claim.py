@@ -63,7 +63,7 @@ Claim = Claimed | AlreadyEnded | NotYet | Unreadable
 
 
 @dataclass(slots=True)
-class _Taken:
+class _Claiming:
     """Messages that are ours until then, the ids of those that somebody else was sending before, the decisions about
     them if they were made already, and what is wrong with rows of which no message can be made."""
 
@@ -131,8 +131,8 @@ class Claims:
         await self._take(connection, [], now, now)
         await find_opt_outs(connection, (), ())
 
-    async def _claim(self, ids: Sequence[int]) -> _Taken:
-        taken: _Taken | None = None
+    async def _claim(self, ids: Sequence[int]) -> _Claiming:
+        taken: _Claiming | None = None
         try:
             async with (self._database.road if self._together else self._database.road_at_once).begin() as connection:
                 taken = await self._take_and_load(connection, ids)
@@ -146,18 +146,18 @@ class Claims:
     def _takes_places(self, messages: Sequence[Message]) -> bool:
         return bool(self._rules.caps) and any(is_capped(message) for message in messages)
 
-    async def _take_and_load(self, connection: AsyncConnection, ids: Sequence[int]) -> _Taken:
+    async def _take_and_load(self, connection: AsyncConnection, ids: Sequence[int]) -> _Claiming:
         until = self._clock.after(self._lease)  # only now: waiting for a connection is no part of the lease
         now = self._clock.now()
         rows = await self._take(connection, sorted(set(ids)), now, until)
         if not rows:
-            return _Taken(until, ())
+            return _Claiming(until, ())
         messages, unreadable = await self._load(connection, rows)
         in_doubt = {row["id"] for row in rows if row["_in_doubt"]}
         if in_doubt:
             lines = [self._doubt(message, now) for message in messages if message.id in in_doubt]
             await write_lines(connection, lines)
-        return _Taken(until, messages, in_doubt, unreadable=unreadable)
+        return _Claiming(until, messages, in_doubt, unreadable=unreadable)
 
     async def _load(
         self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]
