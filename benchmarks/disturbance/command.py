@@ -32,6 +32,7 @@ HERE, ELSEWHERE = "same process", "another process"
 RATE = 20.0
 QUIET = 1.5  # seconds between scheduling and the first message, and between that and the change
 REST = 4.0  # seconds of lone messages after the last change has begun: one takes as long as it takes
+SCHEDULED_PER_SECOND = 40  # lone messages, one by one, at least
 PATIENCE = 20.0  # seconds until a message is lost
 COLUMNS = {"p50": "ms", "p99": "ms", "latest": "ms", "one takes": "ms", "messages": ""}
 
@@ -124,8 +125,9 @@ async def _one(
             async with making as make:
                 await app.start_workers()
                 settle()
-                first = time.time() + QUIET + 1
-                dues = await lone.schedule(first, QUIET + seconds + REST, RATE)
+                span = QUIET + seconds + REST
+                first = time.time() + QUIET + span * RATE / SCHEDULED_PER_SECOND
+                dues = await lone.schedule(first, span, RATE)
                 await asyncio.sleep(first + QUIET - time.time())
                 spells = await make(seconds)
             late = await lone.lateness(dues, spells, PATIENCE)
