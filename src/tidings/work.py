@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, islice
@@ -23,6 +25,9 @@ log = get_logger(__name__)
 
 AT_ONCE = 5000
 """Jobs that are made and released together."""
+
+LONGEST_REST = 0.5
+"""Seconds that a large change rests at most between two of its portions."""
 
 Result = TypeVar("Result")
 
@@ -112,3 +117,25 @@ class Work:
                 released += len(jobs)
         except QueueUnavailable as error:
             log.warning("jobs not released yet; recovery will add them", released=released, error=str(error))
+
+
+class Portions:
+    """The units of work of one large change, one after another; between two of them others have their turn.
+
+    Each is to be short. After it the change rests for as long as it has taken, so that a message that is due waits
+    for one portion at most: for the loop, for a row, or for SQLite's one writer, also that of another process.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._took = 0.0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Unit]:
+        """The next unit of work; see `Work.begin`."""
+        if self._took:
+            await asyncio.sleep(min(self._took, LONGEST_REST))
+        async with self._work.begin() as unit:
+            began = time.monotonic()
+            yield unit
+        self._took = time.monotonic() - began

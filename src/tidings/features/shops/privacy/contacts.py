@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Executable, Row, delete, exists, or_, select, update
+from sqlalchemy import Executable, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
@@ -47,10 +47,10 @@ async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) 
     await _each(session, portions, _themselves, _opt_outs, _trust, _admissions, _replies, _gone)
 
 
-async def _each(session: AsyncSession, portions: Sequence[Sequence[Row[Any]]], *steps: _Step) -> None:
+async def _each(session: AsyncSession, portions: Sequence[Sequence[Any]], *steps: _Step) -> None:
     for step in steps:
         for rows in portions:
-            ids, addresses = [row.id for row in rows], [one for _, *both in rows for one in both if one]
+            ids, addresses = [row.id for row in rows], [one for row in rows for one in (row.phone, row.email) if one]
             await session.execute(step(ids, addresses).execution_options(synchronize_session=False))
 
 
