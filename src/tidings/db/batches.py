@@ -36,6 +36,14 @@ def among(place: ColumnElement[Any], parameter: str, dialect: str) -> ColumnElem
     return place.in_(bindparam(parameter, expanding=True))
 
 
+def among_many(place: ColumnElement[Any], parameter: str, dialect: str) -> ColumnElement[bool]:
+    """The same for hundreds of values: PostgreSQL joins them instead of comparing each row with one after another."""
+    if dialect == "postgresql":
+        values = func.unnest(bindparam(parameter, type_=ARRAY(place.type))).column_valued("given")
+        return place.in_(select(values))
+    return among(place, parameter, dialect)
+
+
 async def insert_rows(
     connection: AsyncConnection | AsyncSession, model: type[Base], rows: Sequence[Mapping[str, Any]]
 ) -> None:

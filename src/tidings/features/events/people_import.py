@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.db.batches import update_rows
+from tidings.db.batches import among_many, update_rows
 from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.db.rows import locked_ids
 from tidings.errors import BadRow, Conflict, InvalidRows
@@ -170,11 +170,9 @@ class _Import:
     async def _contractors(self, ids: Mapping[str, int]) -> dict[str, dict[str, Any]]:
         """The same, with the contractors' columns."""
         table = Contractor.__table__.c
-        rows = await self._session.execute(
-            select(table.id, table.updated_at, *(table[name] for name in _COLUMNS)).where(
-                table.id.in_(set(ids.values()))
-            )
-        )
+        columns = (table.id, table.updated_at, *(table[name] for name in _COLUMNS))
+        mine = among_many(table.id, "ids", self._session.get_bind().dialect.name)
+        rows = await self._session.execute(select(*columns).where(mine), {"ids": sorted(set(ids.values()))})
         by_id = {row["id"]: dict(row) for row in rows.mappings()}
         return {value: by_id[contractor_id] for value, contractor_id in ids.items()}
 
@@ -258,11 +256,16 @@ class _Import:
 
     async def _known(self, people: Sequence[Person]) -> dict[str, int]:
         """The phones and mails among those of the people that somebody has already, and whose they are."""
-        by_phone = Contractor.phone.in_([person.phone for person in people if person.phone])
-        by_email = Contractor.email.in_([person.email for person in people if person.email])
-        query = select(Contractor.id, Contractor.phone, Contractor.email).where(or_(by_phone, by_email))
-        rows = await self._session.execute(query)
-        return {value: contractor_id for contractor_id, *values in rows for value in values if value}
+        table, dialect = Contractor.__table__.c, self._session.get_bind().dialect.name
+        found: dict[str, int] = {}
+        for column, values in (
+            (table.phone, {person.phone for person in people if person.phone}),
+            (table.email, {person.email for person in people if person.email}),
+        ):
+            query = select(column, table.id).where(among_many(column, "values", dialect))
+            rows = await self._session.execute(query, {"values": sorted(values)})
+            found.update((value, row_id) for value, row_id in rows)
+        return found
 
     async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
         rows = await self._session.scalars(
