@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,12 +17,12 @@ from tidings.app import App
 from tidings.errors import Conflict
 from tidings.features.events import schedule
 from tidings.features.events.jobs import ORCHESTRATE, Orchestrate
-from tidings.features.events.models import EventMessage
 from tidings.features.events.people_import import import_people
 from tidings.messages import changes
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.people_file import Person
 from tidings.messages.statuses import Status
+from tidings.work import Portions, Unit
 
 pytestmark = pytest.mark.both_databases
 
@@ -41,11 +42,40 @@ def agenda(start: datetime) -> list[dict[str, Any]]:
     ]
 
 
+class Stop:
+    """Has a change wait at its third portion, until it may go on."""
+
+    def __init__(self) -> None:
+        self.reached, self.go_on = asyncio.Event(), asyncio.Event()
+        self.armed = False
+        self._begin, self._number = Portions.begin, 0
+
+    def disarm(self) -> None:
+        """Has later changes go on without a stop."""
+        self.armed, self._number = False, 0
+
+    @asynccontextmanager
+    async def begin(self, portions: Portions) -> AsyncIterator[Unit]:
+        self._number += self.armed
+        if self._number == 3:
+            self.reached.set()
+            await self.go_on.wait()
+        async with self._begin(portions) as unit:
+            yield unit
+
+
 @pytest.fixture
-async def app(open_app: Callable[..., Awaitable[App]], database_url: str, monkeypatch: pytest.MonkeyPatch) -> App:
-    """An application with portions of a few messages."""
+def stop(monkeypatch: pytest.MonkeyPatch) -> Stop:
+    """With portions of a few messages."""
     monkeypatch.setattr(schedule, "AT_ONCE", 20)
     monkeypatch.setattr(changes, "PORTION", 20)
+    stop = Stop()
+    monkeypatch.setattr(Portions, "begin", lambda portions: stop.begin(portions))
+    return stop
+
+
+@pytest.fixture
+async def app(open_app: Callable[..., Awaitable[App]], database_url: str) -> App:
     return await open_app(database_url=database_url, providers={"sms": Provider()})
 
 
@@ -70,30 +100,34 @@ async def cancel(app: App, event_id: int) -> None:
     await app.events.program.cancel_event(event_id)
 
 
-async def changed(app: App, event_id: int, since: datetime) -> int:
-    """How many of the event's messages have been changed since then."""
-    mine = (EventMessage.event_id == event_id, EventMessage.updated_at > since)
-    async with app.work.read() as session:
-        return await session.scalar(select(func.count()).select_from(EventMessage).where(*mine)) or 0
-
-
-async def begun(app: App, event_id: int, change: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
-    """The change, under way: others see some of its messages changed."""
-    since = app.clock.now()
+async def begun(stop: Stop, change: Coroutine[Any, Any, object]) -> asyncio.Task[object]:
+    """The change, in its third portion."""
+    stop.armed = True
     task = asyncio.create_task(change)
-    while not await changed(app, event_id, since):
-        assert not task.done(), "nobody saw anything of it before it was over"
+    await asyncio.wait_for(stop.reached.wait(), 20)
     return task
 
 
+async def broken_off(stop: Stop, change: Coroutine[Any, Any, object]) -> None:
+    """Begins the change and ends it in its third portion."""
+    task = await begun(stop, change)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    stop.disarm()
+
+
 @pytest.mark.parametrize("change", [move, clear, cancel])
-async def test_a_message_to_somebody_else_leaves_while_an_event_is_being_changed(app: App, change: Change) -> None:
+async def test_a_message_to_somebody_else_leaves_while_an_event_is_being_changed(
+    app: App, stop: Stop, change: Change
+) -> None:
     event_id = await full_event(app)
     person, _ = await app.events.create_contractor({"name": "Ada", "phone": "+12125550123"})
     message = await message_to(app, person.id)
-    task = await begun(app, event_id, change(app, event_id))
+    task = await begun(stop, change(app, event_id))
     assert await outcome_of(app, EVENT_MESSAGE, message.id) == "sent"
     assert not task.done()
+    stop.go_on.set()
     await task
 
 
@@ -105,12 +139,9 @@ async def times_of(app: App, event_id: int) -> set[tuple[Any, ...]]:
     return {tuple(row[name] for name in fields) for row in rows if row["status"] == Status.SCHEDULED}
 
 
-async def test_an_agenda_whose_move_was_broken_off_is_moved_by_the_next_orchestration(app: App) -> None:
+async def test_an_agenda_whose_move_was_broken_off_is_moved_by_the_next_orchestration(app: App, stop: Stop) -> None:
     event_id = await full_event(app)
-    task = await begun(app, event_id, move(app, event_id))
-    task.cancel()
-    await asyncio.wait({task})
-    assert task.cancelled()
+    await broken_off(stop, move(app, event_id))
     planned = {
         (one.contractor_id, one.message_type, one.session_key, one.scheduled_time)
         for one in await app.events.plan(event_id)
@@ -121,34 +152,32 @@ async def test_an_agenda_whose_move_was_broken_off_is_moved_by_the_next_orchestr
 
 
 async def test_a_cancelled_event_whose_messages_were_not_all_called_off_is_cleared_by_the_next_orchestration(
-    app: App,
+    app: App, stop: Stop
 ) -> None:
     event_id = await full_event(app)
-    task = await begun(app, event_id, cancel(app, event_id))
-    task.cancel()
-    await asyncio.wait({task})
+    await broken_off(stop, cancel(app, event_id))
     assert await times_of(app, event_id)
     await run_job(app, ORCHESTRATE, Orchestrate())
     assert not await times_of(app, event_id)
 
 
-async def test_who_was_imported_gets_their_messages_though_the_import_was_broken_off(app: App) -> None:
+async def test_who_was_imported_gets_their_messages_though_the_import_was_broken_off(app: App, stop: Stop) -> None:
     event = await app.events.create_event(
         {"name": "Conf", "date": START.date(), "timezone": "UTC", "sessions": agenda(START)}
     )
-    task = await begun(app, event.id, import_people(app.work, PEOPLE, event.id))
-    task.cancel()
-    await asyncio.wait({task})
+    await broken_off(stop, import_people(app.work, PEOPLE, event.id))
     people = len(PEOPLE)
     assert len({row[0] for row in await times_of(app, event.id)}) < people
     await run_job(app, ORCHESTRATE, Orchestrate())
     assert len({row[0] for row in await times_of(app, event.id)}) == people
 
 
-async def test_a_plan_that_changes_while_it_is_carried_out_ends_as_the_last_one(app: App) -> None:
+async def test_a_plan_that_changes_while_it_is_carried_out_ends_as_the_last_one(app: App, stop: Stop) -> None:
     event_id = await full_event(app)
-    task = await begun(app, event_id, move(app, event_id))
+    task = await begun(stop, move(app, event_id))
+    stop.disarm()
     await app.events.program.replace_agenda(event_id, {"sessions": agenda(START + 2 * HOUR)})
+    stop.go_on.set()
     await task
     planned = await app.events.plan(event_id)
     assert await times_of(app, event_id) == {
