@@ -7,6 +7,7 @@ import typer
 from benchmarks.api_under_burst.command import starvation
 from benchmarks.campaigns.command import campaigns
 from benchmarks.delivery.command import delivery
+from benchmarks.disturbance.command import disturbance
 from benchmarks.engine.command import engine
 from benchmarks.growth.command import growth
 from benchmarks.punctuality.command import punctuality
@@ -23,6 +24,7 @@ app.command()(scheduling)
 app.command()(punctuality)
 app.command()(growth)
 app.command()(steady)
+app.command()(disturbance)
 app.command()(report)
 
 if __name__ == "__main__":

@@ -307,7 +307,9 @@ class App(Features):
             self.work,
             self.kinds,
             self.dead_letters,
+            self.unknown,
             lambda: JobListing.opened(self.redis_url, settings.redis_prefix),
+            clocks=self.clocks.offsets,
             interval=settings.sweep_interval,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from itertools import chain, islice
@@ -31,6 +32,9 @@ PATIENCE = 2.0
 
 RETRY_AFTER = {Failure.AWAY: 5.0, Failure.BUSY: 1.0}
 """Seconds after which it is worth while to ask the database again."""
+
+LONGEST_REST = 0.5
+"""Seconds that a large change rests at most between two of its portions."""
 
 Result = TypeVar("Result")
 
@@ -133,6 +137,28 @@ class Work:
         except (QueueUnavailable, TimeoutError) as error:
             reason = str(error) or f"Redis does not answer within {PATIENCE:g} s"
             log.warning("jobs not released yet; recovery will add them", released=released, error=reason)
+
+
+class Portions:
+    """The units of work of one large change, one after another; between two of them others have their turn.
+
+    Each is to be short. After it the change rests for as long as it has taken, so that a message that is due waits
+    for one portion at most: for the loop, for a row, or for SQLite's one writer, also that of another process.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._took = 0.0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Unit]:
+        """The next unit of work; see `Work.begin`."""
+        if self._took:
+            await asyncio.sleep(min(self._took, LONGEST_REST))
+        async with self._work.begin() as unit:
+            began = time.monotonic()
+            yield unit
+        self._took = time.monotonic() - began
 
 
 @contextmanager

@@ -36,6 +36,14 @@ def among(place: ColumnElement[Any], parameter: str, dialect: str) -> ColumnElem
     return place.in_(bindparam(parameter, expanding=True))
 
 
+def among_many(place: ColumnElement[Any], parameter: str, dialect: str) -> ColumnElement[bool]:
+    """The same for hundreds of values: PostgreSQL joins them instead of comparing each row with one after another."""
+    if dialect == "postgresql":
+        values = func.unnest(bindparam(parameter, type_=ARRAY(place.type))).column_valued("given")
+        return place.in_(select(values))
+    return among(place, parameter, dialect)
+
+
 async def insert_rows(
     connection: AsyncConnection | AsyncSession, model: type[Base], rows: Sequence[Mapping[str, Any]]
 ) -> None:
@@ -53,15 +61,23 @@ async def insert_rows(
 
 
 async def update_rows(
-    connection: AsyncConnection, model: type[Base], columns: Collection[str], rows: Sequence[Mapping[str, Any]]
+    connection: AsyncConnection,
+    model: type[Base],
+    columns: Collection[str],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    key_share: bool = False,
 ) -> None:
-    """Sets `columns` of the rows with these `id`s. They are locked in order of id, which is the order of `rows`."""
+    """Sets `columns` of the rows with these `id`s. They are locked in order of id, which is the order of `rows`.
+
+    With `key_share` others may add rows that refer to them meanwhile.
+    """
     if not rows:
         return
     table = model.metadata.tables[model.__tablename__]
     names = ("id", *columns)
     if connection.dialect.name == "postgresql":
-        await connection.execute(change(table, names), arrays(names, rows))
+        await connection.execute(change(table, names, key_share=key_share), arrays(names, rows))
         return
     await connection.execute(
         update(table).where(table.c.id == bindparam("row_id")).values({name: bindparam(name) for name in columns}),
@@ -81,11 +97,11 @@ def insertion(table: Table, columns: tuple[str, ...], prefix: str = "all") -> In
 
 
 @cache
-def change(table: Table, columns: tuple[str, ...], prefix: str = "all") -> Update:
+def change(table: Table, columns: tuple[str, ...], prefix: str = "all", *, key_share: bool = False) -> Update:
     """Sets columns on PostgreSQL of the rows whose ids are among them; see `insertion`."""
     given = _given(table, columns, prefix)
     ids = among(table.c.id, f"{prefix}_id", "postgresql")
-    locked = select(table.c.id).where(ids).order_by(table.c.id).with_for_update()
+    locked = select(table.c.id).where(ids).order_by(table.c.id).with_for_update(key_share=key_share)
     return (
         update(table)
         .where(table.c.id == given.c.id, table.c.id.in_(locked))

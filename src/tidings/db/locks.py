@@ -58,7 +58,8 @@ LOCK_ORDER: tuple[str, ...] = (
     "notices",
     "conversations",
     "webhook_endpoints",
-    # The person, after the messages to them: the claim locks whom the gate counts for.
+    # The person, after the messages to them. Whoever counts in somebody's caps holds these before, by a lock of their
+    # own (`hold_caps`), so that a change of many people delays no message to one of them.
     "contractors",
     "opt_outs",
     "contact_trust",
@@ -72,7 +73,7 @@ LOCK_ORDER: tuple[str, ...] = (
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
     ("contractors", "event_registrations"): "a registration is only locked by whoever holds its event",
-    ("contractors", "event_messages"): "the gate does not count messages of events, so their claim locks no contact",
+    ("contractors", "event_messages"): "a claim locks no contact",
     ("deliveries", "messages"): "a line is locked by whoever holds its message, and then comes the next message",
     ("shop_messages", "shop_campaigns"): "the messages have failed, and who holds a campaign waits for none of those",
 }

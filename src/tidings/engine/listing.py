@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
@@ -43,14 +42,6 @@ class JobListing:
                 async with answering():
                     cursor, found = await self._redis.zscan(key, max(cursor, 0), count=PAGE)
                 yield [str(job_id) for job_id, _ in found]
-
-    async def seconds_ahead(self) -> float:
-        """By how much the server's clock is ahead of this machine's; negative when it is behind."""
-        async with answering():
-            await self._redis.ping()  # connected before the clocks are read
-            asked = time.time()
-            seconds, microseconds = await self._redis.time()
-        return float(seconds) + microseconds / 1e6 - (asked + time.time()) / 2
 
     async def _list_page(self, key: str, place: int) -> Sequence[str]:
         async with answering():

@@ -16,12 +16,15 @@ from tidings.errors import Conflict
 from tidings.messages.kind import MessageKind
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
-from tidings.work import Unit
+from tidings.work import Portions, Unit, Work
 
 Kind = type[MessageKind] | MessageKind
 
 CHUNK = 1000
 """Rows that one statement changes."""
+
+PORTION = 250
+"""Rows that one unit of work changes where others have their turn in between."""
 
 _ENDINGS = {Status.CANCELLED: Outcome.CANCELLED, Status.SKIPPED: Outcome.SKIPPED}
 
@@ -77,31 +80,51 @@ async def end(
 
 
 async def cancel_where(unit: Unit, kind: Kind, which: ColumnElement[bool], reason: Reason, now: datetime) -> int:
-    """Cancels those of the rows that no worker has in its hands, a chunk at a time; returns how many."""
-    model = kind.model
+    """Cancels those of the rows that no worker has in its hands, all in this unit of work; returns how many."""
     ended = 0
+    while changed := await _cancel_some(unit, kind, which, reason, now, CHUNK):
+        ended += changed
+        if changed < CHUNK:
+            break
+    return ended
+
+
+async def cancel_many(work: Work, kind: Kind, which: ColumnElement[bool], reason: Reason) -> int:
+    """The same for as many as there are, some after the other, and other messages leave in between.
+
+    Whoever does it again goes on where it stopped.
+    """
+    portions, ended = Portions(work), 0
     while True:
-        found = (
-            select(model.id)
-            .where(which, model.status.in_((Status.SCHEDULED, Status.WAITING)))
-            .order_by(model.id)
-            .limit(CHUNK)
-            .with_for_update()
-        )
-        rows = await unit.session.scalars(
-            update(model)
-            .where(model.id.in_(found))
-            .values(status=Status.CANCELLED, status_reason=reason, held_until=None, updated_at=now)
-            .returning(model)
-            .execution_options(populate_existing=True)
-        )
-        changed = rows.all()
-        for row in changed:
-            unit.disarm(kind.job_type_of(row).queue.name, kind.job_id(row.id))
-        await write_lines(unit.session, [decision(kind, row, Outcome.CANCELLED, reason, now) for row in changed])
-        ended += len(changed)
-        if len(changed) < CHUNK:
+        async with portions.begin() as unit:
+            changed = await _cancel_some(unit, kind, which, reason, work.clock.now(), PORTION)
+        ended += changed
+        if changed < PORTION:
             return ended
+
+
+async def _cancel_some(
+    unit: Unit, kind: Kind, which: ColumnElement[bool], reason: Reason, now: datetime, most: int
+) -> int:
+    model = kind.model
+    found = (
+        select(model.id)
+        .where(which, model.status.in_((Status.SCHEDULED, Status.WAITING)))
+        .order_by(model.id)
+        .limit(most)
+        .with_for_update()
+    )
+    rows = await unit.session.execute(
+        update(model)
+        .where(model.id.in_(found))
+        .values(status=Status.CANCELLED, status_reason=reason, held_until=None, updated_at=now)
+        .returning(*model.__table__.c)
+    )
+    changed = rows.all()
+    for row in changed:
+        unit.disarm(kind.job_type_of(row).queue.name, kind.job_id(row.id))
+    await write_lines(unit.session, [decision(kind, row, Outcome.CANCELLED, reason, now) for row in changed])
+    return len(changed)
 
 
 def decision(

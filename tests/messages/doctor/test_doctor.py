@@ -20,6 +20,7 @@ from messages.due_messages import (
     NOON,
     PHONE,
     OpenApp,
+    Provider,
     follow_up_to,
     message_to,
     outcome_of,
@@ -28,9 +29,9 @@ from messages.due_messages import (
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import DeadJob
+from tidings.errors import SendError
 from tidings.features.events.models import EventMessage
 from tidings.features.followups.models import FollowUp
-from tidings.messages.doctor import state
 from tidings.messages.gate.standing import Admission
 from tidings.messages.statuses import Status
 
@@ -203,13 +204,21 @@ async def test_the_quick_look_names_idle_queues_overdue_messages_and_open_dead_l
     assert letters.sentence.startswith("In notices 1 job has failed for good.")
 
 
-async def test_a_clock_that_is_apart_is_said_by_how_much_and_which_way(
+async def test_a_clock_that_is_wrong_is_said_by_how_much_and_which_way(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = state.time.time
-    monkeypatch.setattr("tidings.messages.doctor.state.time.time", lambda: real() - 5)
-    said = [one.sentence for one in await app.doctor.look() if one.check == "clocks"]
-    servers = ["Redis", "the database"] if app.database.dialect == "postgresql" else ["Redis"]
-    assert [sentence.partition(", so")[0] for sentence in said] == [
-        f"This machine's clock is 5.0 s behind that of {server}" for server in servers
-    ]
+    monkeypatch.setattr(app.clocks, "offsets", lambda: {"app": 0.0, "redis": -5.04, "database": 0.6})
+    monkeypatch.delitem(app.__dict__, "doctor", raising=False)
+    [said] = [one.sentence for one in await app.doctor.look() if one.check == "clocks"]
+    assert said.startswith("The clock of Redis is 5.0 s behind.")
+
+
+async def test_messages_that_may_have_left_are_said_and_how_to_settle_them(
+    open_app: OpenApp, database_url: str
+) -> None:
+    silent = Provider(SendError("no answer came", retryable=True, unknown=True))
+    app = await open_app(database_url=database_url, clock=ManualClock(NOON), providers={"sms": silent})
+    message = await message_to(app, await person_of(app))
+    assert await outcome_of(app, EVENT_MESSAGE, message.id) == "unknown"
+    [said] = [one for one in await app.doctor.look() if one.check == "unknown"]
+    assert (said.message, "tidings messages unknown" in said.sentence) == (f"event-message-{message.id}", True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from messages.due_messages import (
     DAY,
@@ -26,6 +27,7 @@ from support.app import ledger
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.errors import SendError
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.standing import Admission
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
 from tidings.messages.inbound.notices import NOTICE_KIND, NoticeTexts, NoticeType, add_notice
@@ -178,3 +180,14 @@ async def test_a_taking_whose_worker_died_counts_once_when_it_is_taken_again(
     app.clock.move(HOUR)
     assert await outcome_of(heir, FOLLOW_UP, message.id) == "sent"
     assert await places(app) == 1
+
+
+async def test_a_change_of_contacts_under_way_lets_promotions_to_them_go(
+    open_app: OpenApp, new_postgres_database: Callable[[], str]
+) -> None:
+    app = await capped(open_app, new_postgres_database(), Provider(), "2/1d")
+    person = await person_of(app)
+    message = await follow_up_to(app, person)
+    async with app.work.begin() as unit:
+        await unit.session.execute(update(Contractor).where(Contractor.id == person).values(company_name="Acme"))
+        assert await asyncio.wait_for(outcome_of(app, FOLLOW_UP, message.id), 5) == "sent"

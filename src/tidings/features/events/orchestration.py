@@ -10,11 +10,11 @@ from tidings.db.rows import locked_ids
 from tidings.engine.jobs import Run
 from tidings.features.events.jobs import Orchestrate
 from tidings.features.events.models import Event, EventMessage, EventStatus
-from tidings.features.events.plan_changes import clear
-from tidings.features.events.schedule import make_schedule
+from tidings.features.events.plan_changes import clear_event
+from tidings.features.events.schedule import make_schedules
 from tidings.log import get_logger
 from tidings.messages.statuses import Reason, Status
-from tidings.work import Unit, Work
+from tidings.work import Work
 
 log = get_logger(__name__)
 
@@ -37,20 +37,19 @@ class Orchestration:
             "cleared": await self._for_each(cancelled, self._clear),
         }
 
-    async def _plan(self, unit: Unit, event_id: int) -> None:
-        result = await make_schedule(unit, self._work.clock, event_id, revive_cleared=False)
+    async def _plan(self, event_id: int) -> None:
+        result = await make_schedules(self._work, event_id, revive_cleared=False)
         log.info("event planned again", event_id=event_id, **result.as_dict())
 
-    async def _clear(self, unit: Unit, event_id: int) -> None:
-        await clear(unit, Reason.EVENT_CANCELLED, self._work.clock.now(), event_id)
+    async def _clear(self, event_id: int) -> None:
+        await clear_event(self._work, Reason.EVENT_CANCELLED, event_id)
 
-    async def _for_each(self, event_ids: Sequence[int], change: Callable[[Unit, int], Awaitable[None]]) -> int:
+    async def _for_each(self, event_ids: Sequence[int], change: Callable[[int], Awaitable[None]]) -> int:
         """Changes one event after the other; one that cannot be changed does not hold up the rest."""
         done = 0
         for event_id in event_ids:
             try:
-                async with self._work.begin() as unit:
-                    await change(unit, event_id)
+                await change(event_id)
             except Exception:
                 log.exception("event not brought up to date; the next minute tries again", event_id=event_id)
             else:

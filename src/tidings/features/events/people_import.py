@@ -1,27 +1,33 @@
-"""Many people at once: all of them and their registrations in one transaction, in a few statements."""
+"""Many people at once: all of them and their registrations in one transaction, in a few statements.
+
+Their messages follow, some people's after the other's. That they are to follow is noted with the people: the event's
+plan has changed. So orchestration goes on with what a process has left undone that died.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
-from sqlalchemy import or_, select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.batches import among_many, update_rows
 from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.db.rows import locked_ids
 from tidings.errors import BadRow, Conflict, InvalidRows
 from tidings.features.events.lookup import find_event
-from tidings.features.events.models import Event, EventStatus, Registration
+from tidings.features.events.models import Event, EventMessage, EventStatus, Registration
 from tidings.features.events.plan_changes import ScheduleResult
-from tidings.features.events.registrations import add_registration
-from tidings.features.events.schedule import make_schedule
+from tidings.features.events.schedule import CLEARED, make_schedules
 from tidings.fields import MAX_ID
-from tidings.messages.contacts.contractors import Contractor, is_complete, require_one
+from tidings.messages.contacts.contractors import PROFILE, Contractor, is_complete, require_one
 from tidings.messages.contacts.people_file import Person
-from tidings.work import Unit, Work
+from tidings.messages.statuses import Reason, Status
+from tidings.work import Work
 
 AT_ONCE = 1000
 Item = TypeVar("Item")
@@ -52,26 +58,43 @@ async def import_people(
     source: str = "people",
     on_progress: Progress = lambda *_: None,
 ) -> ImportResult:
-    """Saves people, with `event_id` registers them, and schedules their messages: everything or nothing.
+    """Saves people, with `event_id` registers them, and schedules their messages.
 
-    Somebody known by phone or mail is completed; somebody registered stays so. Raises InvalidRows with every
-    line whose phone and mail belong to two people, NotFound, and Conflict: the event is over, or two have one phone.
+    People and registrations are saved as a whole or not at all; then the messages follow. Somebody known by phone or
+    mail is completed; somebody registered stays so. Raises InvalidRows with every line whose phone and mail belong to
+    two people, NotFound, and Conflict: the event is over, or two have one phone.
     """
     try:
         async with work.begin() as unit:
-            run = _Import(unit, work, on_progress)
+            run = _Import(unit.session, work.clock.now(), on_progress)
             in_order = await run.prepare(people, event_id)
             event = None if event_id is None else await _living_event(unit.session, event_id)
             contractors = await run.save(in_order, source)
             if event is not None:
                 await run.register(event, contractors)
             await run.complete_profiles(contractors)
-            return run.result
     except IntegrityError as error:
         raise Conflict(
             f"{source}: two people there have the same phone or mail, or somebody else is saving them right now; "
             "nothing was imported"
         ) from error
+    for one, ids, what in run.to_schedule:
+        run.result.messages.add(await _schedule(work, one, ids, what, on_progress))
+    return run.result
+
+
+async def _schedule(
+    work: Work, event_id: int, ids: Sequence[int], what: str, on_progress: Progress
+) -> ScheduleResult:
+    told = 0
+
+    def heard(people: int) -> None:
+        nonlocal told
+        if people // AT_ONCE > told // AT_ONCE or people == len(ids):
+            on_progress(what, people, len(ids))
+        told = people
+
+    return await make_schedules(work, event_id, ids, revive_cleared=False, on_planned=heard)
 
 
 async def _living_event(session: AsyncSession, event_id: int) -> Event:
@@ -82,20 +105,20 @@ async def _living_event(session: AsyncSession, event_id: int) -> Event:
 
 
 class _Import:
-    """One import under way."""
+    """One import under way. `to_schedule` are people whose messages are to follow: event, ids, and what they are."""
 
-    def __init__(self, unit: Unit, work: Work, on_progress: Progress) -> None:
+    def __init__(self, session: AsyncSession, now: datetime, on_progress: Progress) -> None:
         self.result = ImportResult()
-        self._unit = unit
-        self._session = unit.session
-        self._clock = work.clock
-        self._now = work.clock.now()
+        self.to_schedule: list[tuple[int, list[int], str]] = []
+        self._session = session
+        self._now = now
         self._progress = on_progress
 
     async def prepare(self, people: Sequence[Person], event_id: int | None) -> list[Person]:
         """Locks the events that may be planned again; the people, those who are known first, in order of id.
 
-        Everybody locks events before people, and both in order of id.
+        Everybody locks events before people, and both in order of id. Those who are new come in order of their phones
+        and mails, on which two imports of the same people would wait for each other.
         """
         ids: dict[str, int] = {}
         events = set() if event_id is None else {event_id}
@@ -106,7 +129,7 @@ class _Import:
             events.update(await self._session.scalars(theirs))
         for some in _chunks(sorted(events)):
             await self._session.execute(locked_ids(Event, Event.id.in_(some)))
-        return sorted(people, key=lambda one: min(ids.get(value or "", MAX_ID) for value in (one.phone, one.email)))
+        return sorted(people, key=lambda one: (_first_of(one, ids), one.phone or "", one.email or ""))
 
     async def save(self, people: Sequence[Person], source: str) -> dict[int, bool]:
         """The ids of the contractors that the people are now, and whether each one's profile is complete."""
@@ -115,19 +138,27 @@ class _Import:
         done = 0
         for chunk in _chunks(people):
             known = await self._contractors(await self._known(chunk))
-            added = [person for person in chunk if known.keys().isdisjoint({person.phone, person.email})]
-            new = set(added)
+            changed: dict[int, dict[str, Any]] = {}
+            added: list[Person] = []
             for person in chunk:
-                if person in new:
+                theirs = {one["id"]: one for value in (person.phone, person.email) if (one := known.get(value or ""))}
+                if not theirs:
+                    added.append(person)
                     continue
+                values = {name: value for name in _COLUMNS if (value := getattr(person, name)) is not None}
                 try:
-                    contractor = self._complete(person, known)
+                    require_one(theirs, values)
                 except Conflict as error:
                     bad.append(BadRow(person.line, "phone", f"{person.name}: {error}"))
-                else:
-                    saved[contractor.id] = contractor.has_complete_profile
-                    self.result.completed += 1
-            await self._session.flush()
+                    continue
+                [contractor] = theirs.values()
+                if any(contractor[name] != value for name, value in values.items()):
+                    contractor |= {**values, "updated_at": self._now}
+                    changed[contractor["id"]] = contractor
+                    known |= dict.fromkeys((value for value in (person.phone, person.email) if value), contractor)
+                saved[contractor["id"]] = all(contractor[name] for name in PROFILE)
+                self.result.completed += 1
+            await self._change([changed[row_id] for row_id in sorted(changed)])
             saved.update(await self._add(added))
             self.result.added += len(added)
             done += len(chunk)
@@ -136,20 +167,19 @@ class _Import:
             raise InvalidRows(source, sorted(bad, key=lambda row: row.line))
         return saved
 
-    async def _contractors(self, ids: Mapping[str, int]) -> dict[str, Contractor]:
-        """The same, with the contractors themselves."""
-        rows = await self._session.scalars(select(Contractor).where(Contractor.id.in_(set(ids.values()))))
-        by_id = {contractor.id: contractor for contractor in rows}
+    async def _contractors(self, ids: Mapping[str, int]) -> dict[str, dict[str, Any]]:
+        """The same, with the contractors' columns."""
+        table = Contractor.__table__.c
+        columns = (table.id, table.updated_at, *(table[name] for name in _COLUMNS))
+        mine = among_many(table.id, "ids", self._session.get_bind().dialect.name)
+        rows = await self._session.execute(select(*columns).where(mine), {"ids": sorted(set(ids.values()))})
+        by_id = {row["id"]: dict(row) for row in rows.mappings()}
         return {value: by_id[contractor_id] for value, contractor_id in ids.items()}
 
-    def _complete(self, person: Person, known: dict[str, Contractor]) -> Contractor:
-        values = {name: getattr(person, name) for name in _COLUMNS}
-        theirs = {one.id: one for value in (person.phone, person.email) if value and (one := known.get(value))}
-        require_one(theirs, values)
-        [contractor] = theirs.values()
-        contractor.complete(values, self._now)
-        known.update({value: contractor for value in (person.phone, person.email) if value})
-        return contractor
+    async def _change(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes contractors in order of id."""
+        columns = (*_COLUMNS, "updated_at")
+        await update_rows(await self._session.connection(), Contractor, columns, rows, key_share=True)
 
     async def _add(self, people: Sequence[Person]) -> dict[int, bool]:
         if not people:
@@ -161,29 +191,44 @@ class _Import:
         return {row_id: is_complete(person) for row_id, person in zip(ids, people, strict=True)}
 
     async def register(self, event: Event, contractors: Mapping[int, bool]) -> None:
-        """Registers those who are not, and schedules all that is still ahead of them."""
+        """Registers those who are not."""
         new: list[int] = []
         for chunk in _chunks(list(contractors)):
             rows = await self._session.scalars(
                 select(Registration).where(Registration.event_id == event.id, Registration.contractor_id.in_(chunk))
             )
             present = {registration.contractor_id: registration for registration in rows}
+            back: list[int] = []
             for registration in present.values():
                 if registration.cancelled_at is None:
                     self.result.already_registered += 1
                     continue
                 person = registration.contractor_id
-                await add_registration(self._session, event, person, [], self._now)
+                registration.session_keys, registration.cancelled_at = [], None
+                registration.registered_at = self._now
                 registration.profile_completed_at = self._now if contractors[person] else None
-                new.append(person)
+                back.append(person)
             await self._session.flush()
+            await self._forget_clearing(event.id, back)
             missing = [person for person in chunk if person not in present]
             await self._add_registrations(event, missing, contractors)
-            new += missing
+            new += back + missing
         self.result.registered = len(new)
-        await self._schedule(event.id, new, "messages", revive_cleared=True)
         if new:
-            event.mark_changed(self._now)  # the others' peers may change
+            self.to_schedule.append((event.id, new, "messages"))
+            event.mark_changed(self._now)  # the others' peers may change, too
+
+    async def _forget_clearing(self, event_id: int, people: Sequence[int]) -> None:
+        """Lets the plan bring back what was cleared of people who are registered anew."""
+        theirs = (EventMessage.event_id == event_id, EventMessage.contractor_id.in_(people))
+        cleared = (EventMessage.status == Status.CANCELLED, EventMessage.status_reason.in_(CLEARED))
+        if people:
+            await self._session.execute(
+                update(EventMessage)
+                .where(EventMessage.id.in_(locked_ids(EventMessage, *theirs, *cleared)))
+                .values(status_reason=Reason.REGISTRATION_CANCELLED)
+                .execution_options(synchronize_session=False)
+            )
 
     async def _add_registrations(self, event: Event, people: Sequence[int], is_complete: Mapping[int, bool]) -> None:
         if not people:
@@ -206,33 +251,21 @@ class _Import:
                 by_event.setdefault(registration.event_id, []).append(registration.contractor_id)
         await self._session.flush()
         for event_id, ids in sorted(by_event.items()):
-            await self._schedule(event_id, ids, "personal agendas", revive_cleared=False)
-
-    async def _schedule(self, event_id: int, ids: Sequence[int], what: str, *, revive_cleared: bool) -> None:
-        def heard(people: int) -> None:
-            if people % AT_ONCE == 0 or people == len(ids):
-                self._progress(what, people, len(ids))
-
-        if not ids:
-            return
-        changed = await make_schedule(
-            self._unit,
-            self._clock,
-            event_id,
-            contractor_ids=ids,
-            revive_cleared=revive_cleared,
-            on_planned=heard,
-        )
-        for name, count in changed.as_dict().items():
-            setattr(self.result.messages, name, getattr(self.result.messages, name) + count)
+            (await find_event(self._session, event_id)).mark_changed(self._now)
+            self.to_schedule.append((event_id, ids, "personal agendas"))
 
     async def _known(self, people: Sequence[Person]) -> dict[str, int]:
         """The phones and mails among those of the people that somebody has already, and whose they are."""
-        by_phone = Contractor.phone.in_([person.phone for person in people if person.phone])
-        by_email = Contractor.email.in_([person.email for person in people if person.email])
-        query = select(Contractor.id, Contractor.phone, Contractor.email).where(or_(by_phone, by_email))
-        rows = await self._session.execute(query)
-        return {value: contractor_id for contractor_id, *values in rows for value in values if value}
+        table, dialect = Contractor.__table__.c, self._session.get_bind().dialect.name
+        found: dict[str, int] = {}
+        for column, values in (
+            (table.phone, {person.phone for person in people if person.phone}),
+            (table.email, {person.email for person in people if person.email}),
+        ):
+            query = select(column, table.id).where(among_many(column, "values", dialect))
+            rows = await self._session.execute(query, {"values": sorted(values)})
+            found.update((value, row_id) for value, row_id in rows)
+        return found
 
     async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
         rows = await self._session.scalars(
@@ -245,6 +278,11 @@ class _Import:
             )
         )
         return rows.all()
+
+
+def _first_of(person: Person, ids: Mapping[str, int]) -> int:
+    """The first id of those who have the person's phone or mail."""
+    return min(ids.get(value or "", MAX_ID) for value in (person.phone, person.email))
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

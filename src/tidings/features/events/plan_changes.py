@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
+from tidings.db.batches import update_rows
 from tidings.db.bulk_insert import PORTION, bulk_insert, reserve_ids
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.models import EventMessage
@@ -20,10 +22,10 @@ from tidings.features.events.rules.plan import Planned
 from tidings.features.events.rules.timing import is_past
 from tidings.features.events.scheduled_messages import NewMessage, columns_of
 from tidings.features.events.types import FACTS, priority_of
-from tidings.messages.changes import cancel_where, decision, end, release, revive
+from tidings.messages.changes import cancel_many, cancel_where, decision
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 LOCK_CHUNK = 1000
 
@@ -42,6 +44,11 @@ class ScheduleResult:
     def as_dict(self) -> dict[str, int]:
         return asdict(self)
 
+    def add(self, other: ScheduleResult) -> None:
+        """Counts what another one has changed besides."""
+        for name, count in other.as_dict().items():
+            setattr(self, name, getattr(self, name) + count)
+
 
 class _Step(StrEnum):
     """What is done to a stored row, and as which of a ScheduleResult it counts."""
@@ -51,6 +58,13 @@ class _Step(StrEnum):
     REVIVE = "scheduled"
     SKIP = "skipped"
     CANCEL = "cancelled"
+
+
+_ENDINGS = {
+    _Step.SKIP: (Status.SKIPPED, Reason.PAST),
+    _Step.CANCEL: (Status.CANCELLED, Reason.NO_LONGER_PLANNED),
+}
+_OUTCOMES = {Status.SKIPPED: Outcome.SKIPPED, Status.CANCELLED: Outcome.CANCELLED}
 
 
 class Change:
@@ -93,26 +107,42 @@ class Change:
     async def write(self) -> None:
         """Makes all the changes, but none to a row that a worker or a person took meanwhile."""
         rows = await _lock(self._unit.session, [seen.id for _, seen, _ in self._steps])
-        ended: dict[_Step, list[EventMessage]] = {_Step.SKIP: [], _Step.CANCEL: []}
+        changed: list[dict[str, Any]] = []
+        lines: list[dict[str, Any]] = []
         for step, seen, wanted in self._steps:
             row = rows.get(seen.id)
-            if row is None or (row.status, row.status_reason) != (seen.status, seen.status_reason):
+            if row is None or (row["status"], row["status_reason"]) != (seen.status, seen.status_reason):
                 self.result.unchanged += 1
                 continue
             setattr(self.result, step, getattr(self.result, step) + 1)
-            if wanted is not None:
-                row.scheduled_time = wanted.scheduled_time
-                row.personalization_data, row.updated_at = dict(wanted.personalization_data), self._now
-            if step is _Step.MOVE:
-                release(self._unit, EventMessages, row, row.scheduled_time, self._now)
-            elif step is _Step.REVIVE:
-                revive(self._unit, EventMessages, row, self._now, reason=Reason.PLANNED)
-            elif step in ended:
-                ended[step].append(row)
-        await end(self._unit, EventMessages, ended[_Step.SKIP], Status.SKIPPED, Reason.PAST, self._now)
-        gone, reason = ended[_Step.CANCEL], Reason.NO_LONGER_PLANNED
-        await end(self._unit, EventMessages, gone, Status.CANCELLED, reason, self._now)
+            changed.append(row | self._columns(step, wanted))
+            if step in _ENDINGS:
+                status, reason = _ENDINGS[step]
+                self._unit.disarm(EventMessages.job_type_of(seen).queue.name, EventMessages.job_id(seen.id))
+                lines.append(decision(EventMessages, seen, _OUTCOMES[status], reason, self._now))
+            elif step is not _Step.UPDATE:
+                assert wanted is not None
+                priority = priority_of(wanted.message_type)
+                self._unit.arm(EventMessages.new_job(seen.id, wanted.scheduled_time, priority))
+        changed.sort(key=itemgetter("id"))
+        await update_rows(await self._unit.session.connection(), EventMessage, _CHANGED, changed)
+        await write_lines(self._unit.session, lines)
         await self._write_new()
+
+    def _columns(self, step: _Step, wanted: Planned | None) -> dict[str, Any]:
+        """What a step changes in a row."""
+        columns: dict[str, Any] = {"updated_at": self._now}
+        if wanted is not None:
+            columns["scheduled_time"] = wanted.scheduled_time
+            columns["personalization_data"] = dict(wanted.personalization_data)
+        if step is not _Step.UPDATE:
+            columns["held_until"] = None
+        if step is _Step.REVIVE:
+            columns |= {"status": Status.SCHEDULED, "status_reason": Reason.PLANNED}
+            columns |= {"error_message": None, "attempts": 0}
+        elif step in _ENDINGS:
+            columns["status"], columns["status_reason"] = _ENDINGS[step]
+        return columns
 
     async def _write_new(self) -> None:
         for row in await self._insert(self._new, Status.SCHEDULED, Reason.PLANNED):
@@ -149,24 +179,29 @@ def _row_of(row_id: int, event_id: int, wanted: Planned) -> NewMessage:
     )
 
 
-async def _lock(session: AsyncSession, ids: Sequence[int]) -> dict[int, EventMessage]:
+async def _lock(session: AsyncSession, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The rows as they are now, locked until the unit of work ends: nobody takes them meanwhile."""
-    ordered, found = sorted(ids), dict[int, EventMessage]()
+    ordered, found = sorted(ids), dict[int, dict[str, Any]]()
     for start in range(0, len(ordered), LOCK_CHUNK):
-        rows = await session.scalars(
-            select(EventMessage)
-            .where(EventMessage.id.in_(ordered[start : start + LOCK_CHUNK]))
-            .order_by(EventMessage.id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-        found.update({row.id: row for row in rows})
+        theirs = EventMessage.id.in_(ordered[start : start + LOCK_CHUNK])
+        rows = await session.execute(_TO_CHANGE.where(theirs).order_by(EventMessage.id).with_for_update())
+        found.update({row["id"]: dict(row) for row in rows.mappings()})
     return found
 
 
-async def clear(unit: Unit, reason: Reason, now: datetime, event_id: int, contractor_id: int | None = None) -> int:
-    """Cancels the waiting messages of an event, or of one person there; returns how many."""
-    which = EventMessage.event_id == event_id
-    if contractor_id is not None:
-        which &= EventMessage.contractor_id == contractor_id
+_CHANGED = (
+    *("status", "status_reason", "error_message", "attempts", "held_until", "scheduled_time"),
+    *("personalization_data", "updated_at"),
+)
+_TO_CHANGE = select(*(EventMessage.__table__.c[name] for name in ("id", *_CHANGED)))
+
+
+async def clear(unit: Unit, reason: Reason, now: datetime, event_id: int, contractor_id: int) -> int:
+    """Cancels the waiting messages of one person at an event; returns how many."""
+    which = and_(EventMessage.event_id == event_id, EventMessage.contractor_id == contractor_id)
     return await cancel_where(unit, EventMessages, which, reason, now)
+
+
+async def clear_event(work: Work, reason: Reason, event_id: int) -> int:
+    """Cancels the waiting messages of everybody at an event, some after the other; returns how many."""
+    return await cancel_many(work, EventMessages, EventMessage.event_id == event_id, reason)

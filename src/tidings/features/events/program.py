@@ -14,8 +14,8 @@ from tidings.feature import parse
 from tidings.features.events.agenda_rows import agenda_rows, event_times, write_agenda
 from tidings.features.events.lookup import find_event, find_sessions, require_alive
 from tidings.features.events.models import AgendaSession, Event, EventStatus
-from tidings.features.events.plan_changes import ScheduleResult, clear
-from tidings.features.events.schedule import make_schedule
+from tidings.features.events.plan_changes import ScheduleResult, clear_event
+from tidings.features.events.schedule import make_schedules
 from tidings.features.events.schemas import AgendaIn, EventIn
 from tidings.fields import MAX_ID
 from tidings.messages.statuses import Reason
@@ -83,7 +83,9 @@ class Program:
     async def replace_agenda(self, event_id: int, agenda: AgendaIn | Mapping[str, Any]) -> ScheduleResult:
         """Stores a new agenda and moves, adds and cancels exactly the messages that it changes.
 
-        Raises NotFound, InvalidInput, and Conflict when the event is over or cancelled.
+        The agenda is stored as a whole, or nothing is. Then its messages follow, some people's after the other's, and
+        what a process has left undone that died, orchestration does within a minute. Raises NotFound, InvalidInput,
+        and Conflict when the event is over or cancelled.
         """
         wanted = parse(AgendaIn, agenda)
         async with self._work.begin() as unit:
@@ -91,13 +93,13 @@ class Program:
             require_alive(event)
             if await write_agenda(unit.session, event, agenda_rows(wanted.sessions, event.timezone)):
                 event.mark_changed(self._work.clock.now())
-            await unit.session.flush()
-            return await make_schedule(unit, self._work.clock, event_id, revive_cleared=False)
+        return await make_schedules(self._work, event_id, revive_cleared=False)
 
     async def cancel_event(self, event_id: int) -> int:
         """Cancels an event and all its waiting messages; returns how many. Cancelling it again is harmless.
 
-        Raises NotFound, and Conflict when it is over.
+        From the first moment on none of them goes out; orchestration goes on with what was not called off. Raises
+        NotFound, and Conflict when it is over.
         """
         async with self._work.begin() as unit:
             event = await find_event(unit.session, event_id, lock=True)
@@ -107,4 +109,4 @@ class Program:
                 )
             event.status = EventStatus.CANCELLED
             event.updated_at = self._work.clock.now()
-            return await clear(unit, Reason.EVENT_CANCELLED, self._work.clock.now(), event_id)
+        return await clear_event(self._work, Reason.EVENT_CANCELLED, event_id)

@@ -98,7 +98,7 @@ class Registrations:
         if contractor.has_complete_profile:
             registration.profile_completed_at = now
         await unit.session.flush()
-        await make_schedule(unit, self._work.clock, event_id, contractor_ids=[contractor.id])
+        await make_schedule(unit, self._work.clock, event_id, [contractor.id])
         event.mark_changed(now)  # the others' peers may change: the next orchestration looks at the whole event
         return registration
 
@@ -109,9 +109,7 @@ class Registrations:
         if registration.profile_completed_at is None and contractor.has_complete_profile:
             registration.profile_completed_at = self._work.clock.now()
             await unit.session.flush()
-            await make_schedule(
-                unit, self._work.clock, event.id, contractor_ids=[contractor.id], revive_cleared=False
-            )
+            await make_schedule(unit, self._work.clock, event.id, [contractor.id], revive_cleared=False)
 
 
 async def add_registration(

@@ -6,10 +6,11 @@ person scheduled, rescheduled or cancelled by hand stays as it is, and what was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
@@ -21,7 +22,7 @@ from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, Atten
 from tidings.features.events.rules.timing import plan_for
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.statuses import Reason, Status
-from tidings.work import Unit
+from tidings.work import Portions, Unit, Work
 
 REVIVABLE = frozenset({Reason.PAST, Reason.NO_LONGER_PLANNED, Reason.EVENT_CANCELLED, Reason.REGISTRATION_CANCELLED})
 CLEARED = frozenset({Reason.EVENT_CLEARED, Reason.CONTRACTOR_CLEARED})
@@ -29,62 +30,144 @@ CLEARED = frozenset({Reason.EVENT_CLEARED, Reason.CONTRACTOR_CLEARED})
 CHUNK = 1000
 """People that one statement looks for."""
 
+AT_ONCE = 500
+"""Messages that one unit of work of many brings in line, about 20 ms of work."""
+
 Key = tuple[int, str, str]
 
 
-async def wanted_messages(
-    session: AsyncSession, event: Event, contractor_ids: Sequence[int] | None = None
-) -> Iterator[list[Planned]]:
-    """What the rules ask for, for everybody registered or only for the given contractors; a list a person."""
-    if event.status == EventStatus.CANCELLED:
-        return iter(())
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """All that the plan of an event is made from; `stamp` tells whether it has changed since."""
+
+    stamp: tuple[int, str]
+    event: EventFacts
+    slots: Sequence[SessionFacts]
+    attendees: Mapping[int, Attendee]
+    matches: Mapping[str, Mapping[int, Attendee]]
+
+    def plan_of(self, contractor_id: int) -> list[Planned]:
+        """What the rules ask for; nothing for somebody who is not registered."""
+        attendee = self.attendees.get(contractor_id)
+        if attendee is None:
+            return []
+        peers = {key: pairs[contractor_id] for key, pairs in self.matches.items() if contractor_id in pairs}
+        return plan_for(self.event, self.slots, attendee, peers)
+
+
+async def read_basis(session: AsyncSession, event: Event) -> Basis:
+    """What an event's plan is made from. Of a cancelled one nobody gets anything."""
     slots = [session_facts(slot) for slot in await find_sessions(session, event.id)]
-    attendees = await _attendees(session, event.id)
+    attendees = [] if event.status == EventStatus.CANCELLED else await _attendees(session, event.id)
     networking = [slot for slot in slots if slot.kind is SessionKind.NETWORKING]
-    matches = match_peers(attendees, networking)
-    facts = event_facts(event)
-    chosen = None if contractor_ids is None else set(contractor_ids)
+    return Basis(
+        stamp=_stamp(event),
+        event=event_facts(event),
+        slots=slots,
+        attendees={attendee.contractor_id: attendee for attendee in attendees},
+        matches=match_peers(attendees, networking),
+    )
 
-    def plan_of(attendee: Attendee) -> list[Planned]:
-        person = attendee.contractor_id
-        peers = {key: pairs[person] for key, pairs in matches.items() if person in pairs}
-        return plan_for(facts, slots, attendee, peers)
 
-    return (plan_of(attendee) for attendee in attendees if chosen is None or attendee.contractor_id in chosen)
+def _stamp(event: Event) -> tuple[int, str]:
+    return event.agenda_version, event.status
+
+
+async def wanted_messages(session: AsyncSession, event: Event) -> Iterator[list[Planned]]:
+    """What the rules ask for, for everybody registered; a list a person."""
+    basis = await read_basis(session, event)
+    return (basis.plan_of(contractor_id) for contractor_id in basis.attendees)
 
 
 async def make_schedule(
-    unit: Unit,
-    clock: Clock,
+    unit: Unit, clock: Clock, event_id: int, contractor_ids: Sequence[int], *, revive_cleared: bool = True
+) -> ScheduleResult:
+    """Brings the messages of a few people in line with an event's plan, in the caller's unit of work.
+
+    Raises NotFound.
+    """
+    basis = await read_basis(unit.session, await find_event(unit.session, event_id, lock=True))
+    plans = {person: basis.plan_of(person) for person in contractor_ids}
+    return await _align(unit, clock, event_id, plans, revive_cleared=revive_cleared)
+
+
+async def make_schedules(
+    work: Work,
     event_id: int,
-    *,
     contractor_ids: Sequence[int] | None = None,
+    *,
     revive_cleared: bool = True,
     on_planned: Callable[[int], None] = lambda people: None,
 ) -> ScheduleResult:
-    """Brings the event's messages in line with its plan, in the caller's unit of work. Raises NotFound.
+    """Brings the messages of everybody at an event, or of these people, in line with its plan.
 
-    `on_planned` hears how many people are planned for.
+    That is done for some people after the other, each time in a unit of work of its own, and other messages leave in
+    between. Whoever changes a plan notes it first (`Event.mark_changed`): then orchestration finishes what a process
+    has begun that died, and what changes meanwhile counts from the next people on. `on_planned` hears how many people
+    are planned for. Raises NotFound.
     """
-    event = await find_event(unit.session, event_id, lock=True)
-    plans = await wanted_messages(unit.session, event, contractor_ids)
-    stored = await _stored(unit.session, event_id, contractor_ids)
+    async with work.read() as session:
+        basis = await read_basis(session, await find_event(session, event_id))
+        people = list(contractor_ids) if contractor_ids is not None else await _concerned(session, event_id, basis)
+    version, result, done = basis.stamp[0], ScheduleResult(), 0
+    portions = Portions(work)
+    while not done or done < len(people):
+        plans = _some(basis, people, done)
+        async with portions.begin() as unit:
+            event = await find_event(unit.session, event_id, lock=True)
+            if _stamp(event) != basis.stamp:
+                basis = await read_basis(unit.session, event)
+                plans = {person: basis.plan_of(person) for person in plans}
+            result.add(await _align(unit, work.clock, event_id, plans, revive_cleared=revive_cleared))
+            done += len(plans)
+            if contractor_ids is None and done == len(people):
+                event.planned_version = max(event.planned_version, version)
+        on_planned(done)
+        if not plans:
+            break
+    return result
+
+
+def _some(basis: Basis, people: Sequence[int], first: int) -> dict[int, list[Planned]]:
+    """The plans of the next people, about AT_ONCE messages together."""
+    plans: dict[int, list[Planned]] = {}
+    messages = 0
+    for person in people[first:]:
+        plans[person] = basis.plan_of(person)
+        messages += len(plans[person]) or 1
+        if messages >= AT_ONCE:
+            break
+    return plans
+
+
+async def _align(
+    unit: Unit, clock: Clock, event_id: int, plans: Mapping[int, list[Planned]], *, revive_cleared: bool
+) -> ScheduleResult:
+    """Writes what differs between the plans of some people and their messages. The event is locked."""
+    stored = await _stored(unit.session, event_id, list(plans))
     change = Change(unit, clock, event_id, revivable=REVIVABLE | (CLEARED if revive_cleared else frozenset()))
-    for number, plan in enumerate(plans, start=1):
+    for plan in plans.values():
         for wanted in plan:
             row = stored.pop((wanted.contractor_id, wanted.message_type, wanted.session_key), None)
             if row is None:
                 await change.add(wanted)
             else:
                 change.adapt(row, wanted)
-        on_planned(number)
     for row in stored.values():
         if row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED:
             change.cancel(row)
     await change.write()
-    if contractor_ids is None:
-        event.planned_version = event.agenda_version
     return change.result
+
+
+async def _concerned(session: AsyncSession, event_id: int, basis: Basis) -> list[int]:
+    """Who is registered, and who has a planned message although they are not."""
+    planned = select(EventMessage.contractor_id).where(
+        EventMessage.event_id == event_id,
+        EventMessage.status == Status.SCHEDULED,
+        EventMessage.status_reason == Reason.PLANNED,
+    )
+    return sorted(basis.attendees.keys() | set(await session.scalars(planned.distinct())))
 
 
 def event_facts(event: Event) -> EventFacts:
@@ -118,19 +201,14 @@ async def _attendees(session: AsyncSession, event_id: int) -> list[Attendee]:
     ]
 
 
-async def _stored(session: AsyncSession, event_id: int, contractor_ids: Sequence[int] | None) -> dict[Key, Any]:
+async def _stored(session: AsyncSession, event_id: int, contractor_ids: Sequence[int]) -> dict[Key, Any]:
     """The columns that the plan is compared with, a row for each message."""
-    theirs = _STORED.where(EventMessage.event_id == event_id)
     found: dict[Key, Any] = {}
-    for query in (theirs,) if contractor_ids is None else _about(theirs, contractor_ids):
-        rows = await session.execute(query)
+    for start in range(0, len(contractor_ids), CHUNK):
+        theirs = EventMessage.contractor_id.in_(contractor_ids[start : start + CHUNK])
+        rows = await session.execute(_STORED.where(EventMessage.event_id == event_id, theirs))
         found.update({(row.contractor_id, row.message_type, row.session_key): row for row in rows})
     return found
-
-
-def _about(query: Select[Any], contractor_ids: Sequence[int]) -> Iterator[Select[Any]]:
-    for start in range(0, len(contractor_ids), CHUNK):
-        yield query.where(EventMessage.contractor_id.in_(contractor_ids[start : start + CHUNK]))
 
 
 _STORED = select(

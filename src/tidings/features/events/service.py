@@ -17,12 +17,12 @@ from tidings.features.events.jobs import EVENT_MESSAGES
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.lookup import find_event, find_message, find_registration
 from tidings.features.events.models import Event, EventMessage, Registration
-from tidings.features.events.plan_changes import ScheduleResult, clear
+from tidings.features.events.plan_changes import ScheduleResult, clear, clear_event
 from tidings.features.events.program import Program
 from tidings.features.events.registrations import Registrations
 from tidings.features.events.requested import put_messages, require_not_cancelled
 from tidings.features.events.rules.plan import Planned
-from tidings.features.events.schedule import make_schedule, wanted_messages
+from tidings.features.events.schedule import make_schedule, make_schedules, wanted_messages
 from tidings.features.events.schemas import ContractorIn, EventIn, EventMessageIn, RegistrationIn, RescheduleIn
 from tidings.features.events.wanted import Wanted, read_wanted, wanted_of
 from tidings.fields import in_zone
@@ -62,9 +62,11 @@ class Events:
         return await self.registrations.register(event_id, registration)
 
     async def schedule_all_event_messages(self, event_id: int) -> ScheduleResult:
-        """Makes the schedule of everybody registered; running it again changes only what differs. Raises NotFound."""
-        async with self._work.begin() as unit:
-            return await make_schedule(unit, self._work.clock, event_id)
+        """Makes the schedule of everybody registered, some people after the other; see `make_schedules`.
+
+        Running it again changes only what differs. Raises NotFound.
+        """
+        return await make_schedules(self._work, event_id)
 
     async def schedule_messages_for_contractor(self, event_id: int, contractor_id: int) -> ScheduleResult:
         """Makes one person's schedule. Raises NotFound, also when they are not registered."""
@@ -73,7 +75,7 @@ class Events:
             registration = await find_registration(unit.session, event_id, contractor_id)
             if registration is None or registration.cancelled_at is not None:
                 raise NotFound("registration of contractor", contractor_id)
-            return await make_schedule(unit, self._work.clock, event_id, contractor_ids=[contractor_id])
+            return await make_schedule(unit, self._work.clock, event_id, [contractor_id])
 
     async def plan(self, event_id: int) -> list[Planned]:
         """What the rules ask for, for everybody registered, without storing anything. Raises NotFound."""
@@ -136,10 +138,10 @@ class Events:
             return row
 
     async def clear_event_messages(self, event_id: int) -> int:
-        """Cancels all waiting messages of an event; returns how many. Raises NotFound."""
-        async with self._work.begin() as unit:
-            await find_event(unit.session, event_id)
-            return await clear(unit, Reason.EVENT_CLEARED, self._work.clock.now(), event_id)
+        """Cancels all waiting messages of an event, some after the other; returns how many. Raises NotFound."""
+        async with self._work.read() as session:
+            await find_event(session, event_id)
+        return await clear_event(self._work, Reason.EVENT_CLEARED, event_id)
 
     async def clear_contractor_messages(self, event_id: int, contractor_id: int) -> int:
         """Cancels one person's waiting messages of an event; returns how many. Raises NotFound."""

@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tidings.db.base import Base, BigId
 from tidings.errors import Conflict, NotFound
 
+PROFILE = ("name", "phone", "email", "company_name")
+"""What makes a profile complete."""
+
 
 class Contractor(Base):
     """A person. `phone` is E.164; `timezone` an IANA name, when it is known; `vip` goes first where it can."""
@@ -49,7 +52,7 @@ class Contractor(Base):
 
 def is_complete(person: Any) -> bool:
     """Whether a contractor, or whoever is to become one, has a complete profile."""
-    return all((person.name, person.phone, person.email, person.company_name))
+    return all(getattr(person, name) for name in PROFILE)
 
 
 async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:

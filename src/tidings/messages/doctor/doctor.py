@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 
 from tidings.engine.listing import JobListing
@@ -11,6 +11,7 @@ from tidings.messages.dead_letters import DeadLetters
 from tidings.messages.doctor import invariants, state
 from tidings.messages.doctor.finding import Finding
 from tidings.messages.kind import Kinds
+from tidings.messages.unknown import UnknownOutcomes
 from tidings.work import Work
 
 MOST = 1000
@@ -20,8 +21,8 @@ MOST = 1000
 class Doctor:
     """Looks for what is wrong; reads only, so it may be asked while everything runs.
 
-    `listing` opens the jobs in Redis, `interval` is recovery's, in real seconds. Raises QueueUnavailable when Redis
-    does not answer, and what the database raises.
+    `listing` opens the jobs in Redis, `clocks` says by how many seconds each clock is wrong, `interval` is
+    recovery's, in real seconds. Raises QueueUnavailable when Redis does not answer, and what the database raises.
     """
 
     def __init__(
@@ -29,26 +30,30 @@ class Doctor:
         work: Work,
         kinds: Kinds,
         letters: DeadLetters,
+        unknown: UnknownOutcomes,
         listing: Callable[[], AbstractAsyncContextManager[JobListing]],
         *,
+        clocks: Callable[[], Mapping[str, float]],
         interval: float,
     ) -> None:
         self._work = work
         self._kinds = kinds
         self._letters = letters
+        self._unknown = unknown
+        self._clocks = clocks
         self._listing = listing
         self._interval = interval
 
     async def look(self) -> list[Finding]:
-        """Quickly: workers, clocks, overdue messages and dead letters."""
-        async with self._listing() as listing:
-            looks = [
-                state.idle_queues(self._work.queues),
-                state.clocks_apart(self._work.database, listing),
-                *(state.overdue(self._work, kind) for kind in self._kinds.values()),
-                state.open_letters(self._letters),
-            ]
-            return [finding for look in looks for finding in await _some(look)]
+        """Quickly: workers, clocks, overdue messages, unknown outcomes and dead letters."""
+        looks = [
+            state.idle_queues(self._work.queues),
+            state.clocks_wrong(self._clocks()),
+            *(state.overdue(self._work, kind) for kind in self._kinds.values()),
+            state.unknown_outcomes(self._unknown),
+            state.open_letters(self._letters),
+        ]
+        return [finding for look in looks for finding in await _some(look)]
 
     async def check_invariants(self, *, pause: float) -> list[Finding]:
         """At every row that matters and every job: those that were wrong twice, `pause` seconds apart."""

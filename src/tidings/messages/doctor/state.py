@@ -1,20 +1,18 @@
-"""Quick looks at the present state: workers, clocks, overdue messages, dead letters."""
+"""Quick looks at the present state: workers, clocks, overdue messages, unknown outcomes, dead letters."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 
-from tidings.db.database import Database
-from tidings.engine.listing import JobListing
 from tidings.engine.queues import Queues
 from tidings.messages.dead_letters import DeadLetters
 from tidings.messages.doctor.finding import Finding
 from tidings.messages.kind import MessageKind, due_time
 from tidings.messages.statuses import OPEN
+from tidings.messages.unknown import UnknownOutcomes
 from tidings.work import Work
 
 OVERDUE = timedelta(minutes=1)
@@ -35,17 +33,19 @@ async def idle_queues(queues: Queues) -> AsyncIterator[Finding]:
         yield Finding("workers", None, f"No worker is connected{where}; start one with tidings up or tidings worker.")
 
 
-async def clocks_apart(database: Database, listing: JobListing) -> AsyncIterator[Finding]:
-    """Servers whose clocks show another time than this machine's."""
-    ahead = {"Redis": await listing.seconds_ahead(), "the database": await _database_ahead(database)}
-    for server, seconds in ahead.items():
-        if abs(seconds) > ASKEW:
-            how = "behind" if seconds > 0 else "ahead of"
+_MACHINES = {"app": "this machine", "redis": "Redis", "database": "the database"}
+
+
+async def clocks_wrong(clocks: Mapping[str, float]) -> AsyncIterator[Finding]:
+    """Clocks that show another time than the one that messages are due by (`Clocks.offsets`)."""
+    for name, ahead in clocks.items():
+        if abs(ahead) > ASKEW:
+            how = "ahead" if ahead > 0 else "behind"
             yield Finding(
                 "clocks",
                 None,
-                f"This machine's clock is {abs(seconds):.1f} s {how} that of {server}, so messages are late or early "
-                "by as much; have every machine set its clock by NTP.",
+                f"The clock of {_MACHINES[name]} is {abs(ahead):.1f} s {how}. Messages go by the others meanwhile; "
+                "have every machine set its clock by NTP.",
             )
 
 
@@ -89,11 +89,14 @@ async def open_letters(letters: DeadLetters) -> AsyncIterator[Finding]:
         )
 
 
-async def _database_ahead(database: Database) -> float:
-    """0.0 for SQLite, whose clock is the machine's."""
-    if database.dialect != "postgresql":
-        return 0.0
-    async with database.reader.connect() as connection:
-        asked = time.time()
-        shown = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-        return float(shown.timestamp()) - (asked + time.time()) / 2
+async def unknown_outcomes(unknown: UnknownOutcomes) -> AsyncIterator[Finding]:
+    """Messages that may have left, and wait for a report or a person."""
+    found = await unknown.list_messages(limit=MOST)
+    if found:
+        number = "1 message" if len(found) == 1 else f"{len(found):,} messages"
+        yield Finding(
+            "unknown",
+            found[0].message,
+            f"Nobody knows whether {number} left, such as {found[0].message}. See tidings messages unknown, and "
+            "settle them.",
+        )

@@ -17,7 +17,8 @@ from tidings.features.shops.events.store import event_job, moment_of, shop_of
 from tidings.features.shops.jobs import EVALUATE, EvaluateData
 from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
-from tidings.features.shops.privacy.erasure import erase_person, erase_shop
+from tidings.features.shops.privacy.emptying import empty_shop
+from tidings.features.shops.privacy.erasure import Mentions, erase_person, erase_shop, find_mentions
 from tidings.features.shops.privacy.export import export_person
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.log import get_logger
@@ -33,14 +34,32 @@ SETTLED = timedelta(seconds=15)
 
 PAGE = 1000
 
+SHOP_ERASURE = "shop/redact"
+ERASURES = (SHOP_ERASURE, "customers/redact", "customers/delete")
+
 
 async def process_event(work: Work, row_id: int) -> str:
     """Works on a stored event once; returns what was done.
 
     This is the first half of an event's way: its facts. The second, asking the automations, is another job's.
     """
+    mentions = await _prepare(work, row_id)
     # Another event about the same person or order may be worked on at the same moment.
-    return await work.retry(partial(_process, row_id, work.clock))
+    return await work.retry(partial(_process, row_id, work.clock, mentions))
+
+
+async def _prepare(work: Work, row_id: int) -> Mentions | None:
+    """What an erasure can do before its event is locked; where the person was found that it is about."""
+    async with work.read() as session:
+        event = await session.get(ShopWebhookEvent, row_id)
+        if event is None or event.topic not in ERASURES or event.processed_at is not None or event.raw is None:
+            return None
+        shop = await shop_of(session, event)
+        context = normalize_event_context(event.topic, event.raw, shop.domain)
+    if context.topic == SHOP_ERASURE:
+        await empty_shop(work, shop, row_id)
+        return None
+    return await find_mentions(work, shop, context)
 
 
 async def fail_event(work: Work, row_id: int, error: str) -> None:
@@ -74,7 +93,7 @@ async def catch_up(work: Work) -> int:
     return missing
 
 
-async def _process(row_id: int, clock: Clock, unit: Unit) -> str:
+async def _process(row_id: int, clock: Clock, mentions: Mentions | None, unit: Unit) -> str:
     now = clock.now()
     event = await unit.session.get(ShopWebhookEvent, row_id, with_for_update=True)
     if event is None:
@@ -87,7 +106,7 @@ async def _process(row_id: int, clock: Clock, unit: Unit) -> str:
         done = "its payload was erased"
     else:
         context = normalize_event_context(event.topic, event.raw, shop.domain)
-        done = await _carry_out(unit, shop, event, context, now)
+        done = await _carry_out(unit, shop, event, context, mentions, now)
         if event.topic == "shop/redact":
             return done  # the event is gone with its shop
         event.processed_at, event.error = now, None
@@ -98,7 +117,9 @@ async def _process(row_id: int, clock: Clock, unit: Unit) -> str:
     return done
 
 
-async def _carry_out(unit: Unit, shop: Shop, event: ShopWebhookEvent, context: EventContext, now: datetime) -> str:
+async def _carry_out(
+    unit: Unit, shop: Shop, event: ShopWebhookEvent, context: EventContext, mentions: Mentions | None, now: datetime
+) -> str:
     match context.topic:
         case "app/uninstalled":
             cancelled = await uninstall(unit, shop, now)
@@ -107,7 +128,7 @@ async def _carry_out(unit: Unit, shop: Shop, event: ShopWebhookEvent, context: E
             await erase_shop(unit, shop, now)
             return "erased the shop"
         case "customers/redact" | "customers/delete":
-            erased = await erase_person(unit, shop, context, now)
+            erased = await erase_person(unit, shop, context, now, mentions)
             event.raw, event.object_id, event.evaluated_at = None, None, now
             return f"erased {erased} customers"
         case "customers/data_request":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import Executable, delete, exists, or_, select, update
+from sqlalchemy import Executable, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
@@ -14,13 +15,16 @@ from tidings.features.shops.models import Shop
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import OptOut
-from tidings.messages.gate.standing import Admission
+from tidings.messages.gate.standing import Admission, hold_caps
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
 
 _PAGE = 500
+
+_Step = Callable[[Sequence[int], Sequence[str]], Executable]
+"""What is done to contacts, by their ids and addresses."""
 
 
 async def forget_consents(session: AsyncSession, shop: Shop, contact_ids: Collection[int]) -> None:
@@ -35,12 +39,18 @@ async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) 
     Table by table for all of them, in the order in which everybody locks: what was written to people before people,
     and what is known about them after that.
     """
-    unknown = [one for one in sorted(contact_ids) if not await _is_known_elsewhere(session, one)]
+    unknown = sorted(set(contact_ids) - await _known_elsewhere(session, sorted(contact_ids)))
     found = select(Contractor.id, Contractor.phone, Contractor.email).order_by(Contractor.id)
     portions = [(await session.execute(found.where(Contractor.id.in_(some)))).all() for some in pages(unknown)]
-    for step in (_lines, _notices, _themselves, _opt_outs, _trust, _admissions, _replies, _gone):
+    await _each(session, portions, _lines, _notices)
+    await hold_caps(session, unknown)  # or a message that is let out just now would keep its place
+    await _each(session, portions, _themselves, _opt_outs, _trust, _admissions, _replies, _gone)
+
+
+async def _each(session: AsyncSession, portions: Sequence[Sequence[Any]], *steps: _Step) -> None:
+    for step in steps:
         for rows in portions:
-            ids, addresses = [row.id for row in rows], [one for _, *both in rows for one in both if one]
+            ids, addresses = [row.id for row in rows], [one for row in rows for one in (row.phone, row.email) if one]
             await session.execute(step(ids, addresses).execution_options(synchronize_session=False))
 
 
@@ -90,14 +100,14 @@ _THEIR_OWN = frozenset(
 """Tables that refer to a contact because of messages only; they go with the contact, or let go of it."""
 
 
-async def _is_known_elsewhere(session: AsyncSession, contact_id: int) -> bool:
-    """Whether any table refers to the contact: every feature's, whichever there are."""
+async def _known_elsewhere(session: AsyncSession, contact_ids: Sequence[int]) -> set[int]:
+    """Those of the contacts whom any table refers to: every feature's, whichever there are."""
+    known: set[int] = set()
     for table in Base.metadata.sorted_tables:
         if table.name in _THEIR_OWN:
             continue
         for key in table.foreign_keys:
-            if key.column is Contractor.__table__.c.id and await session.scalar(
-                select(exists().where(key.parent == contact_id))
-            ):
-                return True
-    return False
+            if key.column is Contractor.__table__.c.id:
+                for some in pages(contact_ids):
+                    known.update(await session.scalars(select(key.parent).where(key.parent.in_(some)).distinct()))
+    return known

@@ -6,11 +6,17 @@ up.
 
 Opt-outs stay with their number: they are what keeps a person who said STOP from being written to again, and the law
 asks for that for longer than the shop's business with them lasts (47 CFR 64.1200(d)(6); GDPR article 17(3)(b)).
+
+The event that asks for it is the note of what is to be done: until all is erased it is not done with, and its job
+comes back. So what takes long is done before the last transaction: what a shop has told is looked through without a
+lock (`find_mentions`), and a shop is emptied a portion at a time (`emptying.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -37,22 +43,56 @@ from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import Reason
-from tidings.work import Unit
+from tidings.work import Unit, Work
+
+LOOKED_AT = 100
+"""Events that are read at once where nothing is locked: 10 ms of work."""
 
 _PAGE = 500
 _IN_BULK = {"synchronize_session": False}
 
 
-async def erase_person(unit: Unit, shop: Shop, context: EventContext, now: datetime) -> int:
-    """Erases the person that an event names; returns how many customers that were."""
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """Events of a shop that are about a person, of those up to `last_id`."""
+
+    person: PersonKeys
+    ids: frozenset[int]
+    last_id: int
+
+
+async def find_mentions(work: Work, shop: Shop, context: EventContext) -> Mentions:
+    """Looks through everything that the shop has told, without a lock and beside the loop."""
+    async with work.read() as session:
+        rows = await _customers(session, shop, context, lock=False)
+        person = await _person(session, shop, context, rows, (await contacts_of(session, rows)).values())
+    found: set[int] = set()
+    last_id = 0
+    while True:
+        async with work.read() as session:
+            events = await _told_after(session, shop, last_id, LOOKED_AT)
+        if not events:
+            return Mentions(person, frozenset(found), last_id)
+        found.update(await asyncio.to_thread(_about, events, person, shop))
+        last_id = events[-1].id
+
+
+async def erase_person(
+    unit: Unit, shop: Shop, context: EventContext, now: datetime, mentions: Mentions | None = None
+) -> int:
+    """Erases the person that an event names; returns how many customers that were.
+
+    `mentions` are where the person was found beforehand; only what was told since is looked at here.
+    """
     session = unit.session
     rows, known = await _customers(session, shop, context, lock=False), None
     # Events and orders are locked before customers, so whose they are is found before, and looked at again when the
     # customers are locked: what came in between may have changed it.
     while (names := [(row.id, row.customer_key, row.email, row.phone) for row in rows]) != known:
-        known, contacts, ids = names, await _contacts_of(session, rows), [row.id for row in rows]
+        known, contacts, ids = names, await contacts_of(session, rows), [row.id for row in rows]
         person = await _person(session, shop, context, rows, contacts.values())
-        await _erase_events(session, shop, person, ids)
+        looked_at = mentions if mentions and mentions.person == person else Mentions(person, frozenset(), 0)
+        await _erase_events(session, shop, looked_at, ids)
         theirs = _any(ShopOrder.customer_id.in_(ids), ShopOrder.order_key.in_(person.orders))
         await session.execute(
             delete(ShopOrder).where(ShopOrder.id.in_(locked_ids(ShopOrder, ShopOrder.shop_id == shop.id, theirs)))
@@ -63,12 +103,12 @@ async def erase_person(unit: Unit, shop: Shop, context: EventContext, now: datet
     await _erase_dead_letters(session, shop, person)
     await forget_consents(session, shop, contacts)
     to_a_number = and_(ShopMessage.customer_id.is_(None), ShopMessage.recipient.in_(person.phones))
-    messages = await _erase_messages(unit, _any(ShopMessage.customer_id.in_(ids), to_a_number), shop, now)
+    messages = await erase_messages(unit, _any(ShopMessage.customer_id.in_(ids), to_a_number), shop, now)
     for row in rows:
         _forget(row, now)
     await session.flush()
     await release_contacts(session, contacts)
-    await _erase_replies(session, messages)
+    await erase_replies(session, messages)
     return len(rows)
 
 
@@ -83,12 +123,12 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     ):  # fmt: skip
         await session.execute(locked_ids(table, table.shop_id == shop.id))
     customers = (await session.scalars(select(ShopCustomer).where(ShopCustomer.shop_id == shop.id))).all()
-    contacts = await _contacts_of(session, customers)
+    contacts = await contacts_of(session, customers)
     for letter in await _dead_letters(session, shop):
         await session.delete(letter)
     await session.flush()
     await forget_consents(session, shop, contacts)
-    messages = await _erase_messages(unit, ShopMessage.shop_id == shop.id, shop, now)
+    messages = await erase_messages(unit, ShopMessage.shop_id == shop.id, shop, now)
     for model in (
         ShopDataExport, ShopDailyReport, ShopMessage, ShopWebhookEvent, ShopOrder, ShopCustomer, ShopAutomation,
         ShopCampaign, ShopSegment,
@@ -96,7 +136,7 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
         await session.execute(delete(model).where(model.shop_id == shop.id).execution_options(**_IN_BULK))
     await release_contacts(session, contacts)
     await session.execute(delete(Admission).where(Admission.scope == scope_of(shop.id)))
-    await _erase_replies(session, messages)
+    await erase_replies(session, messages)
     await session.execute(delete(Shop).where(Shop.id == shop.id).execution_options(**_IN_BULK))
 
 
@@ -135,14 +175,14 @@ async def _person(
     )
 
 
-async def _contacts_of(session: AsyncSession, rows: Sequence[ShopCustomer]) -> dict[int, str]:
+async def contacts_of(session: AsyncSession, rows: Sequence[ShopCustomer]) -> dict[int, str]:
     """The contacts that customers are or were linked to, and their numbers."""
     ids = {one for row in rows for one in (row.contractor_id, *row.former_contacts) if one is not None}
     found = await session.execute(select(Contractor.id, Contractor.phone).where(Contractor.id.in_(ids)))
     return {contact_id: phone for contact_id, phone in found if phone is not None}
 
 
-async def _erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, now: datetime) -> Sequence[int]:
+async def erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, now: datetime) -> Sequence[int]:
     """Calls off what waits and empties every message and its lines; returns their ids."""
     session = unit.session
     which = which & (ShopMessage.shop_id == shop.id)
@@ -166,7 +206,7 @@ async def _erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, no
     return ids
 
 
-async def _erase_replies(session: AsyncSession, message_ids: Sequence[int]) -> None:
+async def erase_replies(session: AsyncSession, message_ids: Sequence[int]) -> None:
     for some in pages(message_ids):
         await session.execute(
             delete(StoredReply)
@@ -175,35 +215,37 @@ async def _erase_replies(session: AsyncSession, message_ids: Sequence[int]) -> N
         )
 
 
-async def _erase_events(session: AsyncSession, shop: Shop, person: PersonKeys, customer_ids: Sequence[int]) -> None:
+async def _erase_events(session: AsyncSession, shop: Shop, mentions: Mentions, customer_ids: Sequence[int]) -> None:
     """Empties every payload that is about the person, also those that were never linked to a customer."""
-    last_id = 0
-    while True:
-        events = (
-            await session.execute(
-                select(
-                    ShopWebhookEvent.id, ShopWebhookEvent.topic, ShopWebhookEvent.raw, ShopWebhookEvent.customer_id
-                )
-                .where(ShopWebhookEvent.shop_id == shop.id, ShopWebhookEvent.id > last_id)
-                .order_by(ShopWebhookEvent.id)
-                .limit(_PAGE)
-            )
-        ).all()
-        if not events:
-            return
+    theirs, last_id = set(mentions.ids), mentions.last_id
+    while events := await _told_after(session, shop, last_id, _PAGE):
+        theirs.update(_about(events, mentions.person, shop))
         last_id = events[-1].id
-        theirs = [
-            event.id
-            for event in events
-            if event.customer_id in customer_ids
-            or (event.raw is not None and person.is_in(event.topic, event.raw, shop))
-        ]
+    linked = ShopWebhookEvent.customer_id.in_(customer_ids)
+    theirs.update(
+        await session.scalars(select(ShopWebhookEvent.id).where(ShopWebhookEvent.shop_id == shop.id, linked))
+    )
+    for some in pages(sorted(theirs)):
         await session.execute(
             update(ShopWebhookEvent)
-            .where(ShopWebhookEvent.id.in_(locked_ids(ShopWebhookEvent, ShopWebhookEvent.id.in_(theirs))))
+            .where(ShopWebhookEvent.id.in_(locked_ids(ShopWebhookEvent, ShopWebhookEvent.id.in_(some))))
             .values(raw=null(), object_id=None, missing=[], evaluation={}, customer_id=None)
             .execution_options(**_IN_BULK)
         )
+
+
+async def _told_after(session: AsyncSession, shop: Shop, last_id: int, most: int) -> Sequence[Any]:
+    rows = await session.execute(
+        select(ShopWebhookEvent.id, ShopWebhookEvent.topic, ShopWebhookEvent.raw)
+        .where(ShopWebhookEvent.shop_id == shop.id, ShopWebhookEvent.id > last_id)
+        .order_by(ShopWebhookEvent.id)
+        .limit(most)
+    )
+    return rows.all()
+
+
+def _about(events: Sequence[Any], person: PersonKeys, shop: Shop) -> list[int]:
+    return [event.id for event in events if event.raw is not None and person.is_in(event.topic, event.raw, shop)]
 
 
 async def _erase_dead_letters(session: AsyncSession, shop: Shop, person: PersonKeys) -> None:

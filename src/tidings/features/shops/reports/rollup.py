@@ -33,31 +33,33 @@ _NO_FIGURES = {"sent": 0, "delivered": 0, "undelivered": 0, "skipped": 0, "faile
 
 
 async def roll_up(work: Work, shop_id: int, days: int = DAYS) -> int:
-    """Counts the last `days` days of a shop again, today included. Returns how many lines of figures there are."""
+    """Counts the last `days` days of a shop again, today included. Returns how many lines of figures there are.
+
+    Counting takes long where there are many messages, and is done before anything is locked or written.
+    """
     now = work.clock.now()
-    async with work.begin() as unit:
-        # Whoever counts the same shop at the same time waits here, and then finds and replaces these lines.
-        shop = await unit.session.get_one(Shop, shop_id, with_for_update={"key_share": True})
+    async with work.read() as session:
+        shop = await session.get_one(Shop, shop_id)
         today = now.astimezone(ZoneInfo(shop.timezone)).date()
         first = today - timedelta(days=days - 1)
-        lines = []
-        for number in range(days):
-            day = first + timedelta(days=number)
-            figures = await _figures(unit.session, shop, day)
-            lines += [
-                {
-                    "shop_id": shop.id,
-                    "day": day,
-                    "automation_id": automation_id,
-                    "campaign_id": campaign_id,
-                    "figures": {**_NO_FIGURES, **found},
-                    "updated_at": now,
-                }
-                for (automation_id, campaign_id), found in sorted(figures.items())
-            ]
+        lines = [
+            {
+                "shop_id": shop.id,
+                "day": day,
+                "automation_id": automation_id,
+                "campaign_id": campaign_id,
+                "figures": {**_NO_FIGURES, **found},
+                "updated_at": now,
+            }
+            for day in (first + timedelta(days=number) for number in range(days))
+            for (automation_id, campaign_id), found in sorted((await _figures(session, shop, day)).items())
+        ]
+    async with work.begin() as unit:
+        # Whoever counted the same shop at the same time waits here, and then finds and replaces these lines.
+        await unit.session.get_one(Shop, shop_id, with_for_update={"key_share": True})
         await unit.session.execute(
             delete(ShopDailyReport).where(
-                ShopDailyReport.shop_id == shop.id, ShopDailyReport.day >= first, ShopDailyReport.day <= today
+                ShopDailyReport.shop_id == shop_id, ShopDailyReport.day >= first, ShopDailyReport.day <= today
             )
         )
         if lines:

@@ -1,0 +1,1 @@
+"""How late other people's messages are while somebody changes a great deal at once."""
