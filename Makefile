@@ -17,7 +17,7 @@ demo: $(READY) ## watch a conference day's messages leave, in about a minute
 # and plans to look at, so there are not many more. Those that measure time run when the
 # others are done: they hardly compute, so they do not disturb each other. Only their files are read for that,
 # in an order in which those that wait longest are not the last.
-TIMING = -m timing $$(grep -rl mark.timing tests --include=*.py | sort -r) -n 5 --maxschedchunk 1
+TIMING = -m timing $$(grep -rl mark.timing tests --include=*.py | sort -r) -n 8 --maxschedchunk 1
 
 test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and SQLite or PostgreSQL
 	$(BIN)/pytest -m "not timing" -n 4 --dist worksteal

@@ -27,6 +27,7 @@ class PostgresProxy:
         self._silent: set[asyncio.StreamWriter] = set()
         self.is_silent = False
         self.connections = 0  # that were let through
+        self.turned_away = 0
         self.at_connect: str | None = None  # SQLSTATE that whoever connects is turned away with
         self.at_command: str | None = None  # SQLSTATE that the next command is answered with; then it is forgotten
 
@@ -63,12 +64,6 @@ class PostgresProxy:
         """New connections work again; those of before stay dead, and neither end is told."""
         self.is_silent = False
 
-    def restart(self) -> None:
-        """Ends all connections, and says of itself that it is starting up, until `at_connect` is None again."""
-        self.at_connect = "57P03"
-        for end in self._ends:
-            end.transport.abort()
-
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._ends.add(writer)
         if self.is_silent:
@@ -81,6 +76,7 @@ class PostgresProxy:
                 await asyncio.Event().wait()
             greeting = await self._greeting(reader, writer)
             if self.at_connect is not None:
+                self.turned_away += 1
                 writer.write(_error(self.at_connect, "FATAL"))
                 writer.close()
                 return
