@@ -69,8 +69,8 @@ HEALTH = 2.0
 JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
 """What part of a process's grace its jobs have to end, and what part of that it may take to leave the others."""
 
-RECOVERY_TRIES = 6
-"""Times, half a second apart, that recovery is cancelled."""
+RECOVERY_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
+"""Seconds that recovery has to end after each time that it is cancelled."""
 
 RECOVERY_SILENT = 300.0
 """Seconds after which a recovery that did not look is taken for broken."""
@@ -455,9 +455,9 @@ class App(Features):
             log.warning("workers did not end in time, and are left", queues=[name for name, _ in host.status()])
 
     async def _stop_recovering(self, task: asyncio.Task[None]) -> None:
-        for _ in range(RECOVERY_TRIES):
+        for seconds in RECOVERY_TRIES:
             task.cancel()  # once more, if what it was waiting for has swallowed it
-            await asyncio.wait({task}, timeout=0.5)
+            await asyncio.wait({task}, timeout=seconds)
             if task.done():
                 return
         log.warning("recovery did not end in time, and is left")
