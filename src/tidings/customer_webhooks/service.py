@@ -24,6 +24,7 @@ from tidings.customer_webhooks.schemas import (
 from tidings.customer_webhooks.secrets import first_secrets, rotated
 from tidings.customer_webhooks.stored import delete_events, deliver_again, ended_events, events_of, find_event
 from tidings.customers import Customer
+from tidings.db.vault_keys import note_key
 from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
 from tidings.messages.statuses import OPEN, Status
@@ -67,6 +68,7 @@ class CustomerWebhooks:
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             session = unit.session
+            await note_key(session, self._vault.names)
             # Locked, so that two at once do not both find room.
             found = select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
             if await session.scalar(found) is None:
@@ -138,6 +140,7 @@ class CustomerWebhooks:
         wanted = parse(RotationIn, rotation or {})
         now = self._work.clock.now()
         async with self._work.begin() as unit:
+            await note_key(unit.session, self._vault.names)
             row = await find_endpoint(unit.session, customer_id, endpoint_id, lock=True)
             old_until = now + timedelta(hours=wanted.overlap_hours)
             secret, row.secrets = rotated(self._vault, row.id, row.secrets, now, old_until)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.customers import Customer, Plan, find_customer, find_plan
 from tidings.db.base import Base
+from tidings.db.vault_keys import note_key
 from tidings.errors import Conflict, NotFound
 from tidings.feature import parse
 from tidings.features.chat.accounts.schemas import (
@@ -128,6 +129,7 @@ class ChatAccounts:
         sealed = {name: self._vault.seal(text, account_context(name, number)) for name, text in secrets.items()}
         taken = f"phone number ID {number} belongs to another customer"
         async with self._work.begin() as unit:
+            await note_key(unit.session, self._vault.names)
             chatbot = await find_chatbot(unit.session, chatbot_id)
             query = select(WhatsAppCloudAccount).where(WhatsAppCloudAccount.phone_number_id == number)
             row = await unit.session.scalar(query.with_for_update())
@@ -166,6 +168,7 @@ class ChatAccounts:
         sealed = self._vault.seal(secret, session_context(wanted.session_id))
         taken = f"session {wanted.session_id} belongs to another customer"
         async with self._work.begin() as unit:
+            await note_key(unit.session, self._vault.names)
             chatbot = await find_chatbot(unit.session, chatbot_id)
             query = select(WhatsAppQrSession).where(WhatsAppQrSession.session_id == wanted.session_id)
             row = await unit.session.scalar(query.with_for_update())

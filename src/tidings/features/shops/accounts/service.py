@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from tidings.db.vault_keys import note_key
 from tidings.errors import Conflict, InvalidInput
 from tidings.feature import parse
 from tidings.features.shops.accounts.schemas import SecretIn, ShopChange, ShopIn
@@ -65,6 +66,7 @@ class ShopAccounts:
         }
         try:
             async with self._work.begin() as unit:
+                await note_key(unit.session, self._vault.names)
                 row = await unit.session.scalar(select(Shop).where(Shop.domain == wanted.domain).with_for_update())
                 if row is None:
                     row = Shop(created_at=now, **values)
@@ -100,6 +102,8 @@ class ShopAccounts:
             if value is None and name not in _MAY_BE_TAKEN_AWAY:
                 raise InvalidInput(name, "cannot be null; leave it out to keep it")
         async with self._work.begin() as unit:
+            if changes.get("mitto_api_key") is not None:
+                await note_key(unit.session, self._vault.names)
             row = await find_shop(unit.session, domain, lock=True)
             if (key := changes.get("mitto_api_key")) is not None:
                 changes["mitto_api_key"] = self._seal(row.domain, "mitto_api_key", key)
@@ -126,6 +130,7 @@ class ShopAccounts:
         """
         wanted = parse(SecretIn, secret)
         async with self._work.begin() as unit:
+            await note_key(unit.session, self._vault.names)
             row = await find_shop(unit.session, domain, lock=True)
             former = self._vault.open(row.webhook_secret, secret_context("webhook_secret", row.domain))
             row.webhook_secret = self._seal(row.domain, "webhook_secret", wanted.webhook_secret)
