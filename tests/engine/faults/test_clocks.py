@@ -29,7 +29,8 @@ from tidings.messages.delivery.claim import Claim, Claims
 from tidings.providers.base import Outgoing, Receipt
 
 MESSAGES = 5
-SQLITE_PUNCTUAL = 0.25  # seconds; every claim waits for the disk
+IN_TIME = 1.0
+"""Seconds by which no message is late: far less than a clock is wrong, and more than a busy machine takes."""
 now = time.time
 """The right time, whatever a test makes of the application's."""
 
@@ -113,10 +114,10 @@ async def test_messages_leave_at_the_right_time_though_one_of_the_clocks_is_wron
         await app.start_workers(["event-messages"])
         late = await send_some(app, provider, valkey)
         assert min(late) >= -0.001
-        assert max(late) < (PUNCTUAL if app.database.dialect == "postgresql" else SQLITE_PUNCTUAL)
+        assert max(late) < IN_TIME
         assert max(claims.values()) <= 2, claims
-        assert app.clocks.offsets()[which] == pytest.approx(seconds, abs=0.05)
-        assert [abs(by) < 0.05 for name, by in app.clocks.offsets().items() if name != which].count(False) == 0
+        assert app.clocks.offsets()[which] == pytest.approx(seconds, abs=0.5)
+        assert [abs(by) < 0.5 for name, by in app.clocks.offsets().items() if name != which].count(False) == 0
         await app.stop_workers()
 
 
