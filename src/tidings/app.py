@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from tidings.clock import Clock, SystemClock
 from tidings.closing import ClosingStack, ends_within
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.db.vault_keys import require_known_key
-from tidings.errors import NotFound, QueueUnavailable
+from tidings.errors import NotFound
 from tidings.log import get_logger
 from tidings.messages.inbound.notices import NOTICES, Notices
 from tidings.messages.kind import MessageKind
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.delivery.recovery import Recovery
     from tidings.messages.doctor.doctor import Doctor
+    from tidings.messages.health import Health
     from tidings.messages.inbound.door import Inbound
     from tidings.messages.unknown import UnknownOutcomes
     from tidings.parts import Outside
@@ -56,24 +57,15 @@ if TYPE_CHECKING:
     from tidings.providers.simulator import Simulator
     from tidings.vault import Vault
     from tidings.web.access import KeyHolder
-    from tidings.web.health import QueueHealth, QueueMetrics
 
 
 log = get_logger(__name__)
-
-Answer = TypeVar("Answer")
-
-HEALTH = 2.0
-"""Seconds within which whatever messages need has to answer, for a process to be healthy."""
 
 JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
 """What part of a process's grace its jobs have to end, and what part of that it may take to leave the others."""
 
 RECOVERY_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
 """Seconds that recovery has to end after each time that it is cancelled."""
-
-RECOVERY_SILENT = 300.0
-"""Seconds after which a recovery that did not look is taken for broken."""
 
 
 def declared_queues() -> tuple[QueuePolicy, ...]:
@@ -85,16 +77,6 @@ def declared_kinds() -> Iterator[type[MessageKind]]:
     """Every kind of message. A feature is loaded when its turn comes, so that whoever looks for one may stop."""
     yield Notices
     yield from feature_kinds()
-
-
-async def _within(seconds: float, asking: Coroutine[Any, Any, Answer]) -> Answer | None:
-    """An answer, if there is one in time. What takes longer is called off, and not waited for."""
-    task = asyncio.create_task(asking)
-    done, _ = await asyncio.wait({task}, timeout=seconds)
-    if not done:
-        task.cancel()
-        return None
-    return task.result()
 
 
 def load_everything() -> None:
@@ -328,7 +310,7 @@ class App(Features):
         settings, settings_of = self.settings, self.parts.settings_of
         calling = callback_providers()
         shared = (
-            health.Probe(self.health, self.metrics, self.clocks.offsets),
+            health.Probe(self.health.look, self.health.measure, self.clocks.offsets),
             inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
             callbacks.Callbacks(
                 self.inbound,
@@ -358,42 +340,18 @@ class App(Features):
                 return holder
         return None
 
-    async def health(self) -> QueueHealth:
-        """Whether messages can leave, by what answers within 2 s: the database, Redis, and which queues have a
-        worker, in this process or another. Takes no longer, whatever hangs."""
-        from tidings.web.health import QueueHealth, WorkerHealth, WorkersHealth
+    @cached_property
+    def health(self) -> Health:
+        """Whether messages can leave."""
+        from tidings.messages.health import Health
 
-        database, redis, workers = await asyncio.gather(
-            _within(HEALTH, self.database.answers()),
-            _within(HEALTH, self.queues.ping()),
-            _within(HEALTH, self._running_workers()),
+        return Health(
+            self.database,
+            self.queues,
+            self.recovery,
+            works=lambda: bool(self._tasks),
+            clocks=self.clocks.offsets,
         )
-        return QueueHealth(
-            redis=bool(redis) and workers is not None,
-            database=bool(database),
-            recovery=not self._tasks or self.recovery.looked_within(RECOVERY_SILENT),
-            workers=WorkersHealth(
-                worker_count=len(self.policies),
-                workers=[
-                    WorkerHealth(name=name, is_running=is_running) for name, is_running in (workers or {}).items()
-                ],
-            ),
-        )
-
-    async def _running_workers(self) -> dict[str, bool] | None:
-        try:
-            return {name: await self.queues.count_workers(name) > 0 for name in self.policies}
-        except QueueUnavailable:
-            return None
-
-    async def metrics(self) -> QueueMetrics:
-        """`health`, and the counts of every queue. Raises QueueUnavailable."""
-        from tidings.web.health import QueueCounts, QueueMetrics
-
-        health = await self.health()
-        counts = {name: QueueCounts(**(await self.queues.stats(name)).as_dict()) for name in self.policies}
-        clocks = dict(self.clocks.offsets())
-        return QueueMetrics(redis=health.redis, workers=health.workers, queues=counts, clocks=clocks)
 
     async def start_workers(self, queue_names: Sequence[str] | None = None) -> None:
         """Starts working on the given queues, by default on all, and keeps their jobs complete meanwhile.

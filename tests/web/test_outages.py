@@ -99,6 +99,9 @@ async def test_readiness_is_red_within_three_seconds_while_the_database_is_silen
     proxy.fall_silent()
     assert await health_of(app) == (503, ["the database does not answer"])
     assert await health_of(app) == (503, ["the database does not answer"])
+    async with client_of(app) as http:
+        assert (await http.get("/queue/health")).json()["database"] is False
+        assert (await http.get("/queue/metrics")).json()["database"] is False
     proxy.speak()
     while (found := await health_of(app))[0] != 200:
         assert found[1] == ["the database does not answer"]

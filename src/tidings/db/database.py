@@ -9,7 +9,7 @@ from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import URL, AsyncAdaptedQueuePool, NullPool, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tidings.db.limits import PATIENCE, Circuit, Limits, connecting
@@ -63,7 +63,7 @@ class Database:
         try:
             async with self._probe.connect() as connection:
                 await connection.execute(text("SELECT 1"))
-        except SQLAlchemyError:
+        except Exception:  # whatever it is, messages cannot leave
             return False
         return True
 

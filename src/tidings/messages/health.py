@@ -1,0 +1,86 @@
+"""Whether messages can leave, for whoever watches: what answers in time, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from tidings.db.database import Database
+from tidings.engine.queues import Queues
+from tidings.errors import QueueUnavailable
+from tidings.messages.delivery.recovery import Recovery
+from tidings.web.health import QueueCounts, QueueHealth, QueueMetrics, WorkerHealth, WorkersHealth
+
+ANSWER = 2.0
+"""Seconds within which whatever messages need has to answer, for a process to be healthy."""
+
+SILENT = 300.0
+"""Seconds after which a recovery that did not look is taken for broken."""
+
+Answer = TypeVar("Answer")
+
+
+class Health:
+    """Looks at what messages need. `works` says whether this process has workers, and so recovers; `clocks` says by
+    how many seconds each clock is wrong."""
+
+    def __init__(
+        self,
+        database: Database,
+        queues: Queues,
+        recovery: Recovery,
+        *,
+        works: Callable[[], bool],
+        clocks: Callable[[], Mapping[str, float]],
+    ) -> None:
+        self._database = database
+        self._queues = queues
+        self._recovery = recovery
+        self._works = works
+        self._clocks = clocks
+
+    async def look(self) -> QueueHealth:
+        """What answers within ANSWER seconds: the database, Redis, and which queues have a worker, in this process or
+        another. Takes no longer, whatever hangs."""
+        database, redis, workers = await asyncio.gather(
+            _within(ANSWER, self._database.answers()),
+            _within(ANSWER, self._queues.ping()),
+            _within(ANSWER, self._running_workers()),
+        )
+        found = [WorkerHealth(name=name, is_running=is_running) for name, is_running in (workers or {}).items()]
+        return QueueHealth(
+            redis=bool(redis) and workers is not None,
+            database=bool(database),
+            recovery=not self._works() or self._recovery.looked_within(SILENT),
+            workers=WorkersHealth(worker_count=len(self._queues.policies), workers=found),
+        )
+
+    async def measure(self) -> QueueMetrics:
+        """The same, the counts of every queue, and how far clocks are apart. Raises QueueUnavailable."""
+        health = await self.look()
+        counts = {name: QueueCounts(**(await self._queues.stats(name)).as_dict()) for name in self._queues.policies}
+        return QueueMetrics(
+            redis=health.redis,
+            database=health.database,
+            recovery=health.recovery,
+            workers=health.workers,
+            queues=counts,
+            clocks=dict(self._clocks()),
+        )
+
+    async def _running_workers(self) -> dict[str, bool] | None:
+        try:
+            return {name: await self._queues.count_workers(name) > 0 for name in self._queues.policies}
+        except QueueUnavailable:
+            return None
+
+
+async def _within(seconds: float, asking: Coroutine[Any, Any, Answer]) -> Answer | None:
+    """An answer, if there is one in time. What takes longer is called off, and not waited for."""
+    task = asyncio.create_task(asking)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+        return None
+    return task.result()
