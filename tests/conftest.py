@@ -188,6 +188,13 @@ def shared_databases() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
+def new_sqlite_database(migrated_sqlite: Path, tmp_path: Path) -> Callable[[], str]:
+    """Makes a new, migrated SQLite database of the test's own and returns its address."""
+    numbers = itertools.count()
+    return lambda: f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / f'{next(numbers)}.db')}"
+
+
+@pytest.fixture
 def new_postgres_database(postgres: Postgres) -> Iterator[Callable[[], str]]:
     """Makes a new, migrated PostgreSQL database of the test's own and returns its address."""
     with ExitStack() as stack:

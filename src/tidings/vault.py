@@ -76,7 +76,8 @@ class Vault:
             ) from None
         if not keys and not stored:
             raise ConfigurationError(
-                f"{path} holds no key. Restore it from a backup, or delete it and enter the stored secrets again."
+                f"{path} holds no key. Restore it from a backup, or delete it, empty the table vault_keys and enter "
+                "the stored secrets again."
             )
         return cls([*keys, *stored])
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import uvloop
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from followups.conftest import HELLO, NOW
 from support.app import deliver
-from support.examples import examples
+from support.examples import Steps, tell_stories
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, Job
@@ -190,30 +185,16 @@ async def live(values: Any, steps: Sequence[tuple[Any, ...]]) -> None:
 
 
 def series_go_on(database: Callable[[], str], settings_for: Callable[..., Any], number: int) -> None:
-    @settings(
-        max_examples=examples(number),
-        deadline=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-    @given(st.lists(_steps, min_size=4, max_size=16))
-    def check(steps: list[tuple[Any, ...]]) -> None:
-        uvloop.run(live(settings_for(database_url=database(), **RULES), steps))
+    def one(steps: Steps) -> Coroutine[Any, Any, object]:
+        return live(settings_for(database_url=database(), **RULES), steps)
 
-    check()
+    tell_stories(st.lists(_steps, min_size=4, max_size=16), one, number)
 
 
 def test_after_one_look_every_series_has_one_open_occurrence_or_a_reason_on_sqlite(
-    migrated_sqlite: Path, settings_for: Callable[..., Any], tmp_path: Path
+    new_sqlite_database: Callable[[], str], settings_for: Callable[..., Any]
 ) -> None:
-    numbers = itertools.count()
-
-    def database() -> str:
-        file = tmp_path / f"{next(numbers)}.db"
-        shutil.copy(migrated_sqlite, file)
-        return f"sqlite:///{file}"
-
-    series_go_on(database, settings_for, number=25)
+    series_go_on(new_sqlite_database, settings_for, number=25)
 
 
 def test_after_one_look_every_series_has_one_open_occurrence_or_a_reason_on_postgresql(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
@@ -14,13 +14,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import uvloop
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
 from support.app import deliver
-from support.examples import examples
+from support.examples import Steps, tell_stories
 from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, PostponeJob
@@ -211,30 +209,16 @@ async def live(settings: Any, steps: Sequence[tuple[Any, ...]]) -> int:
 
 
 def promises(database: Callable[[], str], settings_for: Callable[..., Any], number: int) -> None:
-    @settings(
-        max_examples=examples(number),
-        deadline=None,
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
-    @given(st.lists(_steps, min_size=6, max_size=24))
-    def check(steps: list[tuple[Any, ...]]) -> None:
-        uvloop.run(live(settings_for(database_url=database(), **RULES), steps))
+    def one(steps: Steps) -> Coroutine[Any, Any, object]:
+        return live(settings_for(database_url=database(), **RULES), steps)
 
-    check()
+    tell_stories(st.lists(_steps, min_size=6, max_size=24), one, number)
 
 
 def test_nothing_leaves_against_the_gates_promises_on_sqlite(
-    migrated_sqlite: Path, settings_for: Callable[..., Any], tmp_path: Path
+    new_sqlite_database: Callable[[], str], settings_for: Callable[..., Any]
 ) -> None:
-    numbers = itertools.count()
-
-    def database() -> str:
-        file = tmp_path / f"{next(numbers)}.db"
-        shutil.copy(migrated_sqlite, file)
-        return f"sqlite:///{file}"
-
-    promises(database, settings_for, number=25)
+    promises(new_sqlite_database, settings_for, number=25)
 
 
 def test_nothing_leaves_against_the_gates_promises_on_postgresql(
