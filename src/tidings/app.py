@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.delivery.recovery import Recovery
     from tidings.messages.doctor.doctor import Doctor
-    from tidings.messages.health import Health
+    from tidings.messages.health import HealthCheck
     from tidings.messages.inbound.door import Inbound
     from tidings.messages.unknown import UnknownOutcomes
     from tidings.parts import Outside
@@ -341,11 +341,11 @@ class App(Features):
         return None
 
     @cached_property
-    def health(self) -> Health:
+    def health(self) -> HealthCheck:
         """Whether messages can leave."""
-        from tidings.messages.health import Health
+        from tidings.messages.health import HealthCheck
 
-        return Health(
+        return HealthCheck(
             self.database,
             self.queues,
             self.recovery,

@@ -21,7 +21,7 @@ SILENT = 300.0
 Answer = TypeVar("Answer")
 
 
-class Health:
+class HealthCheck:
     """Looks at what messages need. `works` says whether this process has workers, and so recovers; `clocks` says by
     how many seconds each clock is wrong."""
 

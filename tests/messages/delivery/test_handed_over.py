@@ -130,6 +130,28 @@ async def test_what_a_process_could_not_record_before_it_ended_is_recorded_by_th
     assert (await outcomes(heir, message), len(provider.asked), journal_of(heir)) == (["sent"], 1, [])
 
 
+async def test_a_start_records_what_left_also_where_no_message_can_be_made_of_its_row_any_more(
+    open_with: OpenWith, monkeypatch: pytest.MonkeyPatch, provider: Provider
+) -> None:
+    app = await open_with()
+    message = await message_to(app, await person_of(app))
+    faults = Faults(app, monkeypatch)
+    provider.on_send = lambda: setattr(faults, "always", "away")
+    sending = asyncio.ensure_future(outcome_of(app, EVENT_MESSAGE, message.id))
+    await until(lambda: faults.happened)
+    await app.stop_workers()
+    sending.cancel()
+    heir = await open_with(redis_prefix=app.settings.redis_prefix)
+
+    def breaks(row: Any) -> Any:
+        raise KeyError("a column of another version")
+
+    change(heir, EVENT_MESSAGE, message=breaks)
+    await adopt_leftovers(heir.parts.journal, heir.parts.pipelines)
+    assert (await heir.events.get_message(message.id)).status == Status.SENT
+    assert (await outcomes(heir, message), journal_of(heir)) == (["sent"], [])
+
+
 @pytest.mark.both_databases
 async def test_another_process_leaves_alone_what_left_and_could_not_be_recorded(
     open_with: OpenWith, provider: Provider, monkeypatch: pytest.MonkeyPatch

@@ -213,20 +213,30 @@ class Recorder:
         return round(real * 1000, 3)
 
     async def _read(self, entry: Entry) -> Record | None:
-        """The record of an outcome in the journal; None when its message is no more."""
+        """The record of an outcome in the journal; None when its message is no more.
+
+        Where no message can be made of its row, what follows from its end is left out, and not the outcome.
+        """
         query = self._kind.loaded.where(self._kind.model.id == entry["row"]["id"])
         async with self._work.database.reader.connect() as connection:
             row = (await connection.execute(query)).mappings().first()
         if row is None:
             return None
-        reason, refusal = entry["reason"], entry["refusal"]
+        reason, refusal, line = entry["reason"], entry["refusal"], entry["line"]
+        try:
+            message = self._kind.message(dict(row))
+        except Exception:
+            log.exception("no message can be made of the row", message_id=entry["row"]["id"])
+            message = Message(
+                entry["row"]["id"], line["contact_id"], line["at"], line["attempt"], line["channel"], None, "", {}
+            )
         return Record(
-            self._kind.message(dict(row)),
+            message,
             Status(entry["status"]),
             Reason(reason) if reason else None,
             SendError(**refusal) if refusal else None,
             entry["row"],
-            entry["line"],
+            line,
             entry["usage"],
             handed_over=True,
         )
