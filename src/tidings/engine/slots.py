@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-HEAD_START = 0.1
+HEAD_START = 0.03
 """Seconds of work that are prepared ahead of the slots. What is urgent waits for no more than that."""
 
 MOST_AHEAD = 400
