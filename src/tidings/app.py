@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tidings.engine.policy import QueuePolicy
     from tidings.engine.queues import Queues
     from tidings.feature import Feature, Parts
+    from tidings.messages.contacts.opting import OptOutDesk
     from tidings.messages.contacts.people import People
     from tidings.messages.dead_letters import DeadLetters
     from tidings.messages.delivery.providers import Providers
@@ -177,10 +178,10 @@ class App(Features):
         """Everything that works and serves: the features, and what looks after their jobs."""
         from tidings.messages.delivery.recovery import Recovery
 
-        notices = self.parts.pipeline(Notices())
+        notices = self.parts.pipeline(Notices(self.parts.accounts))
         for name in NAMES:
             self.service_of(name)
-        kept = keepings(self.settings, self.parts.rules, self.kinds)
+        kept = keepings(self.settings, self.kinds)
         retention = Retention(self.work, [*kept, *(one for feature in self.features for one in feature.keeps)])
         of_features = (one for feature in self.features for one in feature.handlers)
         self.handlers = (*notices.handlers(), retention.handler(), *of_features)
@@ -254,10 +255,17 @@ class App(Features):
 
     @cached_property
     def contacts(self) -> People:
-        """Opt-outs, consents, and what is known about a contact."""
+        """Consents, and what is known about a contact."""
         from tidings.messages.contacts.people import People
 
-        return People(self.work, region=self.settings.default_region)
+        return People(self.work, self.opt_outs)
+
+    @cached_property
+    def opt_outs(self) -> OptOutDesk:
+        """Who wants no messages any more."""
+        from tidings.messages.contacts.opting import OptOutDesk
+
+        return OptOutDesk(self.work, region=self.settings.default_region, reach=self.parts.reach)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -302,7 +310,7 @@ class App(Features):
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
         # Routes are built when their modules are loaded, and workers do without them.
-        from tidings.messages.routes import callbacks, dead_letters, inbound, people, texts, unknown
+        from tidings.messages.routes import callbacks, dead_letters, inbound, opt_outs, people, texts, unknown
         from tidings.providers.n8n import N8nSettings
         from tidings.web import health
         from tidings.web.application import create_application
@@ -315,15 +323,16 @@ class App(Features):
             callbacks.Callbacks(
                 self.inbound,
                 {name: provider.callback_token(settings) for name, provider in calling.items()},
-                [feature.knows_callback for feature in self.features if feature.knows_callback],
+                [feature.tenant_of_callback for feature in self.features if feature.tenant_of_callback],
             ),
             self.contacts,
+            self.opt_outs,
             self.dead_letters,
             self.unknown,
             self.why,
         )
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
-        routers = [module.router for module in (health, inbound, people, texts, dead_letters, unknown)]
+        routers = [module.router for module in (health, inbound, opt_outs, people, texts, dead_letters, unknown)]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(
             routers=[*routers, *(feature.router() for feature in self.features)],

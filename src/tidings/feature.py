@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from tidings.engine.broadcast import Broadcast
     from tidings.engine.policy import QueuePolicy
     from tidings.messages.delivery.providers import Providers
-    from tidings.messages.gate.policy import Rules
+    from tidings.messages.gate.opt_outs import Reach
+    from tidings.messages.gate.rules import Rules
     from tidings.messages.inbound.door import Inbound
-    from tidings.messages.inbound.notices import NoticeTexts
+    from tidings.messages.inbound.notices import Accounts
     from tidings.messages.kind import MessageKind
+    from tidings.messages.tenants import Sender
     from tidings.vault import Vault
     from tidings.web.access import HolderOfKey
     from tidings.work import Work
@@ -50,6 +52,9 @@ class Activity:
     facts: Mapping[str, Any]
 
 
+TenantOfToken = Callable[[str], Awaitable[str | None]]
+"""For which tenant a provider calls back with a token; None: for none of this feature's."""
+
 Activities = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Activity]]]
 """What a feature tells the others: the activities of the given contacts."""
 
@@ -58,7 +63,9 @@ Activities = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Activity
 class Parts:
     """What features are made of, and what they leave for each other.
 
-    `kinds`, `pipelines` and `activities` fill up while the features are built; when anything runs they are complete.
+    `kinds`, `pipelines`, `activities` and `accounts` (through what tenants of a kind write) fill up while the
+    features are built; when anything runs they are complete. `sender` is who the installation's notices speak for,
+    `reach` whom a STOP concerns.
     """
 
     settings: CoreSettings
@@ -71,11 +78,13 @@ class Parts:
     broadcast: Broadcast
     writer: Writer
     model: OpenAIModel | None
-    texts: NoticeTexts
+    sender: Sender
+    reach: Reach
     journal: Journal
     kinds: dict[str, MessageKind]
     pipelines: list[DeliveryPipeline] = field(default_factory=list)
     activities: list[Activities] = field(default_factory=list)
+    accounts: dict[str, Accounts] = field(default_factory=dict)
 
     def settings_of(self, group: type[Group]) -> Group:
         """The settings of a group, as they are configured."""
@@ -106,8 +115,8 @@ class Feature:
     `service` is what other programs call, `parts` are what its routes may ask for besides. `handlers` say what its
     workers do with each kind of job; `schedules` are its recurring jobs; `keeps` says for how long it keeps what;
     `router` makes its HTTP endpoints, which workers do without. Features with tenants say whose an API key is
-    (`holder_of_key`), and whether one of them has an account at a provider that calls back with a token
-    (`knows_callback`).
+    (`holder_of_key`), and for which of them a provider calls back with a token
+    (`tenant_of_callback`).
     """
 
     name: str
@@ -117,7 +126,7 @@ class Feature:
     schedules: tuple[Schedule[Any], ...] = ()
     keeps: tuple[Keeping, ...] = ()
     holder_of_key: HolderOfKey | None = None
-    knows_callback: Callable[[str], Awaitable[bool]] | None = None
+    tenant_of_callback: TenantOfToken | None = None
     parts: tuple[Any, ...] = ()
 
 

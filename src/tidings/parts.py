@@ -12,11 +12,12 @@ from tidings.errors import ConfigurationError
 from tidings.feature import Parts
 from tidings.messages.delivery.journal import Journal
 from tidings.messages.delivery.providers import Providers
-from tidings.messages.gate.policy import Rules, parse_caps
+from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.rules import Rules, parse_caps, parse_hours_by_country
 from tidings.messages.inbound.door import Inbound
-from tidings.messages.inbound.notices import NoticeTexts
 from tidings.messages.kind import MessageKind
+from tidings.messages.tenants import Sender
 from tidings.settings import CoreSettings
 from tidings.work import Work
 
@@ -72,19 +73,21 @@ def nothing_outside() -> Outside:
 def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueuePolicy], outside: Outside) -> Parts:
     """What all features share: one way out, one gate, one door in. Raises ConfigurationError."""
     kinds: dict[str, MessageKind] = {}
-    texts = NoticeTexts(settings.brand, settings.support)
+    sender = Sender(settings.brand, settings.support)
+    reach = Reach(settings.opt_outs == "installation")
     return Parts(
         settings=settings,
         work=work,
         policies=policies,
         providers=outside.providers,
         rules=_rules(settings),
-        inbound=Inbound(work, kinds, texts, region=settings.default_region),
+        inbound=Inbound(work, kinds, sender, region=settings.default_region, reach=reach),
         vault=outside.vault,
         broadcast=outside.broadcast,
         writer=outside.writer,
         model=outside.model,
-        texts=texts,
+        sender=sender,
+        reach=reach,
         journal=Journal(settings.data_dir / "journal"),
         kinds=kinds,
     )
@@ -95,4 +98,12 @@ def _rules(settings: CoreSettings) -> Rules:
         quiet_hours = QuietHours.parse(settings.quiet_hours)
     except ValueError as error:
         raise ConfigurationError(f"TIDINGS_QUIET_HOURS cannot be used: {error}.") from error
-    return Rules(quiet_hours, parse_caps(settings.frequency_caps), settings.default_timezone)
+    try:
+        by_country = parse_hours_by_country(settings.quiet_hours_by_country)
+    except ValueError as error:
+        raise ConfigurationError(f"TIDINGS_QUIET_HOURS_BY_COUNTRY cannot be used: {error}.") from error
+    try:
+        caps = parse_caps(settings.frequency_caps)
+    except ValueError as error:
+        raise ConfigurationError(f"TIDINGS_FREQUENCY_CAPS cannot be used: {error}.") from error
+    return Rules(quiet_hours, caps, settings.default_timezone, by_country)

@@ -132,9 +132,19 @@ class CoreSettings(SettingsGroup):
         "21:00-08:00",
         description="When promotional messages wait, on the recipient's clocks; or `off`.",
     )
+    quiet_hours_by_country: str = Field(
+        "",
+        description="Other quiet hours for recipients in some countries, like `FR 20:00-10:00, DE off`.",
+    )
     frequency_caps: str = Field(
         "2/1d, 5/7d",
-        description="Most promotional messages to one contact, over all features: messages/time (h, d), or `off`.",
+        description="Most promotional messages of one tenant to one contact: messages/time (h, d), or `off`.",
+    )
+    opt_outs: str = Field(
+        "tenant",
+        pattern="^(tenant|installation)$",
+        description="Whom a STOP concerns: the tenant whose message it answers, on that channel; or, where one brand "
+        "stands behind all tenants, the whole installation, on every channel.",
     )
     openai_api_key: SecretStr | None = Field(
         None,

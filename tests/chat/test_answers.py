@@ -18,7 +18,6 @@ from tidings.features.chat.answers.writer import FALLBACK
 from tidings.features.chat.jobs import AI_ANSWER, EMBED_ITEM, AIProcessingJob, EmbeddingJob
 from tidings.features.chat.models import KnowledgeItem, Role, UsageLog
 from tidings.messages.dead_letters import DeadLetter
-from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.usage import AiUsage
 
 FAQ = {
@@ -159,19 +158,16 @@ async def test_without_an_ai_the_best_item_is_the_answer_when_it_fits(chats: Cha
     assert await chats.rows(AiUsage) == []
 
 
-async def test_who_has_opted_out_costs_no_tokens(open_chats: OpenChats) -> None:
+async def test_a_user_who_writes_is_answered_also_after_an_opt_out(open_chats: OpenChats) -> None:
     async with ModelServer(lambda _: "Fine.") as ai:
         chats = await open_chats(**with_ai(ai.url))
         bot = await chats.chatbot()
         await chats.cloud_account(bot)
-        await chats.app.inbound.receive_reply(
-            IncomingReply("whatsapp_cloud", "wamid.stop", USER, "STOP", channel="whatsapp_cloud")
-        )
+        await chats.app.opt_outs.add(USER)
         stored = await chats.write(bot, "Hello?")
         job = AIProcessingJob(conversation_id=stored.conversation_id, turn=1)
-        assert await run_job(chats.app, AI_ANSWER, job) == "the user has opted out"
+        assert await run_job(chats.app, AI_ANSWER, job) == "answered by openai"
         assert await run_job(chats.app, AI_ANSWER, job) == "it is answered already"
-        assert ai.requests == []
 
 
 def meaning(text: str) -> list[float]:

@@ -78,7 +78,7 @@ async def test_consent_and_its_withdrawal_are_kept_for_this_shop_with_their_proo
     words = await store.all(Consent)
     assert [word.granted for word in words] == [True, False]
     shop = await store.shops.accounts.get(SHOP)
-    assert {(word.channel, word.scope, word.source) for word in words} == {("sms", f"shop:{shop.id}", "shopify")}
+    assert {(word.channel, word.tenant, word.source) for word in words} == {("sms", f"shop:{shop.id}", "shopify")}
     assert "unsubscribed" in (words[-1].proof or "")
     assert (await store.customer()).sms_consent == "unsubscribed"
 

@@ -24,6 +24,7 @@ from tidings.engine.jobs import Job
 from tidings.errors import ConfigurationError
 from tidings.messages.kind import Content, Ended, Message, MessageKind
 from tidings.messages.statuses import Status
+from tidings.messages.tenants import customer_tenant
 from tidings.providers.webhooks.send import EndpointGone, WebhookAccount, Webhooks
 from tidings.vault import Vault
 
@@ -59,6 +60,11 @@ class WebhookEvents(MessageKind):
         return None
 
     @classmethod
+    def tenant_of(cls, row: Any) -> str | None:
+        """Rows do not know the customer whose endpoint they are for."""
+        return None
+
+    @classmethod
     def columns_when_claimed(cls) -> dict[str, Any]:
         """Every taking counts as a try, also one that ends in a wait or a crash."""
         return {"tries": _EVENT.tries + 1}
@@ -79,6 +85,7 @@ class WebhookEvents(MessageKind):
             address=row["url"],
             idempotency_key=row["webhook_id"],
             row=row,
+            tenant=customer_tenant(row["customer_id"]),
             account=account,
             undeliverable=trouble,
         )

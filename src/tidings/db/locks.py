@@ -36,6 +36,7 @@ LOCK_ORDER: tuple[str, ...] = (
     "event_registrations",
     "shop_webhook_events",
     "shops",
+    "tenants",
     "shop_automations",
     "shop_segments",
     "shop_campaigns",

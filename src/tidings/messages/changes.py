@@ -143,6 +143,7 @@ def decision(
         "kind": kind.name,
         "message_id": row.id,
         "contact_id": kind.contact_of(row),
+        "tenant": kind.tenant_of(row),
         "outcome": outcome,
         "reason": reason,
         "request_id": getattr(row, "request_id", None),

@@ -22,6 +22,7 @@ from tidings.messages.gate.terms import TRANSACTIONAL, Terms
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.tenants import INSTALLATION
 from tidings.providers.base import Account
 from tidings.work import Unit
 
@@ -98,12 +99,11 @@ class Message:
 
     `contact_id` is None for a number that nobody knows. `address` is the phone number or mail address, None
     when there is none. `terms` are what the gate goes by, `timezone` (IANA) is the contact's own if it is
-    known, and `tenant_timezone` that of the shop that writes, if it is a shop. Consent is given to a `scope`,
-    and caps count within it: empty for this installation, a shop's own otherwise. After `not_after` the
-    message is of no use and is skipped; `obsolete` is its kind's own reason to skip it now. `row` is what
-    the kind composes from. It leaves through the provider of its `channel`, unless it names a `provider`; `account`
-    is whose there, where it is not the installation's. `undeliverable` says in a sentence what has to change before
-    it can be handed over at all.
+    known. `tenant` is who writes: its rules are kept, consent is given to it, and caps count within it. After
+    `not_after` the message is of no use and is skipped; `obsolete` is its kind's own reason to skip it now. `row` is
+    what the kind composes from. It leaves through the provider of its `channel`, unless it names a `provider`;
+    `account` is whose there, where it is not the installation's. `undeliverable` says in a sentence what has to
+    change before it can be handed over at all.
     """
 
     id: int
@@ -116,8 +116,7 @@ class Message:
     row: Mapping[str, Any]
     terms: Terms = TRANSACTIONAL
     timezone: str | None = None
-    tenant_timezone: str | None = None
-    scope: str = ""
+    tenant: str = INSTALLATION
     not_after: datetime | None = None
     obsolete: Reason | None = None
     provider: str | None = None
@@ -260,6 +259,11 @@ class MessageKind:
         """The contact to whom a row is written."""
         found: int | None = row.contractor_id
         return found
+
+    @classmethod
+    def tenant_of(cls, row: Any) -> str | None:
+        """Whose message a row is; None where rows do not know it."""
+        return INSTALLATION
 
     @classmethod
     def sequel(cls, row: Any) -> str | None:

@@ -64,7 +64,8 @@ _IS_UNKNOWN = text("outcome = 'unknown'")
 
 
 class LedgerEntry(Base):
-    """One line. `kind` and `message_id` name the message, `attempt` counts takings of its row.
+    """One line. `kind` and `message_id` name the message, `attempt` counts takings of its row. `tenant` is whose it
+    is, where that is known, and `account` names the tenant's own account at the provider that it left through.
 
     `lateness_ms` is the real time between the due moment and the hand-over to the provider,
     `duration_ms` how long the provider took. `inputs` are what a decision was made from. A line that says
@@ -86,11 +87,13 @@ class LedgerEntry(Base):
     kind: Mapped[str] = mapped_column(String(32))
     message_id: Mapped[int] = mapped_column(BigId)
     contact_id: Mapped[int | None] = mapped_column(BigId, default=None)
+    tenant: Mapped[str | None] = mapped_column(String(64), default=None)
     outcome: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(String(32), default=None)
     attempt: Mapped[int] = mapped_column(default=0)
     channel: Mapped[str | None] = mapped_column(String(16), default=None)
     provider: Mapped[str | None] = mapped_column(String(32), default=None)
+    account: Mapped[str | None] = mapped_column(String(255), default=None)
     provider_message_id: Mapped[str | None] = mapped_column(String(255), default=None)
     error: Mapped[str | None] = mapped_column(Text, default=None)
     lateness_ms: Mapped[float | None] = mapped_column(default=None)

@@ -20,7 +20,7 @@ from tidings.engine.jobs import Handler, JobType, Run, Schedule
 from tidings.engine.policy import QueuePolicy
 from tidings.log import get_logger
 from tidings.messages.dead_letters import DeadLetter, DeadLetterStatus
-from tidings.messages.gate.policy import Rules
+from tidings.messages.gate.rules import LONGEST_WINDOW
 from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.kind import Kinds
@@ -78,7 +78,7 @@ def days(number: int) -> timedelta | None:
     return timedelta(days=number) if number else None
 
 
-def keepings(settings: CoreSettings, rules: Rules, kinds: Kinds) -> tuple[Keeping, ...]:
+def keepings(settings: CoreSettings, kinds: Kinds) -> tuple[Keeping, ...]:
     """What is kept of messages of every kind. `kinds` may fill up later."""
     return (
         Keeping(
@@ -96,7 +96,7 @@ def keepings(settings: CoreSettings, rules: Rules, kinds: Kinds) -> tuple[Keepin
             lambda before: DeadLetter.status != DeadLetterStatus.OPEN,  # those wait for somebody
         ),
         # Places that count in no cap any more; the gate only removes those of people whom it decides about.
-        Keeping(Admission, Admission.at, rules.longest_window + timedelta(days=1), by_time=True),
+        Keeping(Admission, Admission.at, LONGEST_WINDOW + timedelta(days=1), by_time=True),
     )
 
 

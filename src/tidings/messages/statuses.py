@@ -59,6 +59,7 @@ class Reason(StrEnum):
     TAKEN_OVER = "taken_over"
     ANSWERED_COMMAND = "answered_command"
     OPTED_OUT = "opted_out"
+    UNSURE = "unsure"
     NO_CONSENT = "no_consent"
     CONSENT_REVOKED = "consent_revoked"
     LOW_TRUST = "low_trust"
@@ -98,6 +99,7 @@ _SENTENCES = {
     Reason.TAKEN_OVER: "a person had taken the conversation over",
     Reason.ANSWERED_COMMAND: "it answers a STOP, START or HELP",
     Reason.OPTED_OUT: "the recipient has opted out",
+    Reason.UNSURE: "the recipient wrote something that may mean STOP, and nobody has decided about it yet",
     Reason.NO_CONSENT: "the recipient has not consented to such messages",
     Reason.CONSENT_REVOKED: "the recipient took back the consent to such messages",
     Reason.LOW_TRUST: "the recipient's trust is too low for it",

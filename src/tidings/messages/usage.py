@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.ai.base import Draft
 from tidings.db.base import Base, BigId
+from tidings.messages.tenants import INSTALLATION
 
 
 class AiUsage(Base):
@@ -25,6 +26,7 @@ class AiUsage(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     at: Mapped[datetime]
+    tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
     kind: Mapped[str] = mapped_column(String(32))
     message_id: Mapped[int | None] = mapped_column(BigId, default=None)
     model: Mapped[str] = mapped_column(String(100))
@@ -34,13 +36,16 @@ class AiUsage(Base):
     fallback: Mapped[str | None] = mapped_column(Text, default=None)
 
 
-def usage_row(at: datetime, kind: str, message_id: int | None, draft: Draft | None) -> dict[str, Any] | None:
+def usage_row(
+    at: datetime, kind: str, message_id: int | None, draft: Draft | None, tenant: str = INSTALLATION
+) -> dict[str, Any] | None:
     """The row for a draft; None when no model was asked."""
     if draft is None or draft.usage is None:
         return None
     usage = draft.usage
     return {
         "at": at,
+        "tenant": tenant,
         "kind": kind,
         "message_id": message_id,
         "model": usage.model,

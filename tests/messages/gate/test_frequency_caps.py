@@ -30,8 +30,9 @@ from tidings.errors import SendError
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.standing import Admission
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
-from tidings.messages.inbound.notices import NOTICE_KIND, NoticeTexts, NoticeType, add_notice
+from tidings.messages.inbound.notices import NOTICE_KIND, NoticeType, add_notice
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.tenants import INSTALLATION
 from tidings.providers.base import Outgoing, Receipt
 
 OTHER = {"name": "Ben", "phone": "+12125550124", "email": "ben@example.com"}
@@ -106,8 +107,8 @@ async def test_a_cap_holds_across_features_and_processes_that_claim_at_the_same_
         on_terms(app, NOTICE_KIND, promotional(IfBlocked.DEFER, ConsentNeed.NONE))
     person = await person_of(apps[0])
     async with apps[0].work.begin() as unit:
-        words = (NoticeType.HELP, NoticeTexts("Acme"), "+12125550123", person)
-        notices = [await add_notice(unit, *words, NOON) for _ in range(6)]
+        to = {"tenant": INSTALLATION, "address": "+12125550123", "channel": "sms", "contact_id": person, "now": NOON}
+        notices = [await add_notice(unit, NoticeType.HELP, "Acme helps", **to) for _ in range(6)]
     messages = [(NOTICE_KIND, row.id) for row in notices]
     messages += [(FOLLOW_UP, (await follow_up_to(apps[0], person)).id) for _ in range(6)]
     tries = [(app, *message) for app in apps for message in messages]

@@ -13,11 +13,13 @@ from tidings.messages.statuses import Reason
 OPTED_OUT = f"skipped: {Reason.OPTED_OUT.sentence}"
 
 
-async def test_an_opt_out_of_any_address_of_a_person_stops_both_channels_until_it_ends(
+async def test_where_one_brand_stands_behind_all_an_opt_out_of_any_address_stops_both_channels_until_it_ends(
     open_app: OpenApp, database_url: str
 ) -> None:
     provider = Provider()
-    app = await open_app(database_url=database_url, providers={"sms": provider, "email": provider})
+    app = await open_app(
+        database_url=database_url, providers={"sms": provider, "email": provider}, opt_outs="installation"
+    )
     person = await person_of(app)
     other = await person_of(app, name="Ben", phone="+12125550124", email="ben@example.com")
     for address in (PHONE, "(212) 555-0123", MAIL, "Ada Abara <ADA@example.com>"):
@@ -47,10 +49,10 @@ async def test_a_number_that_opted_out_before_anybody_knew_it_stays_opted_out(
     assert not provider.asked
 
 
-async def test_a_new_number_of_a_person_who_opted_out_gets_nothing_either(
+async def test_where_one_brand_stands_behind_all_a_new_number_of_a_person_who_opted_out_gets_nothing_either(
     open_app: OpenApp, database_url: str
 ) -> None:
-    app = await open_app(database_url=database_url, providers={"sms": Provider()})
+    app = await open_app(database_url=database_url, providers={"sms": Provider()}, opt_outs="installation")
     person = await person_of(app)
     await app.contacts.opt_out(PHONE)
     await app.events.create_contractor({"name": "Ada Abara", "email": MAIL, "phone": "+12125550199"})

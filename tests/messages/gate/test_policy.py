@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import every_case
-from tidings.errors import ConfigurationError
-from tidings.messages.gate.policy import Cap, Decision, Defer, Refuse, Rules, Send, Skip, Standing, decide, parse_caps
+from tidings.messages.gate.policy import Decision, Defer, Refuse, Send, Skip, Standing, decide
 from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.rules import Cap, Rules, parse_caps
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Purpose, Terms, promotional
 from tidings.messages.kind import Message
 from tidings.messages.statuses import Reason
@@ -315,7 +315,7 @@ def test_a_decision_keeps_what_it_was_made_from_and_nothing_that_nobody_looked_a
         "opted_out_since": None,
     }
     terms = promotional(IfBlocked.DEFER, ConsentNeed.GRANTED, min_trust=40.0)
-    standing = Standing(NOON - DAY, True, 70.0, (NOON - HOUR,))
+    standing = Standing(NOON - DAY, None, True, 70.0, (NOON - HOUR,))
     rules = Rules(quiet_hours=NIGHT, caps=parse_caps("2/1d, 5/36h"))
     inputs = decide(letter(terms, not_after=NOON + DAY), standing, rules, NOON).inputs
     assert json.loads(json.dumps(inputs)) == {
@@ -357,7 +357,7 @@ def test_caps_are_shown_as_they_could_be_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2", "2/d", "0/1d", "2/0d", "two a day", "2/1w", "2/1d,", "-2/1d", "2/1d 5/7d"])
 def test_other_caps_are_refused_with_how_to_write_them(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"TIDINGS_FREQUENCY_CAPS is .*2/1d"):
+    with pytest.raises(ValueError, match=r"write messages/time, like 2/1d"):
         parse_caps(text)
 
 

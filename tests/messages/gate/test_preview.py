@@ -11,10 +11,11 @@ from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
-from tidings.messages.gate.opt_outs import OptOut
-from tidings.messages.gate.policy import Decision, Rules, parse_caps
+from tidings.messages.gate.opt_outs import Word, add_opt_out
+from tidings.messages.gate.policy import Decision
 from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.rules import Rules, parse_caps
 from tidings.messages.gate.standing import Admission, admit
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Terms, promotional
 from tidings.messages.gate.trust import Trust
@@ -60,7 +61,7 @@ async def add_people(app: App) -> dict[str, Contractor]:
             if name != "unasked":
                 said = {"channel": "sms", "granted": name != "revoked", "at": now, "source": "form"}
                 unit.session.add(Consent(contact_id=person.id, **said))
-        unit.session.add(OptOut(address=people["opted out"].phone, opted_out_at=now, source="reply"))
+        await add_opt_out(unit.session, Word(people["opted out"].phone or "", "api", "reply"), now)
         unit.session.add(Trust(contact_id=people["distrustful"].id, score=10.0, reason="silence", updated_at=now))
         an_hour_ago = now - timedelta(hours=1)
         unit.session.add(Admission(kind="earlier", message_id=1, contact_id=people["had one"].id, at=an_hour_ago))

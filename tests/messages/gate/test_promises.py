@@ -23,8 +23,8 @@ from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.engine.jobs import GiveUpJob, PostponeJob
 from tidings.errors import SendError
-from tidings.messages.gate.policy import parse_caps
 from tidings.messages.gate.quiet_hours import zones_of
+from tidings.messages.gate.rules import parse_caps
 from tidings.messages.inbound.replies import IncomingReply
 from tidings.messages.kind import MessageKind
 from tidings.messages.statuses import OPEN

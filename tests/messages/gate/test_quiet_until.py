@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tidings.messages.gate.policy import Cap, Defer, Rules, Standing, decide, quiet_until
+from tidings.messages.gate.policy import Defer, Standing, decide, quiet_until
 from tidings.messages.gate.quiet_hours import QuietHours
+from tidings.messages.gate.rules import Cap, Rules
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, promotional
 from tidings.messages.kind import Message
 from tidings.messages.statuses import Reason
@@ -26,8 +28,11 @@ CASES: dict[str, tuple[dict[str, Any], datetime | None]] = {
     "a moment before the morning": ({"now": MORNING - timedelta(microseconds=1)}, MORNING),
     "a number of another zone": ({"phone": BERLIN}, LATE + 4 * HOUR),
     "the recipient's own zone before the number's": ({"phone": BERLIN, "timezone": "America/New_York"}, MORNING),
-    "no number: the shop's zone": ({"phone": None, "tenant_timezone": "Europe/Berlin"}, LATE + 4 * HOUR),
-    "no number and no shop: the installation's zone": ({"phone": None}, LATE + 5 * HOUR),
+    "no number: the tenant's zone": (
+        {"phone": None, "rules": replace(RULES, timezone="Europe/Berlin")},
+        LATE + 4 * HOUR,
+    ),
+    "no number: the installation's zone": ({"phone": None}, LATE + 5 * HOUR),
     "it is dropped at night": ({"terms": promotional(IfBlocked.DROP, ConsentNeed.GRANTED)}, None),
     "it goes at night": ({"terms": TRANSACTIONAL}, None),
     "no quiet hours": ({"rules": Rules()}, None),
@@ -45,7 +50,6 @@ def asked(**changes: Any) -> Defer | None:
         "now": LATE,
         "phone": NEW_YORK,
         "timezone": None,
-        "tenant_timezone": None,
         "not_after": None,
         **changes,
     }

@@ -24,7 +24,6 @@ from messages.due_messages import (
 from support.app import ledger
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.errors import InvalidInput
 from tidings.features.events.models import EventMessage
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.inbound.keywords import Command
@@ -85,7 +84,7 @@ CONFIRMATION = ("opt_out_confirmation", "sms", PHONE)
 
 async def test_a_stop_ends_everything_that_waits_and_is_confirmed_once(app: App) -> None:
     person = await person_of(app)
-    waiting = [await message_to(app, person), await message_to(app, person, channel="email")]
+    waiting, mail = [await message_to(app, person) for _ in range(2)], await message_to(app, person, channel="email")
     received = await hear(app, "Stop please", "(212) 555-0123")
     assert (received.action_taken, received.command, received.contact_id) == ("opted_out", Command.STOP, person)
     assert (received.duplicate, received.rating, received.sentiment_score) == (False, None, None)
@@ -99,8 +98,10 @@ async def test_a_stop_ends_everything_that_waits_and_is_confirmed_once(app: App)
     for message in waiting:
         assert await outcome_of(app, EVENT_MESSAGE, message.id) == f"skipped: {Reason.OPTED_OUT.sentence}"
     assert len(app.simulator.messages) == 1
+    assert await outcome_of(app, EVENT_MESSAGE, mail.id) == "sent"  # another address, and another channel
     [row] = await all_of(app, OptOut)
     assert (row.address, row.contact_id, row.source, row.words) == (PHONE, person, "reply", "Stop please")
+    assert (row.tenant, row.channel, row.door, row.whole_person) == ("installation", "sms", "n8n", False)
 
 
 async def test_a_stop_of_a_number_that_nobody_knows_is_obeyed_and_confirmed(app: App) -> None:
@@ -113,7 +114,10 @@ async def test_a_stop_of_a_number_that_nobody_knows_is_obeyed_and_confirmed(app:
     assert await outcome_of(app, EVENT_MESSAGE, message.id) == f"skipped: {Reason.OPTED_OUT.sentence}"
 
 
-async def test_a_stop_by_mail_is_confirmed_by_mail_and_counts_for_the_phone_too(app: App) -> None:
+async def test_a_stop_by_mail_is_confirmed_by_mail_and_counts_for_the_phone_where_one_brand_stands_behind_all(
+    open_app: OpenApp, database_url: str
+) -> None:
+    app = await open_app(database_url=database_url, opt_outs="installation")
     person = await person_of(app)
     assert (await hear(app, "Please unsubscribe me", "Ada Abara <Ada@Example.com>")).contact_id == person
     await send_notices(app)
@@ -166,6 +170,11 @@ async def test_a_start_brings_back_what_comes_from_then_on_and_says_so(app: App)
     await outcome_of(app, EVENT_MESSAGE, lost.id)
     app.clock.move(HOUR)
     assert (await hear(app, "START")).action_taken == "opted_in"
+    assert [row.ended_at for row in await all_of(app, OptOut)] == [
+        NOON + HOUR,
+        None,
+    ]  # the mail address was not asked
+    assert (await hear(app, "START", MAIL)).action_taken == "opted_in"
     assert [row.ended_at for row in await all_of(app, OptOut)] == [NOON + HOUR, NOON + HOUR]
     assert ("opt_in_confirmation", "sms", PHONE) in await notices(app)
     for channel in ("sms", "email"):
@@ -312,9 +321,11 @@ async def test_a_reply_that_is_delivered_again_changes_nothing(app: App) -> None
     assert not (await hear(app, "Great, thanks", provider="other", provider_message_id="SM1")).duplicate
 
 
-async def test_a_sender_that_is_nobody_is_refused_with_a_sentence(open_app: OpenApp) -> None:
+async def test_a_reply_whose_sender_cannot_be_read_is_kept_for_a_person_and_never_refused(open_app: OpenApp) -> None:
     app = await open_app()
-    for sender in ("", "nobody", "12", "ada@", "+1 212 555 0123 ext. 5"):
-        with pytest.raises(InvalidInput, match=r"write|leave it out"):
-            await hear(app, "STOP", sender)
-    assert await all_of(app, StoredReply) == []
+    senders = ("", "nobody", "12", "ada@", "+1 212 555 0123 ext. 5")
+    for sender in senders:
+        received = await hear(app, "STOP", sender)
+        assert (received.action_taken, received.command) == ("sender_unreadable", Command.STOP)
+    assert [row.sender for row in await all_of(app, StoredReply)] == [*senders]
+    assert await all_of(app, OptOut) == await all_of(app, Notice) == []

@@ -19,7 +19,7 @@ from tidings.cli.demo.view import LedgerView, account, lateness, print_lateness
 from tidings.clock import AcceleratedClock, Stage
 from tidings.features.followups.models import FollowUp
 from tidings.messages.gate.quiet_hours import QuietHours
-from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.providers.simulator import SimulatedMessage, Simulator
 

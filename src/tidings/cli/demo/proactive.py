@@ -16,7 +16,7 @@ from tidings.cli.demo.people import demo_people
 from tidings.cli.demo.rehearsal import sleep_until
 from tidings.cli.demo.view import LedgerView, account
 from tidings.clock import AcceleratedClock, ManualClock, Stage
-from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.statuses import Reason
 from tidings.providers.simulator import SimulatedMessage, Simulator
 

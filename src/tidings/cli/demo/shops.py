@@ -20,7 +20,7 @@ from tidings.cli.demo.view import LedgerView, account
 from tidings.clock import AcceleratedClock, Stage
 from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.customers.samples import NewCustomer, add_customers
-from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.statuses import Reason, Status
 from tidings.providers.simulator import SimulatedMessage, Simulator
 

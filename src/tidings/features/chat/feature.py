@@ -55,7 +55,7 @@ def build(parts: Parts) -> Feature:
         service=chat,
         parts=(chat.webhooks,),
         handlers=(
-            Handler(INCOMING_MESSAGE, IncomingMessages(work, inbound.replies, parts.texts).take_in),
+            Handler(INCOMING_MESSAGE, IncomingMessages(work, inbound.replies, parts.sender).take_in),
             Handler(DELIVERY_REPORT, LateReports(work, inbound.reports).take),
             Handler(UPKEEP, Upkeep(work, retrieval).run),
             Handler(AI_ANSWER, AnswerWriter(work, retrieval, parts.model).answer),

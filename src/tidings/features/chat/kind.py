@@ -30,6 +30,7 @@ from tidings.features.chat.secrets import account_context
 from tidings.messages.gate.terms import TRANSACTIONAL, Terms
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Report
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.tenants import customer_tenant
 from tidings.providers.base import Account
 from tidings.providers.whatsapp_cloud.send import CloudAccount
 from tidings.providers.whatsapp_qr import QrError, QrSession
@@ -39,8 +40,8 @@ from tidings.work import Unit
 WINDOW = timedelta(hours=24)
 """How long after a user's message WhatsApp takes free text (Cloud API, customer service window)."""
 
-NOTICE = Terms(despite_opt_out=True)
-"""The terms of answers to STOP, START and HELP."""
+ANSWER = Terms(despite_opt_out=True)
+"""The terms of what answers a user, who wrote within WINDOW, and of what is said about STOP, START and HELP."""
 
 
 class ChatMessages(MessageKind):
@@ -72,6 +73,11 @@ class ChatMessages(MessageKind):
         return None
 
     @classmethod
+    def tenant_of(cls, row: Any) -> str | None:
+        """Rows do not know their customer, whose chatbot it is."""
+        return None
+
+    @classmethod
     def columns_when_claimed(cls) -> dict[str, Any]:
         """What follows from the end that this taking comes to is not written yet."""
         return {"end_noted": false()}
@@ -89,12 +95,17 @@ class ChatMessages(MessageKind):
             address=row["external_user_id"],
             idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
-            terms=NOTICE if notice else TRANSACTIONAL,
+            tenant=customer_tenant(row["customer_id"]),
+            terms=ANSWER if notice or self._window_open(row) else TRANSACTIONAL,
             timezone=row["timezone"],
             obsolete=Reason.TAKEN_OVER if silenced else None,
             account=account if not isinstance(account, str) else None,
             undeliverable=account if isinstance(account, str) else None,
         )
+
+    def _window_open(self, row: Mapping[str, Any]) -> bool:
+        last = row["last_user_message_at"]
+        return last is not None and self.clock.now() < last + WINDOW
 
     def _account(self, row: Mapping[str, Any]) -> Account | str | None:
         """The number or session that the user wrote to; a sentence when it cannot be written from."""
@@ -120,7 +131,6 @@ class ChatMessages(MessageKind):
     async def compose(self, message: Message) -> Content:
         """The text as it was stored, and what its channel needs to know."""
         row = message.row
-        last = row["last_user_message_at"]
         return Content(
             text=row["content"],
             metadata={
@@ -131,7 +141,7 @@ class ChatMessages(MessageKind):
                 "role": row["role"],
                 "turn": row["turn"],
                 "via": row["via"],
-                "window_open": last is not None and self.clock.now() < last + WINDOW,
+                "window_open": self._window_open(row),
                 "template": row["whatsapp_template"],
             },
         )

@@ -79,7 +79,8 @@ class Chatbot(Base):
     """One chatbot and how it answers.
 
     `model` and `temperature` None: those of the installation. `debounce` is how many seconds of silence end a
-    burst of messages. `human_takeover` has new conversations begin with a person. `widget_key` names it in public
+    burst of messages. `human_takeover` has new conversations begin with a person. With `keywords` STOP, START and
+    HELP are carried out on WhatsApp; otherwise they are words like others. `widget_key` names it in public
     addresses; `allowed_origins` are the web pages that may hold its widget, `widget` how that looks.
     `whatsapp_template` (name, language, with_text) is sent where WhatsApp takes no free text any more.
     """
@@ -97,6 +98,7 @@ class Chatbot(Base):
     fallback_message: Mapped[str | None] = mapped_column(Text, default=None)
     debounce: Mapped[float] = mapped_column(default=1.0)
     human_takeover: Mapped[bool] = mapped_column(default=False)
+    keywords: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
     widget_key: Mapped[str] = mapped_column(String(64))
     allowed_origins: Mapped[list[str]] = mapped_column(Json, default=list)

@@ -18,7 +18,7 @@ def build(parts: Parts) -> Feature:
     settings, zone = parts.settings, parts.settings.default_timezone
     drafts = DraftWriter(parts.writer, timezone=zone, max_segments=settings.sms_max_segments)
     kind = FollowUpMessages(drafts, parts.work.clock, timezone=zone, compose_seconds=settings.ai_timeout)
-    followups = FollowUps(parts.work, drafts, timezone=zone)
+    followups = FollowUps(parts.work, drafts, parts.reach, timezone=zone)
     return Feature(
         name="followups",
         service=followups,

@@ -30,12 +30,13 @@ from tidings.fields import in_zone
 from tidings.messages.changes import decision, end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.gate import trust
-from tidings.messages.gate.opt_outs import add_opt_out
+from tidings.messages.gate.opt_outs import Reach, Word, add_opt_out, channel_of
 from tidings.messages.gate.trust import change_trust
 from tidings.messages.inbound.keywords import Command, command_of
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
 from tidings.messages.statuses import LEFT, OPEN, Reason, Status
+from tidings.messages.tenants import INSTALLATION
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 
@@ -49,8 +50,9 @@ class FollowUps:
     are UTC.
     """
 
-    def __init__(self, work: Work, drafts: DraftWriter, *, timezone: str) -> None:
+    def __init__(self, work: Work, drafts: DraftWriter, reach: Reach, *, timezone: str) -> None:
         self._work = work
+        self._reach = reach
         self._drafts = drafts
         self._timezone = timezone
         self.action_items = ActionItems(work)
@@ -164,7 +166,7 @@ class FollowUps:
                 command, action = command_of(wanted.response_text), wanted.action_taken
                 if command is Command.STOP:
                     action = OPTED_OUT
-                    await _opt_out(unit.session, person, now, wanted.response_text)
+                    await _opt_out(unit.session, self._reach, person, now, wanted.response_text)
                 sentiment = None if command else sentiment_of(wanted.response_text)
                 add_reply(row, wanted.response_text, received, sentiment, action, now)
                 return row
@@ -214,7 +216,11 @@ class FollowUps:
         return row
 
 
-async def _opt_out(session: AsyncSession, person: Contractor, now: datetime, words: str) -> None:
+async def _opt_out(session: AsyncSession, reach: Reach, person: Contractor, now: datetime, words: str) -> None:
     address = person.phone or person.email
-    if address is not None and await add_opt_out(session, address, person.id, now, source="reply", words=words):
+    if address is None:
+        return
+    word = Word(address, "api", "reply", words=words, contact_id=person.id)
+    new = [await add_opt_out(session, one, now) for one in reach.words([INSTALLATION], channel_of(address), word)]
+    if any(new):
         await change_trust(session, person.id, trust.OPTED_OUT, "opted out", now)

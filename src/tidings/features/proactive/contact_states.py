@@ -18,6 +18,10 @@ from tidings.messages.gate.opt_outs import opted_out_among
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.inbound.stored import last_replies
 from tidings.messages.ledger import HANDED_OVER, LedgerEntry
+from tidings.messages.tenants import INSTALLATION
+
+_OURS = or_(LedgerEntry.tenant.is_(None), LedgerEntry.tenant == INSTALLATION)
+"""What shops and others have written to a contact is not known here."""
 
 PAGE = 100
 """Contacts at a time; so few that other tasks of the process need not wait long for their turn."""
@@ -59,11 +63,18 @@ async def pages(
         )
     ).all():
         after_id = contacts[-1].id
-        gone = await opted_out_among(session, {contact.id: contact.phone or contact.email for contact in contacts})
+        gone = await opted_out_among(
+            session, {one.id: _where(one) for one in contacts}, INSTALLATION, promotional=True
+        )
         yield await _states(
             session, [contact for contact in contacts if contact.id not in gone], activities, timezone
         )
         session.expunge_all()
+
+
+def _where(contact: Contractor) -> tuple[str, str]:
+    """The channel and the address by which a contact is written to."""
+    return ("sms", contact.phone) if contact.phone else ("email", contact.email or "")
 
 
 async def _states(
@@ -81,7 +92,7 @@ async def _states(
     return [
         ContactState(
             contractor_id=contact.id,
-            channel="sms" if contact.phone else "email",
+            channel=_where(contact)[0],
             name=contact.name,
             first_name=contact.first_name or next(iter(contact.name.split()), "there"),
             company_name=contact.company_name,
@@ -111,7 +122,7 @@ async def _goals(session: AsyncSession, ids: Sequence[int]) -> Mapping[int, list
 async def _last_sent(session: AsyncSession, ids: Sequence[int]) -> dict[int, datetime]:
     rows = await session.execute(
         select(LedgerEntry.contact_id, func.max(LedgerEntry.at).label("last"))
-        .where(LedgerEntry.contact_id.in_(ids), LedgerEntry.outcome.in_(HANDED_OVER))
+        .where(LedgerEntry.contact_id.in_(ids), LedgerEntry.outcome.in_(HANDED_OVER), _OURS)
         .group_by(LedgerEntry.contact_id)
     )
     return {row.contact_id: row.last for row in rows}

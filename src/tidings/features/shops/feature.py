@@ -17,6 +17,7 @@ from tidings.features.shops.rules.money import shop_templates
 from tidings.features.shops.service import Shops
 from tidings.features.shops.settings import ShopSettings
 from tidings.features.shops.worker import ShopsWorker
+from tidings.messages.tenants import SHOP
 from tidings.providers.mitto import MittoSettings
 from tidings.settings import secret
 
@@ -32,6 +33,7 @@ def build(parts: Parts) -> Feature:
     settings, work, templates = parts.settings_of(ShopSettings), parts.work, shop_templates()
     key = secret(parts.settings_of(MittoSettings).mitto_api_key)
     mitto = MittoAccess(parts.vault, key, parts.settings.public_url)
+    parts.accounts[SHOP] = mitto.through
     worker = ShopsWorker(
         work,
         parts.pipeline(ShopMessages(work.clock, mitto, templates)),
@@ -47,7 +49,7 @@ def build(parts: Parts) -> Feature:
         keeps=(kept_events(settings),),
         router=_router,
         holder_of_key=shops.accounts.holder_of_key,
-        knows_callback=shops.accounts.knows_callback,
+        tenant_of_callback=shops.accounts.tenant_of_callback,
     )
 
 

@@ -30,12 +30,14 @@ from tidings.features.shops.jobs import (
 )
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.audience import campaign_variables
-from tidings.features.shops.rules.prices import PriceTable, country_of
+from tidings.features.shops.rules.prices import PriceTable
 from tidings.features.shops.rules.stored import from_json
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.countries import country_of
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Purpose, Terms, promotional
 from tidings.messages.kind import Content, Ended, Message, MessageKind
 from tidings.messages.statuses import Reason
+from tidings.messages.tenants import shop_tenant
 from tidings.messages.text.segments import measure
 from tidings.messages.text.templates import Sandbox
 from tidings.providers.mitto import Mitto
@@ -84,11 +86,6 @@ The shop's name, timezone and locale are `shop_…`, what is the customer's `cus
 """
 
 
-def scope_of(shop_id: int) -> str:
-    """To whom consent is given, and within what frequency caps count: `shop:3`."""
-    return f"shop:{shop_id}"
-
-
 def campaign_terms(if_blocked: str) -> Terms:
     """The terms of what buyers have not asked for: campaigns, and automations that promote."""
     return promotional(IfBlocked(if_blocked), ConsentNeed.GRANTED)
@@ -112,6 +109,11 @@ class ShopMessages(MessageKind):
         self.clock = clock
         self.mitto = mitto
         self.templates = templates
+
+    @classmethod
+    def tenant_of(cls, row: Any) -> str:
+        """The shop."""
+        return shop_tenant(row.shop_id)
 
     @classmethod
     def job_data(cls, row: Any) -> SendData:
@@ -153,8 +155,7 @@ class ShopMessages(MessageKind):
             if row["purpose"] == Purpose.TRANSACTIONAL
             else campaign_terms(row["campaign_if_blocked"] or IfBlocked.DEFER),
             timezone=row["contractor_timezone"],
-            tenant_timezone=row["shop_timezone"],
-            scope=scope_of(row["shop_id"]),
+            tenant=shop_tenant(row["shop_id"]),
             not_after=row["not_after"],
             obsolete=_obsolete(row) or obsolete,
             provider=Mitto.name if account else None,

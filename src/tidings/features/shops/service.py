@@ -14,7 +14,7 @@ from tidings.features.shops.external_jobs import enqueue_job
 from tidings.features.shops.messages import Messages
 from tidings.features.shops.reports.service import ShopReports
 from tidings.features.shops.segments.service import Segments
-from tidings.messages.gate.policy import Rules
+from tidings.messages.gate.rules import Rules
 from tidings.messages.text.templates import Sandbox
 from tidings.vault import Vault
 from tidings.work import Work

@@ -86,6 +86,12 @@ async def save_contractor(session: AsyncSession, values: Mapping[str, Any], now:
     return known, False
 
 
+async def contacts_with(session: AsyncSession, address: str) -> list[int]:
+    """The contacts with this phone number (E.164) or mail address, oldest first."""
+    column = Contractor.email if "@" in address else Contractor.phone
+    return list(await session.scalars(select(Contractor.id).where(column == address).order_by(Contractor.id)))
+
+
 def require_one(ids: Collection[int], values: Mapping[str, Any]) -> None:
     """Raises Conflict when the phone and the mail of one person belong to several contractors."""
     if len(ids) > 1:

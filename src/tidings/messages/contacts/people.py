@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.contractors import Contractor, find_contractor
+from tidings.messages.contacts.opting import CHANNELS, OptOutDesk
 from tidings.messages.gate.consents import Consent, consents_of
-from tidings.messages.gate.opt_outs import OptOut, add_opt_out, end_opt_outs, history_of, parse_address
-from tidings.messages.gate.trust import OPTED_OUT, change_trust, trust_of
+from tidings.messages.gate.opt_outs import OptOut, Stops, history_of
+from tidings.messages.gate.trust import trust_of
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
-from tidings.work import Unit, Work
+from tidings.work import Work
 
-CHANNELS = ("sms", "email", "whatsapp")
 LATEST = 50
-
-"""How often an opt-out is tried that met another word about the same person at the same moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +35,19 @@ class ContactStanding:
 
 
 class People:
-    """Contacts for other programs: `t.contacts` of the facade. `region` is where numbers without + are read."""
+    """Contacts for other programs: `t.contacts` of the facade."""
 
-    def __init__(self, work: Work, *, region: str) -> None:
+    def __init__(self, work: Work, opt_outs: OptOutDesk) -> None:
         self._work = work
-        self._region = region
+        self._opt_outs = opt_outs
 
-    async def opt_out(self, address: str, *, source: str = "api", words: str | None = None) -> bool:
-        """Nothing goes to this phone number or mail address any more, nor to the person behind it.
-
-        False when it was opted out already. Raises InvalidInput for what is no address.
-        """
-        spec, now = parse_address(address, self._region), self._work.clock.now()
-
-        async def add(unit: Unit) -> bool:
-            contact_id = await _owner(unit.session, spec)
-            new = await add_opt_out(unit.session, spec, contact_id, now, source=source, words=words)
-            if new and contact_id is not None:
-                await change_trust(unit.session, contact_id, OPTED_OUT, "opted out", now)
-            return new
-
-        return await self._work.retry(add)  # a STOP of the same address, or the same person's first reply, may come
+    async def opt_out(self, address: str, *, words: str | None = None) -> bool:
+        """Nothing of anybody goes to this phone number or mail address any more; see `OptOutDesk.add`."""
+        return await self._opt_outs.add(address, words=words)
 
     async def opt_in(self, address: str) -> bool:
-        """Ends the opt-outs of an address and of the person behind it; False when there was none."""
-        spec, now = parse_address(address, self._region), self._work.clock.now()
-        async with self._work.begin() as unit:
-            return await end_opt_outs(unit.session, spec, await _owner(unit.session, spec), now) > 0
+        """Ends every opt-out of an address; see `OptOutDesk.end`."""
+        return await self._opt_outs.end(address)
 
     async def record_consent(
         self,
@@ -116,15 +99,10 @@ class People:
             )
             return ContactStanding(
                 contractor=contractor,
-                opted_out=any(row.ended_at is None for row in opt_outs),
+                opted_out=any(row.ended_at is None and row.stops == Stops.ALL for row in opt_outs),
                 opt_outs=opt_outs,
                 consents=await consents_of(session, contractor_id),
                 trust=(await trust_of(session, [contractor_id]))[contractor_id],
                 deliveries=lines.all(),
                 replies=replies.all(),
             )
-
-
-async def _owner(session: AsyncSession, address: str) -> int | None:
-    column = Contractor.email if "@" in address else Contractor.phone
-    return await session.scalar(select(Contractor.id).where(column == address))

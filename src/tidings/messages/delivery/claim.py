@@ -16,11 +16,13 @@ from tidings.clock import Clock
 from tidings.errors import QueueUnavailable
 from tidings.messages.delivery.taking import IN_DOUBT, taking_at_once, taking_in_transaction
 from tidings.messages.gate.opt_outs import find_opt_outs
-from tidings.messages.gate.policy import Decision, Rules
+from tidings.messages.gate.policy import Decision
+from tidings.messages.gate.rules import Rules
 from tidings.messages.gate.standing import admit, is_capped
 from tidings.messages.kind import Message, MessageKind
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import OPEN, Status
+from tidings.messages.tenants import INSTALLATION
 from tidings.work import Work
 
 Answer = TypeVar("Answer")
@@ -144,7 +146,7 @@ class Claims:
         return taken
 
     def _takes_places(self, messages: Sequence[Message]) -> bool:
-        return bool(self._rules.caps) and any(is_capped(message) for message in messages)
+        return any(is_capped(one) and (self._rules.caps or one.tenant != INSTALLATION) for one in messages)
 
     async def _take_and_load(self, connection: AsyncConnection, ids: Sequence[int]) -> _Claiming:
         until = self._clock.after(self._lease)  # only now: waiting for a connection is no part of the lease
@@ -183,6 +185,7 @@ class Claims:
             "kind": self._kind.name,
             "message_id": message.id,
             "contact_id": message.contact_id,
+            "tenant": message.tenant,
             "outcome": Outcome.IN_DOUBT,
             "attempt": message.attempt - 1,
             "channel": message.channel,

@@ -81,8 +81,17 @@ class Record:
 _ESSENTIAL = frozenset({"id", "status", "status_reason", "attempts", "error_message"})
 
 LINE = (
-    *("at", "kind", "message_id", "contact_id", "outcome", "reason", "attempt", "channel", "provider"),
-    *("provider_message_id", "error", "lateness_ms", "duration_ms", "request_id", "inputs", "delivery_status"),
+    *("at", "kind", "message_id", "contact_id", "tenant", "outcome", "reason", "attempt", "channel", "provider"),
+    *(
+        "account",
+        "provider_message_id",
+        "error",
+        "lateness_ms",
+        "duration_ms",
+        "request_id",
+        "inputs",
+        "delivery_status",
+    ),
 )
 """The columns of a line of the ledger that are known when an outcome is recorded."""
 
@@ -105,11 +114,13 @@ def record_of(
         "kind": kind,
         "message_id": message.id,
         "contact_id": message.contact_id,
+        "tenant": message.tenant,
         "outcome": result.outcome,
         "reason": result.reason,
         "attempt": message.attempt,
         "channel": message.channel,
         "provider": provider if attempt else None,
+        "account": message.account.key if message.account else None,
         "provider_message_id": receipt.provider_message_id if receipt else None,
         "error": result.error,
         "lateness_ms": lateness_ms,
@@ -125,7 +136,7 @@ def record_of(
         result.refusal,
         row_of(message.id, message.attempt, result, now),
         line,
-        usage_row(now, kind, message.id, result.draft),
+        usage_row(now, kind, message.id, result.draft, message.tenant),
         handed_over=attempt is not None,
     )
 

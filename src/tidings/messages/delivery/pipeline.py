@@ -30,7 +30,8 @@ from tidings.messages.delivery.outcome import Attempt, Result
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.delivery.record import Recorder
 from tidings.messages.delivery.unreadable import fail_unreadable
-from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
+from tidings.messages.gate.policy import Decision, Defer, Refuse, Send, Skip
+from tidings.messages.gate.rules import Rules
 from tidings.messages.kind import Content, Message, MessageJob, MessageKind
 from tidings.messages.ledger import Outcome
 from tidings.messages.statuses import Reason, Status

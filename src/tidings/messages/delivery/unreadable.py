@@ -35,6 +35,7 @@ async def fail_unreadable(
             "kind": kind.name,
             "message_id": message_id,
             "contact_id": kind.contact_of(row),
+            "tenant": kind.tenant_of(row),
             "outcome": Outcome.FAILED,
             "attempt": attempts,
             "error": error,

@@ -10,24 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.messages.tenants import INSTALLATION
 
 
 class Consent(Base):
     """One word about promotional messages on one channel; of a contact's words the one said last counts.
 
-    `at` is when it was said, perhaps long before it was stored. `scope` says to whom: empty for this
-    installation, a shop's own otherwise. `granted` False takes consent back. `source` says where it was said (a
-    form, a shop, an import), `proof` holds what shows it: the text that was agreed to, a page's address. Rows
-    are never changed.
+    `at` is when it was said, perhaps long before it was stored; `tenant` is to whom. `granted` False takes consent
+    back. `source` says where it was said (a form, a shop, an import), `proof` holds what shows it: the text that was
+    agreed to, a page's address. Rows are never changed.
     """
 
     __tablename__ = "consents"
-    __table_args__ = (Index(None, "contact_id", "channel", "scope"),)
+    __table_args__ = (Index(None, "contact_id", "channel", "tenant"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     contact_id: Mapped[int] = mapped_column(ForeignKey("contractors.id"))
     channel: Mapped[str] = mapped_column(String(16))
-    scope: Mapped[str] = mapped_column(String(64), default="")
+    tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
     granted: Mapped[bool]
     at: Mapped[datetime]
     source: Mapped[str] = mapped_column(String(64))
@@ -37,13 +37,13 @@ class Consent(Base):
 async def find_consents(
     connection: AsyncConnection | AsyncSession, contact_ids: Collection[int]
 ) -> dict[tuple[int, str, str], bool]:
-    """The word that counts for each contact, channel and scope that has one; True: granted, False: taken back."""
+    """The word that counts for each contact, channel and tenant that has one; True: granted, False: taken back."""
     rows = await connection.execute(
-        select(Consent.contact_id, Consent.channel, Consent.scope, Consent.granted)
+        select(Consent.contact_id, Consent.channel, Consent.tenant, Consent.granted)
         .where(Consent.contact_id.in_(sorted(contact_ids)))
         .order_by(Consent.at, Consent.id)  # below, the last word replaces the earlier ones
     )
-    return {(contact_id, channel, scope): granted for contact_id, channel, scope, granted in rows}
+    return {(contact_id, channel, tenant): granted for contact_id, channel, tenant, granted in rows}
 
 
 async def consents_of(session: AsyncSession, contact_id: int) -> Sequence[Consent]:

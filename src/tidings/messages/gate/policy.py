@@ -6,53 +6,29 @@ Its order: what makes a message pointless, what forbids it, and then what only m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidings.errors import ConfigurationError
-from tidings.messages.gate.quiet_hours import QuietHours, zones_of
+from tidings.messages.gate.quiet_hours import zones_of
+from tidings.messages.gate.rules import Rules
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, Purpose, Terms
 from tidings.messages.kind import Message
 from tidings.messages.statuses import Reason
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
-    """At most `most` promotional messages to one contact within any `window`."""
-
-    most: int
-    window: timedelta
-
-    def __str__(self) -> str:
-        days, seconds = self.window.days, self.window.seconds
-        return f"{self.most}/{days}d" if not seconds else f"{self.most}/{self.window // timedelta(hours=1)}h"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of this installation. `timezone` (IANA) is where numbers are taken to be that name no zone."""
-
-    quiet_hours: QuietHours | None = None
-    caps: tuple[Cap, ...] = ()
-    timezone: str = "UTC"
-
-    @property
-    def longest_window(self) -> timedelta:
-        return max((cap.window for cap in self.caps), default=timedelta(0))
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known about a message's recipient when it is decided about.
+    """What is known about a message's recipient when it is decided about, by what concerns the message's tenant.
 
+    `unsure_since` is when the recipient wrote something that may have meant STOP, while nobody has decided about it.
     `consent` is the latest word about the message's channel, `admitted` are the moments at which promotional
-    messages to this contact were let out within the longest cap, the oldest first; all features count.
+    messages to this contact were let out within the longest cap, the oldest first.
     """
 
     opted_out_since: datetime | None = None
+    unsure_since: datetime | None = None
     consent: bool | None = None
     trust: float | None = None
     admitted: tuple[datetime, ...] = ()
@@ -92,26 +68,8 @@ class Refuse:
 
 Decision = Send | Defer | Skip | Refuse
 
-_CAP = re.compile(r"(\d+)\s*/\s*(\d+)\s*([hd])")
-
-
-def parse_caps(text: str) -> tuple[Cap, ...]:
-    """`2/1d, 5/7d` as caps: at most 2 in any day and 5 in any 7 days; hours are `h`, and `off` means none.
-
-    Raises ConfigurationError with a sentence for anything else.
-    """
-    if text.strip().lower() in ("", "off"):
-        return ()
-    caps = []
-    for part in text.split(","):
-        found = _CAP.fullmatch(part.strip().lower())
-        if not found or not int(found[1]) or not int(found[2]):
-            raise ConfigurationError(
-                f"TIDINGS_FREQUENCY_CAPS is {text!r}; write messages/time, like 2/1d, 5/7d (h for hours), or off."
-            )
-        unit = timedelta(hours=1) if found[3] == "h" else timedelta(days=1)
-        caps.append(Cap(int(found[1]), int(found[2]) * unit))
-    return tuple(caps)
+DECIDED_SOON = timedelta(minutes=5)
+"""Until a promotional message is looked at again that waits for a person to decide whether somebody meant STOP."""
 
 
 def decide(message: Message, standing: Standing, rules: Rules, now: datetime) -> Decision:
@@ -128,6 +86,8 @@ def decide(message: Message, standing: Standing, rules: Rules, now: datetime) ->
         return Refuse(f"no {what}: the contractor has none and the message names none", inputs)
     if standing.opted_out_since is not None and not terms.despite_opt_out:
         return Skip(Reason.OPTED_OUT, inputs)
+    if standing.unsure_since is not None and terms.purpose is Purpose.PROMOTIONAL:
+        return _until_decided(message, now, inputs)
     if terms.consent is not ConsentNeed.NONE and standing.consent is False:
         return Skip(Reason.CONSENT_REVOKED, inputs)
     if terms.consent is ConsentNeed.GRANTED and standing.consent is None:
@@ -147,20 +107,29 @@ def quiet_until(
     *,
     phone: str | None,
     timezone: str | None,
-    tenant_timezone: str | None,
     not_after: datetime | None,
 ) -> Defer | None:
     """When a message may go next that only quiet hours would keep waiting at its turn; None: let it have its turn.
 
-    For those who plan turns for many: a message that has none during quiet hours costs nobody's.
+    For those who plan turns for many: a message that has none during quiet hours costs nobody's. `rules` are the
+    tenant's.
     """
-    if rules.quiet_hours is None or terms.in_quiet_hours is not IfBlocked.DEFER:
+    hours = rules.hours_for(phone)
+    if hours is None or terms.in_quiet_hours is not IfBlocked.DEFER:
         return None
-    zones = zones_of(phone, timezone, tenant_timezone or rules.timezone)
-    until = rules.quiet_hours.next_allowed(now, zones)
+    zones = zones_of(phone, timezone, rules.timezone)
+    until = hours.next_allowed(now, zones)
     if until is None or until <= now or (not_after is not None and until > not_after):
         return None
-    return Defer(until, Reason.QUIET_HOURS, {"quiet_hours": {"hours": str(rules.quiet_hours), "zones": list(zones)}})
+    return Defer(until, Reason.QUIET_HOURS, {"quiet_hours": {"hours": str(hours), "zones": list(zones)}})
+
+
+def _until_decided(message: Message, now: datetime, inputs: Mapping[str, Any]) -> Decision:
+    """Somebody may have asked for no more messages: a person decides, and until then it is looked at again."""
+    until = now + DECIDED_SOON
+    if message.not_after is not None and until > message.not_after:
+        return Skip(Reason.UNSURE, inputs)
+    return Defer(until, Reason.UNSURE, inputs)
 
 
 def _timing(
@@ -179,8 +148,9 @@ def _timing(
         reason = Reason.FREQUENCY_CAP if until > now else None
         if reason and terms.at_cap is IfBlocked.DROP:
             return Skip(reason, inputs)
-    if rules.quiet_hours is not None and terms.in_quiet_hours is not IfBlocked.SEND:
-        allowed = rules.quiet_hours.next_allowed(until, zones)
+    hours = rules.hours_for(_phone_of(message))
+    if hours is not None and terms.in_quiet_hours is not IfBlocked.SEND:
+        allowed = hours.next_allowed(until, zones)
         if allowed is None:
             return Skip(Reason.NEVER_ALLOWED, inputs)
         if allowed > until:
@@ -205,10 +175,14 @@ def _free_at(standing: Standing, rules: Rules, now: datetime) -> datetime:
 
 
 def _zones(message: Message, rules: Rules) -> tuple[str, ...]:
-    if rules.quiet_hours is None or message.terms.in_quiet_hours is IfBlocked.SEND:
+    phone = _phone_of(message)
+    if message.terms.in_quiet_hours is IfBlocked.SEND or rules.hours_for(phone) is None:
         return ()
-    phone = None if message.channel == "email" else message.address
-    return zones_of(phone, message.timezone, message.tenant_timezone or rules.timezone)
+    return zones_of(phone, message.timezone, rules.timezone)
+
+
+def _phone_of(message: Message) -> str | None:
+    return None if message.channel == "email" else message.address
 
 
 def _inputs(message: Message, standing: Standing, rules: Rules, zones: tuple[str, ...]) -> dict[str, Any]:
@@ -221,12 +195,14 @@ def _inputs(message: Message, standing: Standing, rules: Rules, zones: tuple[str
         "purpose": terms.purpose,
         "opted_out_since": standing.opted_out_since.isoformat() if standing.opted_out_since else None,
     }
+    if standing.unsure_since is not None:
+        found["unsure_since"] = standing.unsure_since.isoformat()
     if terms.consent is not ConsentNeed.NONE:
         found["consent"] = {"needed": terms.consent, "granted": standing.consent}
     if terms.min_trust is not None:
         found["trust"] = {"needed": terms.min_trust, "score": standing.trust}
     if zones:
-        found["quiet_hours"] = {"hours": str(rules.quiet_hours), "zones": list(zones)}
+        found["quiet_hours"] = {"hours": str(rules.hours_for(_phone_of(message))), "zones": list(zones)}
     if terms.purpose is Purpose.PROMOTIONAL and terms.at_cap is not IfBlocked.SEND:
         found["frequency"] = {"caps": [str(cap) for cap in rules.caps], "had": len(standing.admitted)}
     return found

@@ -17,17 +17,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
 from tidings.messages.gate.consents import find_consents
-from tidings.messages.gate.opt_outs import find_opt_outs
-from tidings.messages.gate.policy import Decision, Rules, Send, Standing, decide
+from tidings.messages.gate.opt_outs import family_of, find_opt_outs
+from tidings.messages.gate.policy import Decision, Send, Standing, decide
+from tidings.messages.gate.rules import LONGEST_WINDOW, Rules
 from tidings.messages.gate.terms import ConsentNeed, Purpose
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.kind import Message
+from tidings.messages.tenants import INSTALLATION, rules_of
 
 
 class Admission(Base):
     """A promotional message's place in its contact's frequency caps, taken when it was let out.
 
-    Places are counted apart for each `scope`: this installation's own messages, and each shop's.
+    Places are counted apart for each tenant.
     """
 
     __tablename__ = "admissions"
@@ -36,19 +38,23 @@ class Admission(Base):
     kind: Mapped[str] = mapped_column(String(32), primary_key=True)
     message_id: Mapped[int] = mapped_column(BigId, primary_key=True)
     contact_id: Mapped[int] = mapped_column(BigId)
-    scope: Mapped[str] = mapped_column(String(64), default="")
+    tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
     at: Mapped[datetime]
 
 
 _Places = dict[tuple[int, str], list[tuple[str, int, datetime]]]
-"""Kind, id and moment of the messages that were let out, for each contact and scope."""
+"""Kind, id and moment of the messages that were let out, for each contact and tenant."""
 
 
 async def admit(
     connection: AsyncConnection, kind: str, messages: Sequence[Message], rules: Rules, now: datetime
 ) -> dict[int, Decision]:
-    """The decision about each message (by its id), and the places of those let out, in the caller's transaction."""
-    capped = [message for message in messages if is_capped(message)] if rules.caps else []
+    """The decision about each message (by its id), and the places of those let out, in the caller's transaction.
+
+    `rules` are the installation's.
+    """
+    by_tenant = await rules_of(connection, {message.tenant for message in messages}, rules)
+    capped = [message for message in messages if by_tenant[message.tenant].caps and is_capped(message)]
     if capped:
         await hold_caps(connection, _ids(capped))
     opt_outs = await find_opt_outs(
@@ -60,28 +66,33 @@ async def admit(
     consents = await find_consents(connection, asked) if asked else {}
     judged = _ids(message for message in messages if message.terms.min_trust is not None)
     trust = await trust_of(connection, judged) if judged else {}
-    admitted = await _admitted(connection, _ids(capped), now - rules.longest_window) if capped else {}
+    admitted = await _admitted(connection, _ids(capped), now) if capped else {}
     await _give_back(connection, kind, [message.id for message in capped])
 
     numbers = {message.id for message in capped}
     decisions: dict[int, Decision] = {}
     places: list[dict[str, object]] = []
     for message in messages:
-        who = (message.contact_id or 0, message.scope)
+        who = (message.contact_id or 0, message.tenant)
         theirs = admitted.setdefault(who, [])
+        opted_out_since, unsure_since = opt_outs.about(message)
+        since = now - by_tenant[message.tenant].longest_window
         standing = Standing(
-            opted_out_since=opt_outs.since(message.address, message.contact_id),
-            consent=consents.get((who[0], message.channel, message.scope)),
+            opted_out_since=opted_out_since,
+            unsure_since=unsure_since,
+            consent=consents.get((who[0], family_of(message.channel), message.tenant)),
             trust=trust.get(who[0]),
-            admitted=tuple(sorted(at for name, number, at in theirs if (name, number) != (kind, message.id))),
+            admitted=tuple(
+                sorted(at for name, number, at in theirs if at > since and (name, number) != (kind, message.id))
+            ),
         )
-        decision = decide(message, standing, rules, now)
+        decision = decide(message, standing, by_tenant[message.tenant], now)
         decisions[message.id] = decision
         if isinstance(decision, Send) and message.id in numbers:
             theirs.append((kind, message.id, now))
-            contact_id, scope = who
+            contact_id, tenant = who
             places.append(
-                {"kind": kind, "message_id": message.id, "contact_id": contact_id, "scope": scope, "at": now}
+                {"kind": kind, "message_id": message.id, "contact_id": contact_id, "tenant": tenant, "at": now}
             )
     if places:
         await connection.execute(insert(Admission), places)
@@ -140,15 +151,16 @@ def _ids(messages: Iterable[Message]) -> set[int]:
     return {message.contact_id for message in messages if message.contact_id is not None}
 
 
-async def _admitted(connection: AsyncConnection, contact_ids: Collection[int], since: datetime) -> _Places:
+async def _admitted(connection: AsyncConnection, contact_ids: Collection[int], now: datetime) -> _Places:
     theirs = Admission.contact_id.in_(sorted(contact_ids))
-    await connection.execute(delete(Admission).where(theirs, Admission.at <= since))  # they count in no cap any more
+    # Those count in nobody's cap any more.
+    await connection.execute(delete(Admission).where(theirs, Admission.at <= now - LONGEST_WINDOW))
     rows = await connection.execute(
-        select(Admission.contact_id, Admission.scope, Admission.kind, Admission.message_id, Admission.at).where(
+        select(Admission.contact_id, Admission.tenant, Admission.kind, Admission.message_id, Admission.at).where(
             theirs
         )
     )
     found: _Places = {}
-    for contact_id, scope, kind, message_id, at in rows:
-        found.setdefault((contact_id, scope), []).append((kind, message_id, at))
+    for contact_id, tenant, kind, message_id, at in rows:
+        found.setdefault((contact_id, tenant), []).append((kind, message_id, at))
     return found

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from tidings.messages.inbound.notices import NoticeTexts
-from tidings.messages.inbound.replies import IncomingReply, Received, Replies
+from tidings.messages.gate.opt_outs import Reach
+from tidings.messages.inbound.replies import Replies
+from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.reports import DeliveryReports, StatusUpdate
 from tidings.messages.kind import Kinds
+from tidings.messages.tenants import Sender
 from tidings.work import Work
 
 
 class Inbound:
-    """Replies and delivery reports about messages of `kinds`. `region` is where numbers without + are read."""
+    """Replies and delivery reports about messages of `kinds`; the other parameters are those of `Replies`."""
 
-    def __init__(self, work: Work, kinds: Kinds, texts: NoticeTexts, *, region: str) -> None:
-        self.replies = Replies(work, kinds, texts, region=region)
+    def __init__(self, work: Work, kinds: Kinds, sender: Sender, *, region: str, reach: Reach) -> None:
+        self.replies = Replies(work, kinds, sender, region=region, reach=reach)
         self.reports = DeliveryReports(work, kinds)
 
     async def receive_reply(self, reply: IncomingReply) -> Received:

@@ -1,14 +1,16 @@
-"""Answers that this installation gives by itself: to STOP, START and HELP. They go out as every message does."""
+"""Answers in a tenant's name to STOP, START and HELP. They go out as every message does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, Text, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base
@@ -17,6 +19,8 @@ from tidings.messages.gate.terms import Terms
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.kind import OPEN_ROWS, Content, Message, MessageColumns, MessageKind, message_job
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.tenants import INSTALLATION, Sender, divided
+from tidings.providers.base import Account
 from tidings.work import Unit
 
 NOTICE_KIND = "notice"
@@ -50,7 +54,7 @@ ANSWERS = {
 
 
 class Notice(MessageColumns, Base):
-    """One answer to one address."""
+    """One answer to one address, in the name of a tenant and through its account, if it has one."""
 
     __tablename__ = "notices"
     __table_args__ = (
@@ -62,6 +66,7 @@ class Notice(MessageColumns, Base):
     notice_type: Mapped[str] = mapped_column(String(32))
     address: Mapped[str] = mapped_column(String(254))
     channel: Mapped[str] = mapped_column(String(16), default="sms")
+    tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
     text: Mapped[str] = mapped_column(Text)
     sent_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -71,34 +76,49 @@ SEND_NOTICE = message_job(NOTICES, "send-notice", NOTICE_KIND)
 
 
 @dataclass(frozen=True, slots=True)
-class NoticeTexts:
-    """Who the answers speak for: the brand, and where its people can be reached."""
+class Through:
+    """The provider and the account there through which a tenant writes; or a sentence about why it cannot."""
 
-    brand: str
-    support: str | None = None
+    provider: str
+    account: Account | None
+    trouble: str | None = None
 
-    def text(self, notice_type: NoticeType) -> str:
-        """The answer, within one SMS for a brand of usual length (CTIA Messaging Principles, section 5.1.3)."""
-        match notice_type:
-            case NoticeType.OPT_OUT_CONFIRMATION:
-                return f"{self.brand}: you are unsubscribed and get no more messages. Reply START to get them again."
-            case NoticeType.OPT_IN_CONFIRMATION:
-                return f"{self.brand}: you are subscribed again. Reply HELP for help, STOP to unsubscribe."
-            case NoticeType.HELP:
-                reach = f" For help, contact {self.support}." if self.support else ""
-                return f"{self.brand}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
+
+Accounts = Callable[[AsyncConnection, Collection[int]], Awaitable[Mapping[int, Through]]]
+"""Through what tenants of one kind write, by their ids; who is left out writes through the installation's account."""
+
+
+def notice_text(notice_type: NoticeType, sender: Sender) -> str:
+    """The answer, within one SMS for a brand of usual length (CTIA Messaging Principles, section 5.1.3)."""
+    match notice_type:
+        case NoticeType.OPT_OUT_CONFIRMATION:
+            return f"{sender.brand}: you are unsubscribed and get no more messages. Reply START to get them again."
+        case NoticeType.OPT_IN_CONFIRMATION:
+            return f"{sender.brand}: you are subscribed again. Reply HELP for help, STOP to unsubscribe."
+        case NoticeType.HELP:
+            reach = f" For help, contact {sender.support}." if sender.support else ""
+            return f"{sender.brand}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
 
 
 async def add_notice(
-    unit: Unit, notice_type: NoticeType, texts: NoticeTexts, address: str, contact_id: int | None, now: datetime
+    unit: Unit,
+    notice_type: NoticeType,
+    text: str,
+    *,
+    tenant: str,
+    address: str,
+    channel: str,
+    contact_id: int | None,
+    now: datetime,
 ) -> Notice:
     """Adds a notice that leaves at once, in the caller's unit of work."""
     row = Notice(
         notice_type=notice_type,
+        tenant=tenant,
         address=address,
-        channel="email" if "@" in address else "sms",
+        channel=channel,
         contact_id=contact_id,
-        text=texts.text(notice_type),
+        text=text,
         scheduled_time=now,
         status=Status.SCHEDULED,
         status_reason=Reason.ANSWERED_COMMAND,
@@ -120,13 +140,33 @@ class Notices(MessageKind):
     job_type = SEND_NOTICE
     loaded = select(Notice.__table__)
 
+    def __init__(self, accounts: Mapping[str, Accounts]) -> None:
+        self._accounts = accounts
+
     @classmethod
     def contact_of(cls, row: Any) -> int | None:
         """The contact to whom a notice goes, None for a number that nobody knows."""
         found: int | None = row.contact_id
         return found
 
-    def message(self, row: Mapping[str, Any]) -> Message:
+    @classmethod
+    def tenant_of(cls, row: Any) -> str:
+        """In whose name it speaks."""
+        return str(row.tenant)
+
+    async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[Message]:
+        """The messages of claimed rows, with the accounts of the tenants that have their own."""
+        ids: defaultdict[str, set[int]] = defaultdict(set)
+        for kind, number in (divided(row["tenant"]) for row in rows):
+            ids[kind].add(number)
+        through: dict[tuple[str, int], Through] = {}
+        for kind, numbers in ids.items():
+            if kind in self._accounts:
+                found = await self._accounts[kind](connection, numbers)
+                through |= {(kind, number): one for number, one in found.items()}
+        return [self.message(row, through.get(divided(row["tenant"]))) for row in rows]
+
+    def message(self, row: Mapping[str, Any], through: Through | None = None) -> Message:
         """The message of one notice."""
         return Message(
             id=row["id"],
@@ -138,7 +178,11 @@ class Notices(MessageKind):
             idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
             terms=TERMS,
+            tenant=row["tenant"],
             not_after=row["scheduled_time"] + USEFUL,
+            provider=through.provider if through else None,
+            account=through.account if through else None,
+            undeliverable=through.trouble if through else None,
         )
 
     async def compose(self, message: Message) -> Content:

@@ -1,198 +1,248 @@
 """The one door for replies, from whatever provider.
 
-Reply → the person → the message that it answers → its feature. Everything about one reply happens in one
+Reply → the address → whose message it answers → its feature. Everything about one reply happens in one
 transaction, and a provider may deliver the same reply as often as it likes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.errors import InvalidInput
 from tidings.log import get_logger
-from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.opt_outs import add_opt_out, end_opt_outs, parse_address
+from tidings.messages.contacts.contractors import contacts_with
+from tidings.messages.gate.opt_outs import (
+    ANY_CHANNEL,
+    OptOut,
+    Reach,
+    Stops,
+    Word,
+    add_opt_out,
+    canonical,
+    channel_of,
+    end_opt_outs,
+    family_of,
+    parse_address,
+)
 from tidings.messages.gate.trust import HELPFUL_REPLY, NEUTRAL_REPLY, OPTED_OUT, UNHAPPY_REPLY, change_trust
-from tidings.messages.inbound.keywords import Command, command_of
-from tidings.messages.inbound.notices import ANSWERS, NOTICE_KIND, NoticeTexts, add_notice
+from tidings.messages.inbound.concerned import find_answered, find_concerned, find_referred
+from tidings.messages.inbound.keywords import Command, read_command
+from tidings.messages.inbound.notices import ANSWERS, add_notice, notice_text
 from tidings.messages.inbound.ratings import rating_of
+from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.kind import Kinds, Reply
-from tidings.messages.ledger import HANDED_OVER, LedgerEntry
+from tidings.messages.tenants import EVERY, INSTALLATION, Sender, senders_of
 from tidings.work import Unit, Work
 
 log = get_logger(__name__)
 
-ANSWERABLE = timedelta(days=14)
-"""How long after a message left a reply without a reference is taken for an answer to it."""
-
-LATEST = 20
-"""How many of a person's latest messages a rating is compared with."""
-
 HELPFUL, UNHAPPY = 0.05, -0.4
 """Sentiment scores: from HELPFUL on a reply is welcome (VADER's threshold), up to UNHAPPY a person should look."""
 
+UNREADABLE = "sender_unreadable"
+"""What is done about a reply of whose sender no address can be made: a person has to look."""
 
-@dataclass(frozen=True, slots=True)
-class IncomingReply:
-    """A reply as a provider tells it.
+UNSURE = "unsure"
+"""What is done about a reply that may mean STOP: promotional messages are held until a person has decided."""
 
-    `provider_message_id` is the provider's id of the reply itself, `in_reply_to` its id of the message that
-    was answered, when it knows. `received_at` is UTC. `channel` is set by a feature that answers STOP, START and
-    HELP itself, on the channel that they came by; then `sender` is taken as it stands.
-    """
-
-    provider: str
-    provider_message_id: str
-    sender: str
-    text: str
-    received_at: datetime | None = None
-    in_reply_to: str | None = None
-    channel: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What became of a reply. `message` is the one that it answers (`event-message-123`), if there is one."""
-
-    id: int
-    duplicate: bool
-    action_taken: str
-    command: Command | None
-    contact_id: int | None
-    message: str | None
-    rating: int | None
-    sentiment_score: float | None
+ANY_DOOR = "*"
+"""The door of opt-outs that were stored before doors were: a START by any shared one ends them."""
 
 
 class Replies:
-    """Takes in what people answer to messages of `kinds`. `region` is where numbers without + are read."""
+    """Takes in what people answer to messages of `kinds`. `region` is where numbers without + are read.
 
-    def __init__(self, work: Work, kinds: Kinds, texts: NoticeTexts, *, region: str) -> None:
+    `sender` is who the installation's notices speak for; `reach` whom a STOP concerns (`TIDINGS_OPT_OUTS`).
+    """
+
+    def __init__(self, work: Work, kinds: Kinds, sender: Sender, *, region: str, reach: Reach) -> None:
         self._work = work
         self._kinds = kinds
-        self._wording = texts
+        self._sender = sender
         self._region = region
+        self._reach = reach
 
     async def receive(self, reply: IncomingReply) -> Received:
         """Takes in one reply: carries out STOP, START and HELP, and gives every other one to its kind.
 
-        A reply that is known already changes nothing. Raises InvalidInput when the sender is no phone number
-        or mail address.
+        A reply that is known already changes nothing. One whose sender is no phone number and no mail address is kept
+        for a person to look at.
         """
-        sender = reply.sender if reply.channel else parse_address(reply.sender, self._region)
+        address = self._address_of(reply)
+        if address is not None:
+            reply = replace(reply, channel=reply.channel or channel_of(address))
 
         async def take_in(unit: Unit) -> Received:
             # The same reply, or the same person's first one, may come at the same moment.
-            return await _known(unit.session, reply) or await self._take_in(unit, reply, sender)
+            return await _known(unit.session, reply) or await self._take_in(unit, reply, address)
 
         async with self._work.read() as session:
             if (known := await _known(session, reply)) is not None:
                 return known
         return await self._work.retry(take_in)
 
-    async def _take_in(self, unit: Unit, reply: IncomingReply, sender: str) -> Received:
+    def _address_of(self, reply: IncomingReply) -> str | None:
+        if reply.answered:
+            return reply.sender
+        try:
+            return parse_address(reply.sender, self._region)
+        except InvalidInput as error:
+            log.warning("the sender of a reply cannot be read", door=reply.door, error=error.message)
+            return None
+
+    async def _take_in(self, unit: Unit, reply: IncomingReply, address: str | None) -> Received:
         session, now = unit.session, self._work.clock.now()
-        command, sentiment, rating = command_of(reply.text), sentiment_of(reply.text), rating_of(reply.text)
-        column = Contractor.email if "@" in sender else Contractor.phone
-        contact_id = await session.scalar(select(Contractor.id).where(column == sender))
-        row = StoredReply(
-            provider=reply.provider,
-            provider_message_id=reply.provider_message_id,
-            sender=sender,
-            contact_id=contact_id,
-            text=reply.text,
-            received_at=min(reply.received_at or now, now).astimezone(UTC),
-            command=command,
-            sentiment_score=None if command else sentiment,
-            rating=None if command else rating,
-            created_at=now,
-        )
+        row = self._row(reply, address, now)
         session.add(row)
+        if address is None:
+            row.action_taken = UNREADABLE
+            await session.flush()
+            return _received(row, duplicate=False)
+        contact_ids = await contacts_with(session, address)
+        row.contact_id = contact_ids[0] if contact_ids else None
         await session.flush()
-        answered = await self._answered(session, reply, contact_id, row.rating, now)
-        if command is None:
-            row.action_taken = "needs_person" if sentiment <= UNHAPPY else "reply_recorded"
-        else:
-            if answered is not None:  # the message before the opt-out, as everybody locks
+        referred = await find_referred(session, reply, self._kinds)
+        answered = referred or await find_answered(
+            session, reply, self._kinds, contact_ids, row.rating, self._work.clock
+        )
+        tenants = await find_concerned(session, reply, address, contact_ids, referred)
+        if answered is not None:
+            row.contact_id = answered.contact_id or row.contact_id
+            if row.command is not None:  # the message before the opt-out, as everybody locks
                 await session.get(self._kinds[answered.kind].model, answered.message_id, with_for_update=True)
-            row.action_taken = await self._obey(unit, command, reply, sender, contact_id, now)
+        row.tenant = (answered.tenant or INSTALLATION) if answered is not None else tenants[0]
+        if row.command == Command.HELP:
+            tenants = [row.tenant]
+        said = _Said(reply, address, row.contact_id, tenants, now)
+        if row.command is not None:
+            row.action_taken = await self._obey(unit, Command(row.command), said)
+        elif row.unsure:
+            await self._hold(session, said)
+            row.action_taken = UNSURE
+        else:
+            unhappy = (row.sentiment_score or 0.0) <= UNHAPPY
+            row.action_taken = "needs_person" if unhappy else "reply_recorded"
         if answered is not None:
             row.kind, row.message_id = answered.kind, answered.message_id
-            content = Reply(reply.text, row.received_at, sentiment, row.rating, command, row.action_taken)
+            command = Command(row.command) if row.command else None
+            content = Reply(
+                reply.text, row.received_at, row.sentiment_score or 0.0, row.rating, command, row.action_taken
+            )
             done = await self._kinds[answered.kind].on_reply(session, answered.message_id, content)
             row.action_taken = done or row.action_taken
-        judgement = _judgement(row)
-        if contact_id is not None and judgement is not None:
-            await change_trust(session, contact_id, *judgement, now)  # after the message's row, as everybody locks
-        log.info("reply taken in", sender=sender, action=row.action_taken, answers=_name(row))
-        return _received(row, duplicate=False)
+        await self._judge(session, row, tenants, now)
+        log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant, answers=_name(row))
+        return _received(row, duplicate=False, tenants=tenants)
 
-    async def _obey(
-        self, unit: Unit, command: Command, reply: IncomingReply, sender: str, contact_id: int | None, now: datetime
-    ) -> str:
+    def _row(self, reply: IncomingReply, address: str | None, now: datetime) -> StoredReply:
+        reading = read_command(reply.text, mail=reply.channel == "email")
+        said = reading.command is not None or reading.unsure
+        return StoredReply(
+            provider=reply.provider,
+            door=reply.door,
+            channel=reply.channel,
+            provider_message_id=reply.provider_message_id,
+            sender=address or reply.sender[:254],
+            text=reply.text,
+            received_at=min(reply.received_at or now, now).astimezone(UTC),
+            command=reading.command,
+            unsure=reading.unsure,
+            sentiment_score=None if reading.command else sentiment_of(reply.text),
+            rating=None if said else rating_of(reply.text),
+            tenant=reply.tenant or INSTALLATION,
+            created_at=now,
+        )
+
+    async def _obey(self, unit: Unit, command: Command, said: _Said) -> str:
         session = unit.session
         match command:
             case Command.STOP:
-                new = await add_opt_out(session, sender, contact_id, now, source="reply", words=reply.text)
-                if not new:
+                new = [await add_opt_out(session, word, said.now) for word in self._words(said, Stops.ALL)]
+                if not any(new):
                     return "opted_out_already"  # the first one was confirmed, and one confirmation is all
                 action = "opted_out"
             case Command.START:
-                await end_opt_outs(session, sender, contact_id, now)
+                await self._end(session, said)
                 action = "opted_in"
             case Command.HELP:
                 action = "help_sent"
-        if reply.channel is None:
-            await add_notice(unit, ANSWERS[command], self._wording, sender, contact_id, now)
+        if not said.reply.answered:
+            await self._confirm(unit, command, said)
         return action
 
-    async def _answered(
-        self, session: AsyncSession, reply: IncomingReply, contact_id: int | None, rating: int | None, now: datetime
-    ) -> LedgerEntry | None:
-        """The message that a reply answers: the one it refers to, else the person's latest one.
+    async def _hold(self, session: AsyncSession, said: _Said) -> None:
+        for word in self._words(said, Stops.UNSURE):
+            await add_opt_out(session, word, said.now)
 
-        A rating answers the latest message that asked for one.
-        """
-        sent = select(LedgerEntry).where(
-            LedgerEntry.outcome.in_(HANDED_OVER), LedgerEntry.kind.in_(list(self._kinds))
-        )
-        if reply.in_reply_to:
-            named = sent.where(LedgerEntry.provider_message_id == reply.in_reply_to)
-            if found := await session.scalar(named.order_by(LedgerEntry.id.desc()).limit(1)):
-                return found
-        if contact_id is None:
-            return None
-        recent = sent.where(
-            LedgerEntry.contact_id == contact_id, LedgerEntry.at > now - ANSWERABLE, LedgerEntry.kind != NOTICE_KIND
-        )
-        lines = (
-            await session.scalars(recent.order_by(LedgerEntry.at.desc(), LedgerEntry.id.desc()).limit(LATEST))
-        ).all()
-        if rating is not None:
-            asking = await self._asking(session, lines)
-            lines = [line for line in lines if (line.kind, line.message_id) in asking] or lines
-        return lines[0] if lines else None
+    def _words(self, said: _Said, stops: Stops) -> list[Word]:
+        """What a reply says about each tenant that it concerns."""
+        reply = said.reply
+        word = Word(said.address, reply.door, "reply", words=reply.text, stops=stops, contact_id=said.contact_id)
+        return self._reach.words(said.tenants, reply.channel or "sms", word)
 
-    async def _asking(self, session: AsyncSession, lines: Sequence[LedgerEntry]) -> set[tuple[str, int]]:
-        asking: set[tuple[str, int]] = set()
-        for kind in {line.kind for line in lines}:
-            ids = [line.message_id for line in lines if line.kind == kind]
-            asking |= {(kind, one) for one in await self._kinds[kind].expects_rating(session, ids)}
-        return asking
+    async def _end(self, session: AsyncSession, said: _Said) -> None:
+        """Ends what was said to the same tenants by the same door; where all are one brand, whatever holds."""
+        mine = OptOut.address == canonical(said.address)
+        if self._reach.everywhere:
+            theirs = or_(mine, OptOut.contact_id == said.contact_id) if said.contact_id else mine
+            await end_opt_outs(session, theirs, said.reply.door, said.now)
+            return
+        shared = said.reply.tenant is None
+        doors = [said.reply.door, *([ANY_DOOR] if shared else [])]
+        tenants = [*said.tenants, *([EVERY] if shared else [])]
+        if shared and said.contact_id is not None:  # what was said before addresses were told apart
+            mine = or_(mine, (OptOut.contact_id == said.contact_id) & OptOut.whole_person)
+        channels = OptOut.channel.in_([family_of(said.reply.channel or "sms"), ANY_CHANNEL])
+        which = mine & OptOut.tenant.in_(tenants) & OptOut.door.in_(doors) & channels
+        await end_opt_outs(session, which, said.reply.door, said.now)
+
+    async def _confirm(self, unit: Unit, command: Command, said: _Said) -> None:
+        """One answer in the name of everybody concerned, through the account of the tenant if it is one."""
+        senders = await senders_of(unit.session, said.tenants, self._sender)
+        brands = _listed([*dict.fromkeys(senders[tenant].brand for tenant in said.tenants)])
+        alone = said.tenants[0] if len(said.tenants) == 1 else INSTALLATION
+        support = senders[alone].support if alone in senders else self._sender.support
+        await add_notice(
+            unit,
+            ANSWERS[command],
+            notice_text(ANSWERS[command], Sender(brands, support)),
+            tenant=alone,
+            address=said.address,
+            channel=said.reply.channel or "sms",
+            contact_id=said.contact_id,
+            now=said.now,
+        )
+
+    async def _judge(self, session: AsyncSession, row: StoredReply, tenants: Sequence[str], now: datetime) -> None:
+        """What a reply does to the trust of the installation, which nobody else's messages go by."""
+        judgement = _judgement(row)
+        if row.contact_id is not None and judgement is not None and {INSTALLATION, EVERY} & {row.tenant, *tenants}:
+            await change_trust(session, row.contact_id, *judgement, now)  # after the message, as everybody locks
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A reply, whose address it came from, and the tenants whom its command concerns."""
+
+    reply: IncomingReply
+    address: str
+    contact_id: int | None
+    tenants: Sequence[str]
+    now: datetime
 
 
 async def _known(session: AsyncSession, reply: IncomingReply) -> Received | None:
     """What became of the reply when it came before."""
     row = await session.scalar(
         select(StoredReply).where(
-            StoredReply.provider == reply.provider,
-            StoredReply.provider_message_id == reply.provider_message_id,
+            StoredReply.door == reply.door, StoredReply.provider_message_id == reply.provider_message_id
         )
     )
     return _received(row, duplicate=True) if row is not None else None
@@ -207,11 +257,18 @@ def _judgement(row: StoredReply) -> tuple[float, str] | None:
     return (UNHAPPY_REPLY, "unhappy reply") if row.sentiment_score <= UNHAPPY else (NEUTRAL_REPLY, "reply")
 
 
+def _listed(brands: Sequence[str]) -> str:
+    """`A, B and C`, and of many the first two."""
+    if len(brands) > 3:
+        return f"{brands[0]}, {brands[1]} and {len(brands) - 2} others"
+    return " and ".join([", ".join(brands[:-1]), brands[-1]] if len(brands) > 1 else brands)
+
+
 def _name(row: StoredReply) -> str | None:
     return f"{row.kind}-{row.message_id}" if row.kind else None
 
 
-def _received(row: StoredReply, *, duplicate: bool) -> Received:
+def _received(row: StoredReply, *, duplicate: bool, tenants: Sequence[str] = ()) -> Received:
     return Received(
         id=row.id,
         duplicate=duplicate,
@@ -221,4 +278,6 @@ def _received(row: StoredReply, *, duplicate: bool) -> Received:
         message=_name(row),
         rating=row.rating,
         sentiment_score=row.sentiment_score,
+        tenants=tuple(tenants),
+        unsure=row.unsure,
     )

@@ -27,13 +27,17 @@ UNDELIVERED = "the provider reported that it was not delivered"
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A delivery report. The message is named by the provider's id, or by ours (`event-message-123`)."""
+    """A delivery report. The message is named by the provider's id, or by ours (`event-message-123`).
+
+    `tenant` is whose door it came in by: then it is about that tenant's messages only. None: a shared one.
+    """
 
     status: DeliveryStatus
     provider_message_id: str | None = None
     message: str | None = None
     at: datetime | None = None
     error: str | None = None
+    tenant: str | None = None
 
 
 class DeliveryReports:
@@ -158,6 +162,8 @@ async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
         raise InvalidInput("provider_message_id", sentence)
     query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(HANDED_OVER), or_(*names))
+    if update.tenant is not None:
+        query = query.where(LedgerEntry.tenant == update.tenant)
     found = (await session.execute(query.order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()
     if found is None:
         raise NotFound("sent message", update.provider_message_id or update.message)

@@ -10,18 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.messages.tenants import INSTALLATION
 
 
 class StoredReply(Base):
-    """A reply. `kind` and `message_id` name the message that it answers, when there is one.
+    """A reply. `door` is by what it came in, `tenant` whom it was written to. `kind` and `message_id` name the
+    message that it answers, when there is one.
 
-    `command` is STOP, START or HELP; `sentiment_score` is -1 to 1, `rating` 1 to 10; `action_taken` says what
-    became of it. A provider's id is stored once, so a reply that is delivered twice counts once.
+    `command` is STOP, START or HELP; `unsure` says that it may mean STOP. `sentiment_score` is -1 to 1, `rating` 1 to
+    10; `action_taken` says what became of it. A provider's id is stored once a door, so a reply that is delivered
+    twice counts once.
     """
 
     __tablename__ = "replies"
     __table_args__ = (
-        UniqueConstraint("provider", "provider_message_id"),
+        UniqueConstraint("door", "provider_message_id"),
         Index(None, "contact_id", "received_at"),
         Index(None, "kind", "message_id"),
         Index(None, "sender"),
@@ -29,12 +32,16 @@ class StoredReply(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     provider: Mapped[str] = mapped_column(String(32))
+    door: Mapped[str] = mapped_column(String(300))
     provider_message_id: Mapped[str] = mapped_column(String(255))
+    tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
+    channel: Mapped[str | None] = mapped_column(String(16), default=None)
     sender: Mapped[str] = mapped_column(String(254))
     contact_id: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
     text: Mapped[str] = mapped_column(Text)
     received_at: Mapped[datetime]
     command: Mapped[str | None] = mapped_column(String(8), default=None)
+    unsure: Mapped[bool] = mapped_column(default=False)
     kind: Mapped[str | None] = mapped_column(String(32), default=None)
     message_id: Mapped[int | None] = mapped_column(BigId, default=None)
     sentiment_score: Mapped[float | None] = mapped_column(default=None)
@@ -44,10 +51,10 @@ class StoredReply(Base):
 
 
 async def last_replies(session: AsyncSession, contact_ids: Collection[int]) -> dict[int, datetime]:
-    """When each of the contacts last replied (UTC); who never did is left out."""
+    """When each of the contacts last replied to the installation (UTC); who never did is left out."""
     rows = await session.execute(
         select(StoredReply.contact_id, func.max(StoredReply.received_at))
-        .where(StoredReply.contact_id.in_(sorted(contact_ids)))
+        .where(StoredReply.contact_id.in_(sorted(contact_ids)), StoredReply.tenant == INSTALLATION)
         .group_by(StoredReply.contact_id)
     )
     return {contact_id: at for contact_id, at in rows if contact_id is not None}

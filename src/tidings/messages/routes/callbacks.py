@@ -15,19 +15,20 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from tidings.errors import InvalidInput, NotFound
+from tidings.errors import NotFound
 from tidings.log import get_logger
 from tidings.messages.inbound.door import Inbound
-from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.inbound.reports import StatusUpdate
 from tidings.messages.ledger import DeliveryStatus
+from tidings.messages.tenants import INSTALLATION
 from tidings.providers.reports import DeliveryReport, InboundMessage
 from tidings.web.routing import new_router, provided
 
 log = get_logger(__name__)
 
-KnowsToken = Callable[[str], Awaitable[bool]]
-"""Whether somebody's account has this token in its address for callbacks."""
+TenantOfToken = Callable[[str], Awaitable[str | None]]
+"""The tenant whose account has this token in its address for callbacks; None: nobody's has."""
 
 ReadCallback = Callable[[Mapping[str, Any]], DeliveryReport | InboundMessage | None]
 """What a callback says, by its parameters or its JSON object; None when it says nothing that concerns a message."""
@@ -46,20 +47,21 @@ class CallbackOut(BaseModel):
 class Callbacks:
     """Where providers' callbacks go, and under which tokens.
 
-    `tokens` are those of the installation's own accounts, by provider, where it has one; `knows_tokens` say whether
-    somebody else's account has one.
+    `tokens` are those of the installation's own accounts, by provider, where it has one; `tenants` say which tenant's
+    account has one.
     """
 
     inbound: Inbound
     tokens: Mapping[str, str | None] = field(repr=False)
-    knows_tokens: Sequence[KnowsToken]
+    tenants: Sequence[TenantOfToken]
 
-    async def know(self, provider: str, token: str) -> bool:
-        """Whether somebody's account at this provider calls back with this token."""
+    async def tenant_of(self, provider: str, token: str) -> str | None:
+        """Whose account at this provider calls back with this token; others may share the installation's."""
         own = self.tokens.get(provider)
         if own is not None and compare_digest(token.encode(), own.encode()):
-            return True
-        return any([await knows(token) for knows in self.knows_tokens])
+            return INSTALLATION
+        found = [await tenant_of(token) for tenant_of in self.tenants]
+        return next((tenant for tenant in found if tenant is not None), None)
 
 
 @cache
@@ -83,15 +85,17 @@ def _endpoint(provider: str, read: ReadCallback) -> Callable[..., Awaitable[Call
         callbacks: Annotated[Callbacks, provided(Callbacks)],
     ) -> CallbackOut:
         """Takes in a delivery report or a reply, as JSON or as a form."""
-        if not await callbacks.know(provider, token):
+        holder = await callbacks.tenant_of(provider, token)
+        if holder is None:
             raise HTTPException(404, "There is no such address for callbacks.")
+        tenant = None if holder == INSTALLATION else holder
         fields = {**dict(request.query_params), **_fields(await request.body())}
         match read(fields):
             case DeliveryReport() as report:
-                await _report(callbacks.inbound, provider, report)
+                await _report(callbacks.inbound, provider, report, tenant)
                 return CallbackOut(taken_as="report")
             case InboundMessage() as reply:
-                await _reply(callbacks.inbound, provider, reply)
+                await _reply(callbacks.inbound, provider, reply, tenant)
                 return CallbackOut(taken_as="reply")
         said = "a callback says neither how a message fared nor what somebody wrote"
         log.info(said, provider=provider, fields=sorted(fields))
@@ -100,7 +104,7 @@ def _endpoint(provider: str, read: ReadCallback) -> Callable[..., Awaitable[Call
     return receive_callback
 
 
-async def _report(inbound: Inbound, provider: str, report: DeliveryReport) -> None:
+async def _report(inbound: Inbound, provider: str, report: DeliveryReport, tenant: str | None) -> None:
     named = _KEY.fullmatch(report.reference or "")
     update = StatusUpdate(
         DeliveryStatus(report.status),
@@ -108,6 +112,7 @@ async def _report(inbound: Inbound, provider: str, report: DeliveryReport) -> No
         named["message"] if named else None,
         report.at,
         report.error,
+        tenant,
     )
     try:
         await inbound.receive_status(update)
@@ -115,20 +120,18 @@ async def _report(inbound: Inbound, provider: str, report: DeliveryReport) -> No
         log.info("a report is about no message of ours", provider=provider, error=str(error))
 
 
-async def _reply(inbound: Inbound, provider: str, reply: InboundMessage) -> None:
-    try:
-        await inbound.receive_reply(
-            IncomingReply(
-                provider=provider,
-                # Without an id of its own nothing tells a repetition from a second message; both are taken in.
-                provider_message_id=reply.provider_message_id or f"unnamed-{token_hex(16)}",
-                sender=reply.sender,
-                text=reply.text,
-                received_at=reply.received_at,
-            )
+async def _reply(inbound: Inbound, provider: str, reply: InboundMessage, tenant: str | None) -> None:
+    await inbound.receive_reply(
+        IncomingReply(
+            provider=provider,
+            # Without an id of its own nothing tells a repetition from a second message; both are taken in.
+            provider_message_id=reply.provider_message_id or f"unnamed-{token_hex(16)}",
+            sender=reply.sender,
+            text=reply.text,
+            received_at=reply.received_at,
+            tenant=tenant,
         )
-    except InvalidInput as error:  # a name instead of a number: nobody whom we could have written to
-        log.info("a reply is from nobody who can be answered", provider=provider, error=str(error))
+    )
 
 
 def _fields(body: bytes) -> dict[str, Any]:

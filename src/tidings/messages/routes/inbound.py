@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.keywords import Command
-from tidings.messages.inbound.replies import IncomingReply
+from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.inbound.reports import StatusUpdate
 from tidings.messages.ledger import DeliveryStatus
 from tidings.web.routing import new_router, provided
@@ -43,7 +43,10 @@ class _FromProvider(BaseModel):
 
 
 class ReplyIn(_FromProvider):
-    """A reply. `provider_message_id` is the provider's id of the reply; the same id is taken in once."""
+    """A reply. `provider_message_id` is the provider's id of the reply; the same id is taken in once.
+
+    `channel` is sms for a phone number and email for a mail address, unless it says whatsapp.
+    """
 
     phone: str = Field(min_length=1, max_length=254, validation_alias=AliasChoices("phone", "from", "sender"))
     message: str = Field(max_length=10_000, validation_alias=AliasChoices("message", "text", "body"))
@@ -52,6 +55,7 @@ class ReplyIn(_FromProvider):
     )
     received_at: Moment | None = None
     in_reply_to: ProviderId | None = None
+    channel: Literal["sms", "whatsapp", "email"] | None = None
 
 
 class StatusIn(_FromProvider):
@@ -67,7 +71,7 @@ class StatusIn(_FromProvider):
 
 
 class ReplyOut(BaseModel):
-    """What became of a reply; `message` is the one that it answers."""
+    """What became of a reply. `message` is the one that it answers, `tenants` are whom its STOP or START concerns."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -79,6 +83,8 @@ class ReplyOut(BaseModel):
     message: str | None
     rating: int | None
     sentiment_score: float | None
+    tenants: tuple[str, ...] = ()
+    unsure: bool = False
 
 
 class StatusOut(BaseModel):
@@ -118,6 +124,7 @@ async def receive_reply(reply: ReplyIn, callbacks: Callbacks) -> ReplyOut:
                 text=reply.message,
                 received_at=reply.received_at,
                 in_reply_to=reply.in_reply_to,
+                channel=reply.channel,
             )
         )
     )

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.ledger import DeliveryStatus, Outcome
+from tidings.messages.routes.opt_outs import OptOutOut
 from tidings.messages.statuses import Reason
 from tidings.messages.why import Why
 from tidings.web.routing import new_router, provided
@@ -23,7 +24,6 @@ def _storable(text: str) -> str:
 
 
 Storable = AfterValidator(_storable)
-Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
 Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 ContractorId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -36,13 +36,6 @@ class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class OptOutIn(_In):
-    """Whom to send nothing any more: a phone number or a mail address."""
-
-    address: Address
-    words: Annotated[str, StringConstraints(max_length=1000), Storable] | None = None
-
-
 class ConsentIn(_In):
     """Consent to promotional messages, given or taken back, with what shows it."""
 
@@ -53,21 +46,8 @@ class ConsentIn(_In):
     at: Moment | None = None
 
 
-class Changed(BaseModel):
-    """Whether the request changed anything."""
-
-    changed: bool
-
-
-class OptOutOut(_Out):
-    address: str
-    opted_out_at: datetime
-    ended_at: datetime | None
-    source: str
-    words: str | None
-
-
 class ConsentOut(_Out):
+    tenant: str
     channel: str
     granted: bool
     at: datetime
@@ -81,6 +61,7 @@ class LineOut(_Out):
     at: datetime
     kind: str
     message_id: int
+    tenant: str | None
     outcome: Outcome
     reason: Reason | None
     attempt: int
@@ -98,6 +79,7 @@ class LineOut(_Out):
 
 class ReplyLineOut(_Out):
     received_at: datetime
+    tenant: str
     text: str
     command: Command | None
     kind: str | None
@@ -131,18 +113,6 @@ class WhyOut(_Out):
 Contacts = Annotated[People, provided(People)]
 
 router = new_router()
-
-
-@router.post("/opt-outs", tags=["people"])
-async def opt_out(who: OptOutIn, people: Contacts) -> Changed:
-    """Sends nothing to an address any more, nor to the person behind it, from any feature."""
-    return Changed(changed=await people.opt_out(who.address, words=who.words))
-
-
-@router.post("/opt-ins", tags=["people"])
-async def opt_in(who: OptOutIn, people: Contacts) -> Changed:
-    """Ends the opt-outs of an address and of the person behind it."""
-    return Changed(changed=await people.opt_in(who.address))
 
 
 @router.post("/contractors/{contractor_id}/consents", status_code=201, tags=["people"])

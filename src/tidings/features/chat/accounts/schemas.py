@@ -116,6 +116,7 @@ class ChatbotIn(Input):
     fallback_message: Content | None = None
     debounce: Seconds = 1.0
     human_takeover: bool = False
+    keywords: bool = False
     active: bool = True
     allowed_origins: Origins = Field(default_factory=list)
     widget: JsonObject = Field(default_factory=dict)
@@ -133,6 +134,7 @@ class ChatbotChange(Input):
     fallback_message: Content | None = None
     debounce: Seconds | None = None
     human_takeover: bool | None = None
+    keywords: bool | None = None
     active: bool | None = None
     allowed_origins: Origins | None = None
     widget: JsonObject | None = None
@@ -150,6 +152,7 @@ class ChatbotOut(Output):
     fallback_message: str | None
     debounce: float
     human_takeover: bool
+    keywords: bool
     active: bool
     widget_key: str
     allowed_origins: list[str]

@@ -26,6 +26,7 @@ from tidings.features.chat.accounts.schemas import (
 from tidings.features.chat.lookup import find_chatbot, find_knowledge_base
 from tidings.features.chat.models import Chatbot, UsageLog, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, new_secret, new_widget_key, session_context
+from tidings.messages.tenants import add_tenant, customer_tenant
 from tidings.vault import Vault
 from tidings.work import Work
 
@@ -62,6 +63,7 @@ class ChatAccounts:
             row = Customer(**wanted.model_dump(), **self._written())
             unit.session.add(row)
             await unit.session.flush()
+            await add_tenant(unit.session, customer_tenant(row.id), row.name, row.created_at)
             return row
 
     async def get_customer(self, customer_id: int) -> Customer:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.chat.lookup import last_messages
-from tidings.features.chat.models import Chatbot, ChatChannel, Conversation, Role
-from tidings.messages.gate.opt_outs import find_opt_outs
+from tidings.features.chat.models import Chatbot, Conversation, Role
 from tidings.messages.statuses import Status
 
 CONTEXT = 10
@@ -52,12 +51,3 @@ def pointless(conversation: Conversation, turn: int) -> str | None:
     if conversation.answered_turn >= turn:
         return "it is answered already"
     return "a person has taken over" if conversation.taken_over_at is not None else None
-
-
-async def is_opted_out(session: AsyncSession, conversation_id: int) -> bool:
-    """Whether the user, on WhatsApp, wants nothing more."""
-    conversation = await session.get(Conversation, conversation_id)
-    if conversation is None or not ChatChannel(conversation.channel).is_whatsapp:
-        return False
-    who = conversation.external_user_id
-    return (await find_opt_outs(session, {who}, set())).since(who, None) is not None

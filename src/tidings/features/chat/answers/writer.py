@@ -16,7 +16,7 @@ from tidings.ai.base import AIError, Draft, Usage
 from tidings.ai.guard import clean
 from tidings.ai.openai import OpenAIModel
 from tidings.engine.jobs import GiveUpJob, Run
-from tidings.features.chat.answers.question import Question, is_opted_out, pointless, read_question
+from tidings.features.chat.answers.question import Question, pointless, read_question
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.turns import settle
 from tidings.features.chat.jobs import CHAT_MESSAGE, AIProcessingJob
@@ -93,15 +93,7 @@ class AnswerWriter:
     async def _question(self, data: AIProcessingJob) -> Question | str:
         """The turn to answer, or why there is nothing to do."""
         async with self._work.read() as session:
-            question = await read_question(session, data.conversation_id, data.turn)
-            opted_out = not isinstance(question, str) and await is_opted_out(session, data.conversation_id)
-        if not opted_out:
-            return question
-        async with self._work.begin() as unit:
-            conversation = await unit.session.get(Conversation, data.conversation_id, with_for_update=True)
-            if conversation is not None and pointless(conversation, data.turn) is None:
-                settle(conversation, data.turn)
-        return "the user has opted out"
+            return await read_question(session, data.conversation_id, data.turn)
 
     async def _make(self, question: Question) -> WrittenAnswer:
         found: list[Found] = []

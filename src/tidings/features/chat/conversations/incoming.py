@@ -14,6 +14,7 @@ from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import (
     PROCESSED,
     RECEIVED,
+    Chatbot,
     ChatChannel,
     ChatMessage,
     Conversation,
@@ -22,18 +23,23 @@ from tidings.features.chat.models import (
     UsageLog,
 )
 from tidings.messages.inbound.keywords import Command, command_of
-from tidings.messages.inbound.notices import ANSWERS, NoticeTexts
-from tidings.messages.inbound.replies import IncomingReply, Received, Replies
+from tidings.messages.inbound.notices import ANSWERS, notice_text
+from tidings.messages.inbound.replies import Replies
+from tidings.messages.inbound.reply import IncomingReply, Received
+from tidings.messages.tenants import Sender, customer_tenant, senders_of
 from tidings.work import Unit, Work
 
 
 class IncomingMessages:
-    """Takes users' messages in. `replies` carries out STOP, START and HELP; `texts` are the answers to them."""
+    """Takes users' messages in. `replies` carries out STOP, START and HELP where a chatbot has them turned on.
 
-    def __init__(self, work: Work, replies: Replies, texts: NoticeTexts) -> None:
+    `sender` is who the installation's notices speak for.
+    """
+
+    def __init__(self, work: Work, replies: Replies, sender: Sender) -> None:
         self._work = work
         self._replies = replies
-        self._texts = texts
+        self._sender = sender
 
     async def take_in(self, data: IncomingMessageJob, run: Run) -> str:
         """Takes one message in; says what became of it. A job without a row makes the row, which has its own job."""
@@ -42,12 +48,14 @@ class IncomingMessages:
         async with self._work.read() as session:
             row = await session.get(ChatMessage, data.id)
             conversation = await session.get(Conversation, row.conversation_id) if row else None
-        if row is None or conversation is None:
+            chatbot = await session.get(Chatbot, conversation.chatbot_id) if conversation else None
+        if row is None or conversation is None or chatbot is None:
             return "there is no such message"
         if row.status != RECEIVED:
             return "taken in already"
-        command = command_of(row.content) if ChatChannel(conversation.channel).is_whatsapp else None
-        answered = await self._obey(row, conversation) if command else None
+        obeyed = chatbot.keywords and ChatChannel(conversation.channel).is_whatsapp
+        command = command_of(row.content) if obeyed else None
+        answered = await self._obey(row, conversation, chatbot.customer_id) if command else None
         async with self._work.begin() as unit:
             return await self._finish(unit, row.id, conversation.id, command, answered)
 
@@ -87,7 +95,9 @@ class IncomingMessages:
                 settle(conversation, row.turn)
             if received is not None and received.action_taken != "opted_out_already":
                 notice = ANSWERS[command]
-                text = self._texts.text(notice)
+                tenant = customer_tenant(chatbot.customer_id)
+                senders = await senders_of(session, [tenant], self._sender)
+                text = notice_text(notice, senders[tenant])
                 await add_message(unit, conversation, Role.ASSISTANT, text, now, details={"notice": notice})
             return f"carried out: {command}"
         if conversation.answer_due is None or conversation.taken_over_at is not None:
@@ -95,7 +105,7 @@ class IncomingMessages:
         await arm_answer(unit, conversation, chatbot.customer_id)
         return f"to be answered as turn {conversation.turn}"
 
-    async def _obey(self, row: ChatMessage, conversation: Conversation) -> Received:
+    async def _obey(self, row: ChatMessage, conversation: Conversation, customer_id: int) -> Received:
         return await self._replies.receive(
             IncomingReply(
                 provider=conversation.channel,
@@ -104,6 +114,9 @@ class IncomingMessages:
                 text=row.content,
                 received_at=row.created_at,
                 channel=conversation.channel,
+                tenant=customer_tenant(customer_id),
+                account=conversation.via,
+                answered=True,
             )
         )
 

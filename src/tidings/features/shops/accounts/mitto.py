@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidings.errors import ConfigurationError
 from tidings.features.shops.accounts.secrets import secret_context
-from tidings.providers.mitto import MittoAccount, callback_address
+from tidings.features.shops.models import Shop
+from tidings.messages.inbound.notices import Through
+from tidings.providers.mitto import Mitto, MittoAccount, callback_address
 from tidings.vault import Vault
 
 
@@ -37,3 +43,18 @@ class MittoAccess:
             token = self.vault.open(shop["callback_token"], secret_context("callback_token", domain))
             callback = callback_address(self.public_url, token)
         return MittoAccount(f"shop:{shop['shop_id']}", key, shop["sender"], callback)
+
+    async def through(self, connection: AsyncConnection, shop_ids: Collection[int]) -> dict[int, Through]:
+        """Through what the notices of these shops leave; a shop without an account of its own is left out."""
+        columns = (Shop.id.label("shop_id"), Shop.domain, Shop.sender, Shop.mitto_api_key, Shop.callback_token)
+        rows = (await connection.execute(select(*columns).where(Shop.id.in_(sorted(shop_ids))))).mappings()
+        found: dict[int, Through] = {}
+        for row in map(dict[str, Any], rows):
+            try:
+                account = self.account_of(row)
+            except ConfigurationError as error:
+                found[row["shop_id"]] = Through(Mitto.name, None, str(error))
+            else:
+                if account is not None:
+                    found[row["shop_id"]] = Through(Mitto.name, account)
+        return found

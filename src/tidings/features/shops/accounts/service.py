@@ -22,6 +22,7 @@ from tidings.features.shops.rules.prices import read_price_table
 from tidings.log import get_logger
 from tidings.messages.changes import cancel_where
 from tidings.messages.statuses import Reason
+from tidings.messages.tenants import add_tenant, shop_tenant
 from tidings.messages.text.templates import Sandbox
 from tidings.vault import Vault
 from tidings.web.access import KeyHolder
@@ -77,6 +78,7 @@ class ShopAccounts:
                     for name, value in values.items():
                         setattr(row, name, value)
                 await unit.session.flush()
+                await add_tenant(unit.session, shop_tenant(row.id), row.name, now, timezone=row.timezone)
                 for preset in wanted.presets:
                     await add_preset(unit, row, preset, self._templates, now)
         except IntegrityError as error:
@@ -110,8 +112,9 @@ class ShopAccounts:
             for name, value in changes.items():
                 setattr(row, name, value)
             _check_prices(row.sms_prices, row.default_price, row.currency)
-            row.updated_at = self._work.clock.now()
+            row.updated_at = now = self._work.clock.now()
             await unit.session.flush()
+            await add_tenant(unit.session, shop_tenant(row.id), row.name, now, timezone=row.timezone)
             return row
 
     async def rotate_api_key(self, domain: str) -> str:
@@ -148,11 +151,11 @@ class ShopAccounts:
             domain = await session.scalar(select(Shop.domain).where(Shop.api_key_hash == digest(api_key)))
             return KeyHolder("shop", "/shops/", domain) if domain else None
 
-    async def knows_callback(self, token: str) -> bool:
-        """Whether Mitto calls back with this token for one of the shops; only its digest is compared."""
+    async def tenant_of_callback(self, token: str) -> str | None:
+        """The shop for which Mitto calls back with this token; only its digest is compared."""
         async with self._work.read() as session:
             found = await session.scalar(select(Shop.id).where(Shop.callback_hash == digest(token)))
-            return found is not None
+            return None if found is None else shop_tenant(found)
 
     def _seal(self, domain: str, column: str, text: str) -> str:
         return self._vault.seal(text, secret_context(column, domain))

@@ -16,8 +16,8 @@ from tidings.features.shops.lookup import find_automation, find_customer, find_s
 from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
-from tidings.features.shops.rules.prices import country_of
 from tidings.features.shops.rules.variables import FIELDS, names_for
+from tidings.messages.contacts.countries import country_of
 from tidings.messages.text.segments import explain, measure
 from tidings.messages.text.templates import Sandbox
 

@@ -13,13 +13,15 @@ from tidings.errors import TemplateError
 from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.schemas import Cost, CountryCost, Deferred, DryRun, SampleText
 from tidings.features.shops.campaigns.status import due_at
-from tidings.features.shops.kind import CHANNEL, campaign_terms, price_table, scope_of
+from tidings.features.shops.kind import CHANNEL, campaign_terms, price_table
 from tidings.features.shops.models import Shop
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import Estimate, estimate, loads_by_country
-from tidings.messages.gate.policy import Decision, Defer, Refuse, Rules, Send, Skip
+from tidings.messages.gate.policy import Decision, Defer, Refuse, Send, Skip
 from tidings.messages.gate.preview import preview_decisions
+from tidings.messages.gate.rules import Rules
 from tidings.messages.kind import Message
+from tidings.messages.tenants import shop_tenant
 from tidings.messages.text.segments import measure
 from tidings.messages.text.templates import Sandbox
 
@@ -128,8 +130,7 @@ def message_of(shop: Shop, campaign: ShopCampaign, customer: Mapping[str, Any], 
         row=row_of(shop, customer),
         terms=campaign_terms(campaign.if_blocked),
         timezone=customer["timezone"],
-        tenant_timezone=shop.timezone,
-        scope=scope_of(shop.id),
+        tenant=shop_tenant(shop.id),
         not_after=campaign.not_after,
     )
 

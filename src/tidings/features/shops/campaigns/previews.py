@@ -19,16 +19,17 @@ from tidings.features.shops.kind import ShopMessages, price_table
 from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.audience import campaign_variables
-from tidings.features.shops.rules.prices import country_of
 from tidings.features.shops.rules.stored import to_json
 from tidings.features.shops.segments.audience import read_all, read_customer, read_segment
 from tidings.features.shops.segments.models import ShopSegment
 from tidings.fields import in_zone
 from tidings.log import current_request_id
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.countries import country_of
 from tidings.messages.contacts.phones import parse_phone
-from tidings.messages.gate.policy import Defer, Rules, Skip
+from tidings.messages.gate.policy import Defer, Skip
 from tidings.messages.gate.preview import preview_decisions
+from tidings.messages.gate.rules import Rules
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.statuses import Status
 from tidings.messages.text.segments import explain, measure

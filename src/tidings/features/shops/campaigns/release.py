@@ -27,9 +27,11 @@ from tidings.features.shops.kind import ShopMessages, campaign_terms
 from tidings.features.shops.models import Shop, ShopMessage
 from tidings.messages.changes import decision
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.policy import Defer, Rules, quiet_until
+from tidings.messages.gate.policy import Defer, quiet_until
+from tidings.messages.gate.rules import Rules
 from tidings.messages.ledger import Outcome, write_lines
 from tidings.messages.statuses import Status
+from tidings.messages.tenants import rules_of, shop_tenant
 from tidings.work import Unit, Work
 
 PACE = 100.0
@@ -155,9 +157,11 @@ class Releases:
 
         The gate would put them off one by one, each on a turn that somebody else could have had.
         """
-        awake, asleep = self._divided(await _due(session, campaign.id, now, most), campaign, shop, now)
+        tenant = shop_tenant(shop.id)
+        rules = (await rules_of(session, [tenant], self._rules))[tenant]
+        awake, asleep = _divided(await _due(session, campaign.id, now, most), campaign, rules, now)
         if asleep:
-            awake, asleep = self._divided(await _due(session, campaign.id, now, SHIFTED), campaign, shop, now)
+            awake, asleep = _divided(await _due(session, campaign.id, now, SHIFTED), campaign, rules, now)
         put_off = 0
         for until, rows in asleep.items():
             put_off += len(rows)
@@ -168,29 +172,6 @@ class Releases:
             )
             await write_lines(session, [_put_off_line(row, deferred, now) for row, deferred in rows])
         return awake[:most], put_off
-
-    def _divided(
-        self, rows: Sequence[Any], campaign: ShopCampaign, shop: Shop, now: datetime
-    ) -> tuple[list[Any], Mapping[datetime, list[tuple[Any, Defer]]]]:
-        """Those who may have their turn now, and the others by when the gate lets them."""
-        terms = campaign_terms(campaign.if_blocked)
-        awake: list[Any] = []
-        asleep: defaultdict[datetime, list[tuple[Any, Defer]]] = defaultdict(list)
-        for row in rows:
-            deferred = quiet_until(
-                self._rules,
-                terms,
-                now,
-                phone=row.recipient,
-                timezone=row.timezone,
-                tenant_timezone=shop.timezone,
-                not_after=row.not_after,
-            )
-            if deferred is None:
-                awake.append(row)
-            else:
-                asleep[to_milliseconds(deferred.until)].append((row, deferred))
-        return awake, asleep
 
     async def _finish(self, session: AsyncSession, campaigns: Sequence[ShopCampaign], now: datetime) -> int:
         """Notes which campaigns have nobody left."""
@@ -206,6 +187,7 @@ async def _due(session: AsyncSession, campaign_id: int, now: datetime, most: int
     rows = await session.execute(
         select(
             ShopMessage.id,
+            ShopMessage.shop_id,
             ShopMessage.contractor_id,
             ShopMessage.recipient,
             ShopMessage.scheduled_time,
@@ -228,3 +210,26 @@ async def _due(session: AsyncSession, campaign_id: int, now: datetime, most: int
 def _put_off_line(row: Any, deferred: Defer, now: datetime) -> dict[str, Any]:
     inputs = {"scheduled_time": row.scheduled_time.isoformat(), **deferred.inputs}
     return decision(ShopMessages, row, Outcome.DEFERRED, deferred.reason, now, inputs=inputs)
+
+
+def _divided(
+    rows: Sequence[Any], campaign: ShopCampaign, rules: Rules, now: datetime
+) -> tuple[list[Any], Mapping[datetime, list[tuple[Any, Defer]]]]:
+    """Those who may have their turn now, and the others by when the gate lets them."""
+    terms = campaign_terms(campaign.if_blocked)
+    awake: list[Any] = []
+    asleep: defaultdict[datetime, list[tuple[Any, Defer]]] = defaultdict(list)
+    for row in rows:
+        deferred = quiet_until(
+            rules,
+            terms,
+            now,
+            phone=row.recipient,
+            timezone=row.timezone,
+            not_after=row.not_after,
+        )
+        if deferred is None:
+            awake.append(row)
+        else:
+            asleep[to_milliseconds(deferred.until)].append((row, deferred))
+    return awake, asleep

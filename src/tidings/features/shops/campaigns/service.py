@@ -37,7 +37,7 @@ from tidings.features.shops.segments.audience import read_segment
 from tidings.features.shops.segments.service import find_segment
 from tidings.fields import in_zone
 from tidings.log import current_request_id, get_logger
-from tidings.messages.gate.policy import Rules
+from tidings.messages.gate.rules import Rules
 from tidings.messages.text.templates import Sandbox
 from tidings.work import Unit, Work
 

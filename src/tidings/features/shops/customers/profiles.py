@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.rows import locked_ids
 from tidings.features.shops.customers.people import phone_of
-from tidings.features.shops.kind import CHANNEL, scope_of
+from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.customers import CustomerDetails, SmsConsent
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
 from tidings.messages.statuses import Status
+from tidings.messages.tenants import shop_tenant
 
 SOURCE = "shopify"
 _NO_PHONE = "no usable phone: the number that the shop tells cannot exist"
@@ -169,7 +170,7 @@ def _write_consent(session: AsyncSession, shop: Shop, row: ShopCustomer, at: dat
         Consent(
             contact_id=row.contractor_id,
             channel=CHANNEL,
-            scope=scope_of(shop.id),
+            tenant=shop_tenant(shop.id),
             granted=granted,
             at=row.sms_consent_at or at,
             source=SOURCE,

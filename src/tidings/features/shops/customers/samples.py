@@ -8,10 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import insert
 
-from tidings.features.shops.kind import CHANNEL, scope_of
+from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
+from tidings.messages.tenants import shop_tenant
 from tidings.work import Work
 
 PAGE = 1000
@@ -72,7 +73,7 @@ async def add_customers(work: Work, shop: Shop, people: Sequence[NewCustomer]) -
                 {
                     "contact_id": contact,
                     "channel": CHANNEL,
-                    "scope": scope_of(shop.id),
+                    "tenant": shop_tenant(shop.id),
                     "granted": one.consent,
                     "at": now,
                     "source": "import",

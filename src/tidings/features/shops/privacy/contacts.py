@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
 from tidings.db.rows import locked_ids
-from tidings.features.shops.kind import scope_of
 from tidings.features.shops.models import Shop
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
@@ -20,6 +19,7 @@ from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
+from tidings.messages.tenants import shop_tenant
 
 _PAGE = 500
 
@@ -30,7 +30,9 @@ _Step = Callable[[Sequence[int], Sequence[str]], Executable]
 async def forget_consents(session: AsyncSession, shop: Shop, contact_ids: Collection[int]) -> None:
     """Erases what the contacts have said to the shop."""
     for some in pages(sorted(contact_ids)):
-        await session.execute(delete(Consent).where(Consent.contact_id.in_(some), Consent.scope == scope_of(shop.id)))
+        await session.execute(
+            delete(Consent).where(Consent.contact_id.in_(some), Consent.tenant == shop_tenant(shop.id))
+        )
 
 
 async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) -> None:

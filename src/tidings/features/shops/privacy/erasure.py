@@ -29,7 +29,7 @@ from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.customers.people import PersonKeys, phone_of
 from tidings.features.shops.customers.profiles import customers_alike
 from tidings.features.shops.jobs import QUEUES, SHOP_MESSAGE
-from tidings.features.shops.kind import ShopMessages, scope_of
+from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
 from tidings.features.shops.privacy.contacts import forget_consents, pages, release_contacts
 from tidings.features.shops.privacy.models import ShopDataExport
@@ -43,6 +43,7 @@ from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
 from tidings.messages.statuses import Reason
+from tidings.messages.tenants import shop_tenant
 from tidings.work import Unit, Work
 
 LOOKED_AT = 100
@@ -135,7 +136,7 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     ):  # fmt: skip
         await session.execute(delete(model).where(model.shop_id == shop.id).execution_options(**_IN_BULK))
     await release_contacts(session, contacts)
-    await session.execute(delete(Admission).where(Admission.scope == scope_of(shop.id)))
+    await session.execute(delete(Admission).where(Admission.tenant == shop_tenant(shop.id)))
     await erase_replies(session, messages)
     await session.execute(delete(Shop).where(Shop.id == shop.id).execution_options(**_IN_BULK))
 

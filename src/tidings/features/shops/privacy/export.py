@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.shops.customers.people import phone_of
 from tidings.features.shops.customers.profiles import customers_alike
-from tidings.features.shops.kind import scope_of
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
 from tidings.features.shops.privacy.models import ShopDataExport
 from tidings.features.shops.rules.contexts import EventContext
 from tidings.features.shops.rules.stored import to_json
 from tidings.messages.gate.consents import consents_of
 from tidings.messages.gate.opt_outs import history_of
+from tidings.messages.tenants import EVERY, shop_tenant
 
 _CUSTOMER = (
     *("customer_key", "first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count"),
@@ -71,15 +71,19 @@ async def _content(
     opt_outs: list[Any] = []
     for contact_id in contacts:
         phones = [row.phone for row in rows if row.contractor_id == contact_id]
-        consents += [one for one in await consents_of(session, contact_id) if one.scope == scope_of(shop.id)]
-        opt_outs += await history_of(session, contact_id, phones)
+        consents += [one for one in await consents_of(session, contact_id) if one.tenant == shop_tenant(shop.id)]
+        mine = (shop_tenant(shop.id), EVERY)
+        opt_outs += [one for one in await history_of(session, contact_id, phones) if one.tenant in mine]
     return {
         "shop": shop.domain,
         "customers": [_picked(row, _CUSTOMER) for row in rows],
         "orders": [_picked(row, _ORDER) for row in orders],
         "messages": [_picked(row, _MESSAGE) for row in messages],
         "consents": [_picked(row, ("channel", "granted", "at", "source", "proof")) for row in consents],
-        "opt_outs": [_picked(row, ("address", "opted_out_at", "ended_at", "source", "words")) for row in opt_outs],
+        "opt_outs": [
+            _picked(row, ("address", "channel", "stops", "opted_out_at", "ended_at", "source", "words"))
+            for row in opt_outs
+        ],
         "events": [_picked(row, _EVENT) for row in events],
     }
 

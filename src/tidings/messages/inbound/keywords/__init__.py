@@ -8,6 +8,7 @@ is a broken law and a wrong one is a lost reader, who can write START. A text th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from tidings.messages.inbound.keywords import words
@@ -21,6 +22,19 @@ class Command(StrEnum):
     STOP = "stop"
     START = "start"
     HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a text commands, if anything, and whether it may mean STOP, so that a person has to look."""
+
+    command: Command | None = None
+    unsure: bool = False
+
+
+def read_command(text: str, *, mail: bool = False) -> Reading:
+    """What a reply says; `mail` says that it may carry quotations and a signature."""
+    return Reading(command_of(text))
 
 
 def command_of(text: str) -> Command | None:
