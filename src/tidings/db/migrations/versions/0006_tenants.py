@@ -161,6 +161,12 @@ def downgrade() -> None:
     )
     for name in ("tenant", "channel", "stops", "door", "whole_person", "ended_by"):
         op.drop_column("opt_outs", name)
-    where = {"sqlite_where": _HOLDS, "postgresql_where": _HOLDS}
-    op.create_index("ix_opt_outs_valid_address", "opt_outs", ["address"], unique=True, **where)
+    op.create_index(
+        "ix_opt_outs_valid_address",
+        "opt_outs",
+        ["address"],
+        unique=True,
+        sqlite_where=_HOLDS,
+        postgresql_where=_HOLDS,
+    )
     op.drop_table("tenants")
