@@ -59,7 +59,7 @@ def line(at: datetime, message_id: int = 1, kind: str = EVENT_MESSAGE) -> Ledger
 
 def reply(at: datetime) -> StoredReply:
     return StoredReply(
-        provider="n8n", provider_message_id=str(at), sender="+1", text="hi", received_at=at, created_at=at
+        provider="n8n", door="n8n", provider_message_id=str(at), sender="+1", text="hi", received_at=at, created_at=at
     )
 
 
@@ -138,7 +138,7 @@ async def test_a_dead_letter_that_nobody_has_dealt_with_stays(app: App) -> None:
 
 
 async def test_a_place_in_the_caps_goes_when_it_counts_in_none_any_more(app: App) -> None:
-    await add(app, place(NOON - 3 * DAY), place(NOON - timedelta(hours=23)))
+    await add(app, place(NOON - 33 * DAY), place(NOON - 30 * DAY))
     assert await sweep(app) == {"admissions": 1}
 
 

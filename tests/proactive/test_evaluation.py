@@ -20,7 +20,7 @@ from tidings.features.proactive.evaluation import WRITERS_AT_ONCE
 from tidings.features.proactive.models import Approval
 from tidings.features.proactive.safeguards import STALE_AFTER, Safeguards
 from tidings.features.proactive.states import ContactState, Suggestion
-from tidings.messages.gate.opt_outs import Word, add_opt_out
+from tidings.messages.gate.opt_outs import OptOutRequest, add_opt_out
 from tidings.messages.statuses import Reason, Status
 
 
@@ -176,7 +176,9 @@ async def test_nothing_is_written_for_whoever_has_no_address_or_said_stop(desk: 
     await desk.contact(phone=None)
     gone = await desk.contact(phone="+18105557777")
     async with desk.app.work.begin() as unit:
-        await add_opt_out(unit.session, Word("+18105557777", "api", "test", words="STOP", contact_id=gone), NOW)
+        await add_opt_out(
+            unit.session, OptOutRequest("+18105557777", "api", "test", words="STOP", contact_id=gone), NOW
+        )
     scribe = Scribe()
     assert (await desk.proactive(writer=scribe).evaluate_proactive_triggers()).contacts == 0
     assert not scribe.briefs

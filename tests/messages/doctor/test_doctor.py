@@ -34,6 +34,7 @@ from tidings.features.events.models import EventMessage
 from tidings.features.followups.models import FollowUp
 from tidings.messages.gate.standing import Admission
 from tidings.messages.statuses import Status
+from tidings.messages.tenants import INSTALLATION
 
 pytestmark = pytest.mark.both_databases
 
@@ -131,7 +132,7 @@ async def test_a_place_in_the_caps_that_no_message_has_is_found(app: App) -> Non
     row = await follow_up_to(app, person)
     await outcome_of(app, FOLLOW_UP, row.id)
     assert await found(app) == []
-    place = {"contact_id": person, "scope": "", "at": NOON}
+    place = {"contact_id": person, "tenant": INSTALLATION, "at": NOON}
     await alter(app, insert(Admission).values([{"kind": FOLLOW_UP, "message_id": 99, **place}]))
     await alter(app, update(FollowUp).values(status=Status.FAILED))
     assert await found(app) == [("places", f"follow-up-{row.id}"), ("places", "follow-up-99")]

@@ -11,7 +11,7 @@ from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
-from tidings.messages.gate.opt_outs import Word, add_opt_out
+from tidings.messages.gate.opt_outs import OptOutRequest, add_opt_out
 from tidings.messages.gate.policy import Decision
 from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.quiet_hours import QuietHours
@@ -61,7 +61,7 @@ async def add_people(app: App) -> dict[str, Contractor]:
             if name != "unasked":
                 said = {"channel": "sms", "granted": name != "revoked", "at": now, "source": "form"}
                 unit.session.add(Consent(contact_id=person.id, **said))
-        await add_opt_out(unit.session, Word(people["opted out"].phone or "", "api", "reply"), now)
+        await add_opt_out(unit.session, OptOutRequest(people["opted out"].phone or "", "api", "reply"), now)
         unit.session.add(Trust(contact_id=people["distrustful"].id, score=10.0, reason="silence", updated_at=now))
         an_hour_ago = now - timedelta(hours=1)
         unit.session.add(Admission(kind="earlier", message_id=1, contact_id=people["had one"].id, at=an_hour_ago))

@@ -14,13 +14,20 @@ async def test_an_address_is_opted_out_and_in_again(api: Api) -> None:
     assert (standing["opted_out"], standing["trust"]) == (True, 0.0)
     assert standing["opt_outs"] == [
         {
+            "id": 1,
+            "tenant": "*",
+            "channel": "*",
             "address": PHONE,
+            "stops": "all",
             "opted_out_at": "2026-11-24T17:00:00Z",
-            "ended_at": None,
+            "door": "api",
             "source": "api",
             "words": "called us",
+            "ended_at": None,
+            "ended_by": None,
         }
     ]
+    del who["words"]
     assert await api.good("POST", "/opt-ins", who) == {"changed": True}
     assert await api.good("POST", "/opt-ins", who) == {"changed": False}
     standing = await api.good("GET", "/contractors/1/standing")
@@ -33,6 +40,7 @@ async def test_consents_are_kept_with_their_proof_the_oldest_first(api: Api) -> 
     path = "/contractors/1/consents"
     taken_back = await api.good("POST", path, {"granted": False, "channel": "email"}, expect=201)
     assert taken_back == {
+        "tenant": "installation",
         "channel": "email",
         "granted": False,
         "at": "2026-11-24T17:00:00Z",

@@ -11,7 +11,7 @@ from shops.market import Market, OpenMarket
 from tidings.errors import InvalidInput, NotFound
 from tidings.features.shops.models import ShopMessage
 from tidings.messages.gate.consents import Consent
-from tidings.messages.gate.opt_outs import OptOut, Word, add_opt_out
+from tidings.messages.gate.opt_outs import OptOut, OptOutRequest, add_opt_out
 from tidings.messages.gate.standing import Admission
 from tidings.messages.ledger import LedgerEntry
 
@@ -28,7 +28,7 @@ NOBODY: list[tuple[dict[str, object], str]] = [
 
 async def opt_out(market: Market, phone: str) -> None:
     async with market.work.begin() as unit:
-        await add_opt_out(unit.session, Word(phone, "api", "reply"), market.clock.now())
+        await add_opt_out(unit.session, OptOutRequest(phone, "api", "reply"), market.clock.now())
 
 
 async def phone_of(market: Market, customer_id: int) -> str:

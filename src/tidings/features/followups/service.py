@@ -30,7 +30,7 @@ from tidings.fields import in_zone
 from tidings.messages.changes import decision, end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.gate import trust
-from tidings.messages.gate.opt_outs import Reach, Word, add_opt_out, channel_of
+from tidings.messages.gate.opt_outs import OptOutRequest, Reach, add_opt_out, channel_of
 from tidings.messages.gate.trust import change_trust
 from tidings.messages.inbound.keywords import Command, command_of
 from tidings.messages.inbound.sentiment import sentiment_of
@@ -220,7 +220,7 @@ async def _opt_out(session: AsyncSession, reach: Reach, person: Contractor, now:
     address = person.phone or person.email
     if address is None:
         return
-    word = Word(address, "api", "reply", words=words, contact_id=person.id)
-    new = [await add_opt_out(session, one, now) for one in reach.words([INSTALLATION], channel_of(address), word)]
+    word = OptOutRequest(address, "api", "reply", words=words, contact_id=person.id)
+    new = [await add_opt_out(session, one, now) for one in reach.requests([INSTALLATION], channel_of(address), word)]
     if any(new):
         await change_trust(session, person.id, trust.OPTED_OUT, "opted out", now)

@@ -13,9 +13,9 @@ from tidings.messages.contacts.contractors import contacts_with
 from tidings.messages.gate.opt_outs import (
     ANY_CHANNEL,
     OptOut,
+    OptOutRequest,
     Reach,
     Stops,
-    Word,
     add_opt_out,
     canonical,
     end_opt_outs,
@@ -75,8 +75,8 @@ class OptOutDesk:
             await _check_tenant(unit.session, tenant)
             contact_ids = await contacts_with(unit.session, spec)
             contact_id = contact_ids[0] if contact_ids else None
-            word = Word(canonical(spec), door, source, tenant, channel, words, stops, contact_id)
-            said = self._reach.words([tenant], channel, word) if self._reach.everywhere else [word]
+            word = OptOutRequest(canonical(spec), door, source, tenant, channel, words, stops, contact_id)
+            said = self._reach.requests([tenant], channel, word) if self._reach.everywhere else [word]
             new = any([await add_opt_out(unit.session, one, now) for one in said])
             if new and contact_id is not None and tenant in (EVERY, INSTALLATION) and not promotional:
                 await change_trust(unit.session, contact_id, OPTED_OUT, "opted out", now)

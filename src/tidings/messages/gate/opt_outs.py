@@ -86,7 +86,7 @@ _HOLDS = OptOut.ended_at.is_(None)
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class OptOutRequest:
     """What somebody said about an address: whose messages it is about, and how we learnt of it."""
 
     address: str
@@ -106,7 +106,7 @@ class Reach:
 
     everywhere: bool = False
 
-    def words(self, tenants: Iterable[str], channel: str, word: Word) -> list[Word]:
+    def requests(self, tenants: Iterable[str], channel: str, word: OptOutRequest) -> list[OptOutRequest]:
         """The word as it is stored: for each of the tenants on this channel, or once for all of them on every one."""
         word = replace(word, address=canonical(word.address))
         if self.everywhere:
@@ -234,7 +234,7 @@ async def opted_out_among(
     }
 
 
-async def add_opt_out(session: AsyncSession, word: Word, now: datetime) -> bool:
+async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime) -> bool:
     """Opts out in the caller's transaction; False when the same was said already.
 
     Who was unsure is not any more. Raises IntegrityError at the flush when somebody else does the same right now.

@@ -19,9 +19,9 @@ from tidings.messages.contacts.contractors import contacts_with
 from tidings.messages.gate.opt_outs import (
     ANY_CHANNEL,
     OptOut,
+    OptOutRequest,
     Reach,
     Stops,
-    Word,
     add_opt_out,
     canonical,
     channel_of,
@@ -139,7 +139,7 @@ class Replies:
             row.action_taken = done or row.action_taken
         await self._judge(session, row, tenants, now)
         log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant, answers=_name(row))
-        return _received(row, duplicate=False, tenants=tenants)
+        return _received(row, duplicate=False)
 
     def _row(self, reply: IncomingReply, address: str | None, now: datetime) -> StoredReply:
         reading = read_command(reply.text, mail=reply.channel == "email")
@@ -181,11 +181,13 @@ class Replies:
         for word in self._words(said, Stops.UNSURE):
             await add_opt_out(session, word, said.now)
 
-    def _words(self, said: _Said, stops: Stops) -> list[Word]:
+    def _words(self, said: _Said, stops: Stops) -> list[OptOutRequest]:
         """What a reply says about each tenant that it concerns."""
         reply = said.reply
-        word = Word(said.address, reply.door, "reply", words=reply.text, stops=stops, contact_id=said.contact_id)
-        return self._reach.words(said.tenants, reply.channel or "sms", word)
+        word = OptOutRequest(
+            said.address, reply.door, "reply", words=reply.text, stops=stops, contact_id=said.contact_id
+        )
+        return self._reach.requests(said.tenants, reply.channel or "sms", word)
 
     async def _end(self, session: AsyncSession, said: _Said) -> None:
         """Ends what was said to the same tenants by the same door; where all are one brand, whatever holds."""
@@ -268,7 +270,7 @@ def _name(row: StoredReply) -> str | None:
     return f"{row.kind}-{row.message_id}" if row.kind else None
 
 
-def _received(row: StoredReply, *, duplicate: bool, tenants: Sequence[str] = ()) -> Received:
+def _received(row: StoredReply, *, duplicate: bool) -> Received:
     return Received(
         id=row.id,
         duplicate=duplicate,
@@ -278,6 +280,6 @@ def _received(row: StoredReply, *, duplicate: bool, tenants: Sequence[str] = ())
         message=_name(row),
         rating=row.rating,
         sentiment_score=row.sentiment_score,
-        tenants=tuple(tenants),
+        tenant=row.tenant,
         unsure=row.unsure,
     )

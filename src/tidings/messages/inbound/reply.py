@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tidings.messages.inbound.keywords import Command
+from tidings.messages.tenants import INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class IncomingReply:
 class Received:
     """What became of a reply. `message` is the one that it answers (`event-message-123`), if there is one.
 
-    `tenants` are whom its command concerns; `unsure` says that it may have meant STOP, and a person is asked.
+    `tenant` is whom it was written to; `unsure` says that it may have meant STOP, and a person is asked.
     """
 
     id: int
@@ -51,5 +52,5 @@ class Received:
     message: str | None
     rating: int | None
     sentiment_score: float | None
-    tenants: tuple[str, ...] = ()
+    tenant: str = INSTALLATION
     unsure: bool = False

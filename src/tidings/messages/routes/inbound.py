@@ -71,7 +71,7 @@ class StatusIn(_FromProvider):
 
 
 class ReplyOut(BaseModel):
-    """What became of a reply. `message` is the one that it answers, `tenants` are whom its STOP or START concerns."""
+    """What became of a reply. `message` is the one that it answers, `tenant` whom it was written to."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -83,8 +83,8 @@ class ReplyOut(BaseModel):
     message: str | None
     rating: int | None
     sentiment_score: float | None
-    tenants: tuple[str, ...] = ()
-    unsure: bool = False
+    tenant: str
+    unsure: bool
 
 
 class StatusOut(BaseModel):

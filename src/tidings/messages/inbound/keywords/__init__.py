@@ -25,16 +25,16 @@ class Command(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class CommandReading:
     """What a text commands, if anything, and whether it may mean STOP, so that a person has to look."""
 
     command: Command | None = None
     unsure: bool = False
 
 
-def read_command(text: str, *, mail: bool = False) -> Reading:
+def read_command(text: str, *, mail: bool = False) -> CommandReading:
     """What a reply says; `mail` says that it may carry quotations and a signature."""
-    return Reading(command_of(text))
+    return CommandReading(command_of(text))
 
 
 def command_of(text: str) -> Command | None:
