@@ -3,6 +3,7 @@
 TidingsError
 ├── UserError                    somebody can mend it: the sentence says what to change
 │   ├── InvalidInput             a field holds something unusable (HTTP 422)
+│   │   ├── InvalidFields        several fields do; each is named
 │   │   └── InvalidRows          a file has bad lines; each is named, none was imported
 │   ├── NotFound                 no such event, contractor, message … (HTTP 404)
 │   ├── Conflict                 the present state forbids it (HTTP 409)
@@ -38,6 +39,38 @@ class InvalidInput(UserError):
         super().__init__(f"{field}: {message}" if field else message)
         self.field = field
         self.message = message
+
+    @property
+    def mistakes(self) -> Sequence[InvalidInput]:
+        """The mistakes that this error tells: itself, or those that it sums up."""
+        return (self,)
+
+    @property
+    def count(self) -> int:
+        """How many mistakes there are."""
+        return 1
+
+
+class InvalidFields(InvalidInput):
+    """Several values that cannot be used; the sentence has ten of them. `field` and `message` are the first one's.
+
+    `count` is how many there are, `mistakes` may be fewer.
+    """
+
+    def __init__(self, mistakes: Sequence[InvalidInput], count: int) -> None:
+        super().__init__(mistakes[0].field, mistakes[0].message)
+        said = [str(mistake) for mistake in mistakes[:10]]
+        more = [f"and {count - len(said)} more"] if count > len(said) else []
+        self.args = (f"{count} values cannot be used: {'; '.join([*said, *more])}",)
+        self._mistakes, self._count = tuple(mistakes), count
+
+    @property
+    def mistakes(self) -> Sequence[InvalidInput]:
+        return self._mistakes
+
+    @property
+    def count(self) -> int:
+        return self._count
 
 
 @dataclass(frozen=True)

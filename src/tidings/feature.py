@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, FailFast, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings import validation
 from tidings.engine.jobs import AnyHandler, Schedule
-from tidings.errors import InvalidInput
+from tidings.errors import InvalidFields, InvalidInput
 from tidings.messages.delivery.journal import Journal
 from tidings.messages.delivery.pipeline import DeliveryPipeline
 from tidings.messages.retention import Keeping
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from tidings.work import Work
 
 Model = TypeVar("Model", bound=BaseModel)
+
+MOST_TOLD = 100
+"""Most mistakes of one input that are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,39 +135,38 @@ class Feature:
 
 
 def parse(model: type[Model], data: Model | Mapping[str, Any]) -> Model:
-    """`data` as a validated `model`. Raises InvalidInput for the first unusable field."""
+    """`data` as a validated `model`; fields that it does not have are mistakes.
+
+    Raises InvalidInput, or InvalidFields with every mistake when there are several.
+    """
     if isinstance(data, model):
         return data
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, extra="forbid")
     except ValidationError as error:
-        raise _unusable(error) from error
+        raise _unusable(error, model) from error
 
 
 def parse_many(model: type[Model], items: Sequence[Model | Mapping[str, Any]], *, first: int = 0) -> list[Model]:
     """All the items as `parse` reads one; a field begins with its item's number, counted on from `first`."""
     try:
-        return _list_of(model).validate_python(items)
+        return _list_of(model).validate_python(items, extra="forbid")
     except ValidationError as error:
-        raise _unusable(error, first=first) from error
+        raise _unusable(error, list[model], first=first) from error  # type: ignore[valid-type]
 
 
 @cache
 def _list_of(model: type[Model]) -> TypeAdapter[list[Model]]:
-    checked: Any = Annotated[list[model], FailFast()]  # type: ignore[valid-type]
-    return TypeAdapter(checked)
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
-def _unusable(error: ValidationError, *, first: int = 0) -> InvalidInput:
-    """The first mistake of a validation; `first` is the number of the first item of a list."""
-    found = error.errors()[0]
-    place = [
-        part + first if number == 0 and isinstance(part, int) else part for number, part in enumerate(found["loc"])
-    ]
-    return InvalidInput(".".join(str(part) for part in place if part != ""), sentence(dict(found)))
-
-
-def sentence(error: Mapping[str, Any]) -> str:
-    """One pydantic error as a sentence."""
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:] if message[1:2].islower() else message
+def _unusable(error: ValidationError, kind: Any, *, first: int = 0) -> InvalidInput:
+    """The mistakes of a validation; `first` is the number of the first item of a list."""
+    mistakes, found = [], error.errors()
+    for one in found[:MOST_TOLD]:
+        path = list(one["loc"])
+        message = validation.sentence(one, kind, path)
+        if path and isinstance(path[0], int):
+            path[0] += first
+        mistakes.append(InvalidInput(validation.dotted([part for part in path if part != ""]), message))
+    return mistakes[0] if len(found) == 1 else InvalidFields(mistakes, len(found))

@@ -173,7 +173,7 @@ UNUSABLE: list[tuple[str, str, Any, int, list[str]]] = [
     ("POST", "/follow-up-experiments", {"name": "spring", "variants": []}, 422, ["variants"]),
     ("POST", "/follow-ups/1/response", {"response_text": "Yes"}, 409, []),
     ("POST", "/follow-ups/1/sent", {"sent_by": "x" * 33}, 422, ["sent_by"]),
-    ("POST", "/follow-ups/1/send?now=1", None, 409, []),
+    ("POST", "/follow-ups/1/send", None, 409, []),
 ]
 
 

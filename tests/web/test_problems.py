@@ -185,7 +185,7 @@ async def test_an_unknown_path_or_method_is_a_problem_too(method: str, path: str
     [
         ({}, "name", "is missing"),
         ({"name": 7}, "name", "must be a valid string"),
-        ({"name": "x", "nmae": 1}, "nmae", "is not a known field"),
+        ({"name": "x", "nmae": 1}, "nmae", "is not a known field; did you mean name?"),
         ({"name": "x", "zone": "Berlin"}, "zone", "is not an IANA timezone; write one like Europe/Berlin"),
         ({"name": "x", "sessions": [{"title": ""}]}, "sessions.0.title", "must have at least 1 character"),
         ({"name": "x", "sessions": {}}, "sessions", "must be a valid list"),

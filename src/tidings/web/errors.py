@@ -21,13 +21,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tidings import errors
+from tidings import errors, validation
 from tidings.log import current_request_id, get_logger
 
 MAX_LISTED = 100
 """Most entries in a problem's `errors`; how many more there are is said in `moreErrors`."""
-
-_LONGEST_NAME, _LONGEST_MESSAGE = 200, 300  # both may quote what was sent, and that can be megabytes
 
 log = get_logger(__name__)
 
@@ -106,10 +104,11 @@ def respond(
     detail: str,
     *,
     found: Sequence[FieldProblem] | None = None,
+    more: int = 0,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that reports a problem; of `found` the first MAX_LISTED are listed."""
-    more = max(len(found or ()) - MAX_LISTED, 0)
+    """The response that reports a problem; of `found` the first MAX_LISTED are listed. `more` are in neither."""
+    more += max(len(found or ()) - MAX_LISTED, 0)
     problem = Problem(
         type=f"/problems/{kind.slug}",
         title=kind.title,
@@ -131,11 +130,13 @@ def respond(
 async def _on_tidings_error(request: Request, error: errors.TidingsError) -> Response:
     kind = next(_BY_ERROR[kin] for kin in type(error).__mro__ if kin in _BY_ERROR)
     found: list[FieldProblem] | None = None
+    more = 0
     if isinstance(error, errors.InvalidRows):
         found = [FieldProblem(line=row.line, field=row.field, message=row.message) for row in error.rows]
     elif isinstance(error, errors.InvalidInput):
-        found = [FieldProblem(field=error.field, message=error.message)]
-    return respond(request.scope, kind, str(error), found=found)
+        more = error.count - len(error.mistakes)
+        found = [FieldProblem(field=one.field, message=one.message) for one in error.mistakes]
+    return respond(request.scope, kind, str(error), found=found, more=more)
 
 
 async def _on_unavailable(request: Request, error: errors.QueueUnavailable | errors.DatabaseUnavailable) -> Response:
@@ -176,37 +177,32 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
         at = json.JSONDecodeError(first["ctx"]["error"], error.body, first["loc"][-1])
         detail = f"The body is not JSON: line {at.lineno}, column {at.colno}: {at.msg.removesuffix(' at')}."
         return respond(request.scope, MALFORMED_BODY, detail)
-    found = [FieldProblem(field=_field(e["loc"]), message=_message(e)) for e in error.errors()]
-    if len(found) == 1:
+    kind, mistakes = body_type(request.scope.get("route")), error.errors()
+    found = [
+        FieldProblem(field=validation.dotted(e["loc"][1:]), message=_message(e, kind)) for e in mistakes[:MAX_LISTED]
+    ]
+    if len(mistakes) == 1:
         detail = f"{found[0].field or 'the body'}: {found[0].message}"
     else:
-        detail = f"{len(found)} values cannot be used"
-    return respond(request.scope, INVALID_INPUT, detail, found=found)
+        detail = f"{len(mistakes)} values cannot be used"
+    return respond(request.scope, INVALID_INPUT, detail, found=found, more=len(mistakes) - len(found))
 
 
-def _field(location: Sequence[str | int]) -> str:
-    """`("body", "sessions", 3, "end_time")` → `sessions.3.end_time`, as `InvalidInput.field` has it."""
-    return _short(".".join(str(part) for part in location[1:]), _LONGEST_NAME)
+def body_type(route: Any) -> Any:
+    """The type of the JSON body that a route of FastAPI's takes, None when it takes none."""
+    field = getattr(route, "body_field", None)
+    return field and field.field_info.annotation
 
 
-def _message(error: Mapping[str, Any]) -> str:
+def _message(error: Mapping[str, Any], body: Any) -> str:
     """Pydantic's message as the rest of a sentence that begins with the field's name."""
-    whole = tuple(error["loc"]) == ("body",)
-    match error["type"]:
-        case "missing":
-            return "is missing; send JSON with Content-Type: application/json" if whole else "is missing"
-        case "extra_forbidden":
-            return "is not a known field"
-        case "model_type" | "model_attributes_type" | "dict_type" if whole:
-            return "must be a JSON object, sent with Content-Type: application/json"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return "must be a JSON object"
-    message = re.sub(r"^(Value error, |Assertion failed, |value (?=is ))", "", error["msg"])
-    return _short(re.sub(r"^[A-Z]\w*( input)? should ", "must ", message), _LONGEST_MESSAGE)
-
-
-def _short(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    message = validation.sentence(error, body, error["loc"][1:])
+    if tuple(error["loc"]) == ("body",):
+        message += {
+            "is missing": "; send JSON with Content-Type: application/json",
+            "must be a JSON object": ", sent with Content-Type: application/json",
+        }.get(message, "")
+    return message
 
 
 HANDLERS: dict[int | type[Exception], Any] = {

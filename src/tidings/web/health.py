@@ -104,7 +104,7 @@ class Probe:
 
 Asked = Annotated[Probe, provided(Probe)]
 
-router = new_router(tags=["health"])
+router = new_router(strict=False, tags=["health"])
 
 
 @router.get("/health")

@@ -12,6 +12,8 @@ from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection
 
+from tidings.web.strict_route import StrictRoute
+
 Part = TypeVar("Part")
 
 SCHEMAS = "#/components/schemas/"
@@ -21,12 +23,19 @@ PROBLEM: dict[str, Any] = {
 }
 
 
-def new_router(**options: Any) -> APIRouter:
+def new_router(*, strict: bool = True, **options: Any) -> APIRouter:
     """A router whose answers are described as every route's are; `options` are FastAPI's.
 
+    Its routes refuse what they do not know, unless `strict` is False: where machines of other people call, which add
+    parameters of their own, and where a refusal would lose what they tell.
     The function names of all routers have to differ: they are the operation ids in /openapi.json.
     """
-    return APIRouter(generate_unique_id_function=operation_id, responses={"4XX": PROBLEM, "5XX": PROBLEM}, **options)
+    return APIRouter(
+        route_class=StrictRoute if strict else APIRoute,
+        generate_unique_id_function=operation_id,
+        responses={"4XX": PROBLEM, "5XX": PROBLEM},
+        **options,
+    )
 
 
 def provided(part: type[Part]) -> Any:

@@ -67,7 +67,7 @@ class Callbacks:
 @cache
 def callback_router(**readers: ReadCallback) -> APIRouter:
     """POST /webhooks/<provider>/<token> for each provider, which its function reads; built once a process."""
-    router = new_router(tags=["webhooks"])
+    router = new_router(strict=False, tags=["webhooks"])
     for provider, read in readers.items():
         router.add_api_route(
             f"/webhooks/{provider}/{{token}}",

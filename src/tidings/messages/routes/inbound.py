@@ -109,7 +109,7 @@ async def check_secret(callbacks: Callbacks, x_tidings_secret: Secret = None) ->
     require_secret(x_tidings_secret, callbacks.secret, setting=SETTING, header=SECRET_HEADER)
 
 
-router = new_router(tags=["webhooks"], dependencies=[Depends(check_secret)])
+router = new_router(strict=False, tags=["webhooks"], dependencies=[Depends(check_secret)])
 
 
 @router.post("/webhooks/n8n/replies")

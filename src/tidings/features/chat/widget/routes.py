@@ -23,7 +23,7 @@ Service = Annotated[Chat, provided(Chat)]
 After = Annotated[int, Query(ge=0, le=MAX_ID)]
 Visitor = Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
 
-router = new_router(prefix="/widget", include_in_schema=False)
+router = new_router(strict=False, prefix="/widget", include_in_schema=False)
 
 
 @router.get("/{widget_key}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Header, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 from starlette.exceptions import HTTPException
 
 from tidings.errors import InvalidInput
@@ -27,10 +27,11 @@ NamedTopic = Annotated[
 
 Service = Annotated[Shops, provided(Shops)]
 
-router = new_router()
+webhooks = new_router(strict=False)
+own = new_router()
 
 
-@router.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
+@webhooks.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
 async def receive_shopify_webhook(
     shops: Service,
     topic: str,
@@ -50,10 +51,13 @@ async def receive_shopify_webhook(
     return await shops.events.receive(shop_domain, topic, event_id or webhook_id or None, body)
 
 
-@router.get("/shops/{domain}/events", tags=["shops"])
+@own.get("/shops/{domain}/events", tags=["shops"])
 async def list_shop_events(
     shops: Service, domain: InPath, topic: Topic = None, after_id: After = 0, limit: Limit = 100
 ) -> list[ShopEventOut]:
     """What the shop told, and what came of it."""
     rows = await shops.events.list(domain, topic=topic, after_id=after_id, limit=limit)
     return [ShopEventOut.model_validate(row) for row in rows]
+
+
+router = APIRouter(routes=[*webhooks.routes, *own.routes])
