@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from tidings.app import App, declared_queues
 from tidings.cli.variables import settings_page
 from tidings.errors import ConfigurationError
-from tidings.registry import load
+from tidings.registry import load, unknown_variables
 from tidings.settings import environment
 
 
@@ -90,3 +94,48 @@ def test_settings_may_stand_in_a_file_and_the_environment_wins(
 def test_the_page_about_settings_is_what_the_command_prints() -> None:
     page = Path(__file__).parent.parent / "docs" / "settings.md"
     assert page.read_text() == settings_page(), "run: tidings settings > docs/settings.md"
+
+
+VARIABLES = {
+    "TIDINGS_PROCESES": "The variable TIDINGS_PROCESES is no setting; did you mean TIDINGS_PROCESSES?",
+    "TIDINGS_EVENT_MESSAGES_ATTEMPTS": "The variable TIDINGS_EVENT_MESSAGES_ATTEMPTS is no setting; "
+    "did you mean EVENT_MESSAGES_ATTEMPTS?",
+    "TIDINGS_XYZZY": "The variable TIDINGS_XYZZY is no setting",
+    "EVENT_MESSAGES_CONCURENCY": "The variable EVENT_MESSAGES_CONCURENCY is no setting; "
+    "did you mean EVENT_MESSAGES_CONCURRENCY?",
+    "SMTP_PASWORD": "The variable SMTP_PASWORD is no setting; did you mean SMTP_PASSWORD?",
+    "MITTO_APIKEY": "The variable MITTO_APIKEY is no setting; did you mean MITTO_API_KEY?",
+    "TIDINGS_BRAND": None,
+    "tidings_brand": None,
+    "TIDINGS_SMTP_HOST": None,
+    "EVENT_MESSAGES_RATE_LIMIT": None,
+    "DATABASE_URL": None,
+    "SMTP_TLS_VERSION": None,
+    "REDIS_HOST": None,
+    "N8N_ENCRYPTION_KEY": None,
+    "N8N_HOST": None,
+    "OPENAI_ORG_ID": None,
+    "DATABASE_HOST": None,
+    "PATH": None,
+    "API_KEYS": None,
+}
+
+
+def test_a_variable_that_is_misspelt_is_told_with_the_nearest_and_those_of_other_programs_are_not() -> None:
+    told = {name: unknown_variables({name: "x"}, declared_queues()) for name in VARIABLES}
+    assert told == {name: [sentence] if sentence else [] for name, sentence in VARIABLES.items()}
+
+
+async def test_an_application_says_at_its_start_which_variables_nothing_reads(
+    open_app: Callable[..., Awaitable[App]], new_sqlite_database: Callable[[], str]
+) -> None:
+    with capture_logs() as logs:
+        await open_app(database_url=new_sqlite_database(), queue_settings={"TIDINGS_PROCESES": "4", "PATH": "/bin"})
+    assert [line["event"] for line in logs if "is no setting" in line["event"]] == [VARIABLES["TIDINGS_PROCESES"]]
+
+
+def test_no_variable_that_the_documents_name_is_called_unknown() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    documented = re.findall(r"`([A-Z0-9]+_[A-Z0-9_]+)`", page)
+    assert len(documented) > 50
+    assert unknown_variables(dict.fromkeys(documented, "x"), declared_queues()) == []

@@ -30,6 +30,7 @@ from tidings.registry import (
     feature_kinds,
     feature_module,
     feature_queues,
+    unknown_variables,
 )
 from tidings.settings import environment, secret
 from tidings.work import Work
@@ -158,6 +159,8 @@ class App(Features):
     async def _open_outside(self) -> None:
         from tidings.opening import open_outside
 
+        for sentence in unknown_variables(self._queue_settings, self.policies.values()):
+            log.warning(sentence)
         policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
         self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
         await require_known_key(self.database, self.vault.names)

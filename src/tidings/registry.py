@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from pydantic import AliasChoices, ValidationError
 
 from tidings.errors import ConfigurationError
-from tidings.settings import CoreSettings, SettingsGroup
+from tidings.settings import PREFIX, CoreSettings, SettingsGroup
+from tidings.validation import nearest
 
 if TYPE_CHECKING:
     from tidings.engine.policy import QueuePolicy
@@ -137,8 +138,12 @@ else:
 def load(**overrides: Any) -> Settings:
     """Reads the settings; `overrides` win over the environment.
 
-    Raises ConfigurationError with a sentence a variable that holds something unusable.
+    Raises ConfigurationError with a sentence a variable that holds something unusable, and for an override that is
+    no setting.
     """
+    names = [*Settings.model_fields, *_variables()]
+    if unknown := [name for name in overrides if name not in names and not name.startswith("_")]:
+        raise ConfigurationError("; ".join(_no_setting(name, nearest(name, tuple(names))) for name in unknown))
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -151,7 +156,40 @@ def variables_of(name: str) -> list[str]:
     alias = Settings.model_fields[name].validation_alias
     if isinstance(alias, AliasChoices):
         return [str(choice) for choice in alias.choices]
-    return [str(alias) if alias else f"TIDINGS_{name.upper()}"]
+    return [str(alias) if alias else f"{PREFIX}{name.upper()}"]
+
+
+def unknown_variables(environment: Mapping[str, str], queues: Iterable[QueuePolicy]) -> list[str]:
+    """A sentence for each variable that seems to be meant for Tidings and that nothing reads.
+
+    Those that begin with TIDINGS_ are meant for it. Of others, such as SMTP_…, which may well be another program's,
+    only those seem so that are almost the name of a setting.
+    """
+    settings, of_queues = _variables(), [name for queue in queues for name in queue.variables]
+    names = [*settings, *of_queues]
+    prefixes = tuple({f"{name.partition('_')[0]}_" for name in names})
+    bare = {name.removeprefix(PREFIX): name for name in reversed(names)}
+    sentences = []
+    for name in environment:
+        if name in names or name.upper() in settings or not name.upper().startswith(prefixes):
+            continue
+        if name.upper().startswith(PREFIX):
+            near = bare.get(nearest(name.upper().removeprefix(PREFIX), tuple(bare)) or "")
+        elif not (near := nearest(name, tuple(names), alike=0.87)):
+            continue
+        sentences.append(_no_setting(f"The variable {name}", near))
+    return sentences
+
+
+def _variables() -> list[str]:
+    """Every variable that is read for a setting: those of `variables_of`, and TIDINGS_ and its name for each."""
+    names = Settings.model_fields
+    told = [variable for name in names for variable in variables_of(name)]
+    return [*told, *(other for name in names if (other := f"{PREFIX}{name.upper()}") not in told)]
+
+
+def _no_setting(name: str, near: str | None) -> str:
+    return f"{name} is no setting{f'; did you mean {near}?' if near else ''}"
 
 
 def _variable(place: str) -> str:

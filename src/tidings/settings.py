@@ -37,6 +37,9 @@ def _long_enough(days: int) -> int:
 Days = Annotated[int, Field(ge=0), AfterValidator(_long_enough)]
 """For how many days something is kept; 0 is for ever."""
 
+PREFIX = "TIDINGS_"
+"""What the names of all variables begin with that are not named after another tool's or a specification's."""
+
 Optional = BeforeValidator(_blank_is_unset)
 """Lets a blank variable count as unset."""
 
@@ -49,7 +52,7 @@ class SettingsGroup(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="TIDINGS_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
 

@@ -68,6 +68,13 @@ MISTAKES: list[tuple[str, dict[str, Any], int, str]] = [
     ("/chat/chatbots", {**BOT, "customer_id": 4711}, 404, "customer 4711"),
     ("/chat/chatbots", {**BOT, "allowed_origins": ["acme"]}, 422, "https://shop.example"),
     ("/chat/chatbots", {**BOT, "debounce": 9}, 422, "less than or equal to 8"),
+    (
+        "/chat/chatbots",
+        {**BOT, "widget": {"titel": "Shop"}},
+        422,
+        "widget.titel: is not a known field; did you mean title?",
+    ),
+    ("/chat/chatbots", {**BOT, "widget": {"color": "red"}}, 422, "widget.color: "),
     ("/chat/messages", {**ASKED, "chatbot_id": 4711}, 404, "chatbot 4711"),
     ("/chat/messages", {**ASKED, "channel": "fax"}, 422, "whatsapp_cloud"),
     ("/chat/messages", {**ASKED, "content": " "}, 422, "blank"),

@@ -44,6 +44,11 @@ class QueuePolicy:
         """`event-messages` → `EVENT_MESSAGES`, the start of its settings' names."""
         return re.sub(r"\W", "_", self.name).upper()
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment's names of its settings."""
+        return tuple(f"{self.variable}_{setting}" for setting in ("CONCURRENCY", "RATE_LIMIT", "ATTEMPTS", "BACKOFF"))
+
     def configured(self, env: Mapping[str, str]) -> QueuePolicy:
         """This policy with what the environment changes about it.
 

@@ -9,7 +9,8 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from tidings.features.chat.fields import Content
 from tidings.features.chat.models import UsageKind
-from tidings.fields import Id, Input, JsonObject, Name, Output, Storable
+from tidings.features.chat.widget.look import WidgetLook
+from tidings.fields import Id, Input, Name, Output, Storable
 
 
 def _price(text: str) -> str:
@@ -119,7 +120,7 @@ class ChatbotIn(Input):
     keywords: bool = False
     active: bool = True
     allowed_origins: Origins = Field(default_factory=list)
-    widget: JsonObject = Field(default_factory=dict)
+    widget: WidgetLook = WidgetLook()
     whatsapp_template: WhatsAppTemplate | None = None
 
 
@@ -137,7 +138,7 @@ class ChatbotChange(Input):
     keywords: bool | None = None
     active: bool | None = None
     allowed_origins: Origins | None = None
-    widget: JsonObject | None = None
+    widget: WidgetLook | None = None
     whatsapp_template: WhatsAppTemplate | None = None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, StringConstraints, ValidationError, model_serializer
 
 from tidings.fields import Input, Storable
 
@@ -23,6 +23,10 @@ class WidgetLook(Input):
     greeting: _Words | None = None
     placeholder: _Label | None = None
     color: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] | None = None
+
+    @model_serializer(mode="wrap")
+    def _chosen(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None}
 
     @classmethod
     def stored(cls, look: Any) -> WidgetLook:
