@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
+from tidings.app import load_everything
+from tidings.fields import Input
 from tidings.validation import names_below, nearest, offer, sentence
 
 NAMES = ("name", "phone", "email", "company_name", "after_id", "limit", "start_time", "end_time", "zipCode")
@@ -121,6 +123,20 @@ def test_where_one_of_several_objects_was_meant_each_has_its_own_names() -> None
 def test_free_objects_take_everything() -> None:
     assert Tree.model_validate({"free": {"blahblah": 1}}).free == {"blahblah": 1}
     assert names_below(Tree, ("free",)) == []
+
+
+def test_a_field_of_any_schema_is_recognised_in_camel_case_and_with_two_letters_swapped() -> None:
+    load_everything()
+    wrong = []
+    schemas = list(Input.__subclasses__())
+    for schema in schemas:
+        names = tuple(names_below(schema, ()))
+        for name in names:
+            swapped = [name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in range(len(name) - 1)]
+            written = [to_camel(name), name.replace("_", "-"), name.upper(), *(swapped if len(name) > 3 else [])]
+            wrong += [(schema.__name__, one, nearest(one, names)) for one in written if nearest(one, names) != name]
+    assert len(schemas) > 30
+    assert wrong == []
 
 
 @given(st.text(max_size=300), st.lists(st.text(max_size=30), max_size=40))

@@ -50,7 +50,7 @@ MISTAKES: list[tuple[dict[str, Any], str, str]] = [
     ({"delay_seconds": -1}, "delay_seconds", "greater than or equal to 0"),
     ({"delay_seconds": 400 * 24 * 3600}, "delay_seconds", "less than or equal to"),
     ({"purpose": "fun"}, "purpose", "transactional"),
-    ({"colour": "red"}, "colour", "not permitted"),
+    ({"colour": "red"}, "colour", "is not a known field"),
 ]
 
 

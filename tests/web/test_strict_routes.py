@@ -110,7 +110,9 @@ async def test_the_sentence_names_the_parameter_and_the_route() -> None:
     async with client(strict) as http:
         problem = (await http.get("/people?limti=5")).json()
         nothing = (await http.post("/people/7/greet?loud=1")).json()
+        nameless = (await http.get("/people?=5")).json()
     assert (problem["type"], problem["detail"]) == ("/problems/invalid-input", f"limti: {LIMIT}")
+    assert nameless["detail"] == f"the query: {TAKES}"
     assert nothing["detail"] == "loud: is not a parameter of POST /people/{person_id}/greet; it takes none"
 
 

@@ -107,7 +107,7 @@ def respond(
     more: int = 0,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """The response that reports a problem; of `found` the first MAX_LISTED are listed. `more` are in neither."""
+    """The response that reports a problem; the first MAX_LISTED of `found` are listed, `more` only counted."""
     more += max(len(found or ()) - MAX_LISTED, 0)
     problem = Problem(
         type=f"/problems/{kind.slug}",
@@ -182,7 +182,8 @@ async def _on_invalid_request(request: Request, error: RequestValidationError) -
         FieldProblem(field=validation.dotted(e["loc"][1:]), message=_message(e, kind)) for e in mistakes[:MAX_LISTED]
     ]
     if len(mistakes) == 1:
-        detail = f"{found[0].field or 'the body'}: {found[0].message}"
+        named = found[0].field or "the " + mistakes[0]["loc"][0]
+        detail = f"{named}: {found[0].message}"
     else:
         detail = f"{len(mistakes)} values cannot be used"
     return respond(request.scope, INVALID_INPUT, detail, found=found, more=len(mistakes) - len(found))
