@@ -72,6 +72,16 @@ async def test_every_route_refuses_a_query_parameter_that_it_does_not_know(app: 
     assert sorted(set(everything) - set(refusing)) == sorted(EXEMPT)
 
 
+async def test_a_filter_that_a_list_does_not_have_is_refused_instead_of_listing_everybody(
+    http: httpx.AsyncClient,
+) -> None:
+    answer = await http.get("/event-messages", params={"contractor": "1"})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "contractor: is not a parameter of GET /event-messages; did you mean contractor_id?",
+    )
+
+
 async def test_every_route_refuses_a_field_that_it_does_not_know(app: App, http: httpx.AsyncClient) -> None:
     ignoring = []
     for method, path, route in routes_of(app):

@@ -6,14 +6,13 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from tidings.fields import Input
 from tidings.messages.text.segments import explain, measure, plain
 from tidings.web.routing import new_router
 
 
-class TextIn(BaseModel):
+class TextIn(Input):
     """A text as it would be sent."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: Annotated[str, StringConstraints(max_length=10_000)]
 

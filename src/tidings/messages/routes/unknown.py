@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidings.fields import Input
 from tidings.messages.statuses import Status
 from tidings.messages.unknown import Settlement, UnknownOutcomes
 from tidings.web.routing import new_router, provided
@@ -31,10 +32,8 @@ class UnknownMessageOut(BaseModel):
     error: str | None
 
 
-class SettleIn(BaseModel):
+class SettleIn(Input):
     """What is to become of it: it was `sent`, or is to be sent `again`."""
-
-    model_config = ConfigDict(extra="forbid")
 
     settlement: Settlement = Field(alias="as")
 
