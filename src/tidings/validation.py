@@ -18,14 +18,18 @@ MOST_OFFERED = 25
 _LONGEST_COMPARED, _LONGEST_PATH, _LONGEST_SENTENCE = 100, 200, 300  # names may be megabytes
 
 
-@lru_cache(maxsize=1024)
 def nearest(name: str, known: tuple[str, ...], *, alike: float = 0.6) -> str | None:
     """The one of the `known` names that `name` most likely stands for, None when none is near.
 
     Capitals and signs are not compared, so `afterId` is `after_id`. `alike` is from 0 to 1 (difflib's ratio).
     """
+    return _nearest(name[:_LONGEST_COMPARED], known, alike)
+
+
+@lru_cache(maxsize=1024)
+def _nearest(name: str, known: tuple[str, ...], alike: float) -> str | None:
     plain = _by_plain_name(known)
-    found = get_close_matches(_plain(name[:_LONGEST_COMPARED]), plain, n=1, cutoff=alike)
+    found = get_close_matches(_plain(name), plain, n=1, cutoff=alike)
     return plain[found[0]] if found else None
 
 
