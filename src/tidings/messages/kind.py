@@ -97,13 +97,13 @@ def message_job(queue: QueuePolicy, name: str, kind: str) -> JobType[MessageJob]
 class Message:
     """One message with everything that deciding, composing and sending need.
 
-    `contact_id` is None for a number that nobody knows. `address` is the phone number or mail address, None
-    when there is none. `terms` are what the gate goes by, `timezone` (IANA) is the contact's own if it is
-    known. `tenant` is who writes: its rules are kept, consent is given to it, and caps count within it. After
-    `not_after` the message is of no use and is skipped; `obsolete` is its kind's own reason to skip it now. `row` is
-    what the kind composes from. It leaves through the provider of its `channel`, unless it names a `provider`;
-    `account` is whose there, where it is not the installation's. `undeliverable` says in a sentence what has to
-    change before it can be handed over at all.
+    `contact_id` is None for a number that nobody knows. `address` is the phone number or mail address, None when
+    there is none. `terms` are what the gate goes by, `timezone` (IANA) is the contact's own if it is known.
+    `elsewhere` says that the address is not the contact's own but was named for this message. `tenant` is who writes:
+    its rules are kept, consent is given to it, and caps count within it. After `not_after` the message is of no use
+    and is skipped; `obsolete` is its kind's own reason to skip it now. `row` is what the kind composes from. It
+    leaves through the provider of its `channel`, unless it names a `provider`; `account` is whose there, where it is
+    not the installation's. `undeliverable` says in a sentence what has to change before it can be handed over at all.
     """
 
     id: int
@@ -117,6 +117,7 @@ class Message:
     terms: Terms = TRANSACTIONAL
     timezone: str | None = None
     tenant: str = INSTALLATION
+    elsewhere: bool = False
     not_after: datetime | None = None
     obsolete: Reason | None = None
     provider: str | None = None

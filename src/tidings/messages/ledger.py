@@ -61,11 +61,13 @@ _BEFORE = {
 
 
 _IS_UNKNOWN = text("outcome = 'unknown'")
+_ELSEWHERE = text("address IS NOT NULL")
 
 
 class LedgerEntry(Base):
     """One line. `kind` and `message_id` name the message, `attempt` counts takings of its row. `tenant` is whose it
     is, where that is known, and `account` names the tenant's own account at the provider that it left through.
+    `address` is where it was sent (in its canonical form) when that is not the contact's own.
 
     `lateness_ms` is the real time between the due moment and the hand-over to the provider,
     `duration_ms` how long the provider took. `inputs` are what a decision was made from. A line that says
@@ -79,6 +81,7 @@ class LedgerEntry(Base):
         Index(None, "contact_id", "at"),
         Index(None, "at"),
         Index(None, "provider_message_id"),
+        Index(None, "address", sqlite_where=_ELSEWHERE, postgresql_where=_ELSEWHERE),
         Index(None, "outcome", "kind", "message_id", sqlite_where=_IS_UNKNOWN, postgresql_where=_IS_UNKNOWN),
     )
 
@@ -88,6 +91,7 @@ class LedgerEntry(Base):
     message_id: Mapped[int] = mapped_column(BigId)
     contact_id: Mapped[int | None] = mapped_column(BigId, default=None)
     tenant: Mapped[str | None] = mapped_column(String(64), default=None)
+    address: Mapped[str | None] = mapped_column(String(254), default=None)
     outcome: Mapped[str] = mapped_column(String(16))
     reason: Mapped[str | None] = mapped_column(String(32), default=None)
     attempt: Mapped[int] = mapped_column(default=0)

@@ -92,6 +92,7 @@ class EventMessages(MessageKind):
             attempt=row["attempts"],
             channel=row["channel"],
             address=address,
+            elsewhere=row["channel"] != "email" and row["phone"] is not None,
             idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row={**row, "event": event},
             not_after=useful_until(MessageType(row["message_type"]), row["scheduled_time"], event, session),

@@ -10,6 +10,7 @@ from typing import Any
 from tidings.ai.base import Draft
 from tidings.errors import SendError
 from tidings.messages.dead_letters import storable_json
+from tidings.messages.gate.opt_outs import canonical
 from tidings.messages.kind import Message
 from tidings.messages.ledger import DeliveryStatus, Outcome
 from tidings.messages.statuses import Reason, Status
@@ -81,7 +82,19 @@ class Record:
 _ESSENTIAL = frozenset({"id", "status", "status_reason", "attempts", "error_message"})
 
 LINE = (
-    *("at", "kind", "message_id", "contact_id", "tenant", "outcome", "reason", "attempt", "channel", "provider"),
+    *(
+        "at",
+        "kind",
+        "message_id",
+        "contact_id",
+        "tenant",
+        "address",
+        "outcome",
+        "reason",
+        "attempt",
+        "channel",
+        "provider",
+    ),
     *(
         "account",
         "provider_message_id",
@@ -115,6 +128,7 @@ def record_of(
         "message_id": message.id,
         "contact_id": message.contact_id,
         "tenant": message.tenant,
+        "address": _elsewhere(message),
         "outcome": result.outcome,
         "reason": result.reason,
         "attempt": message.attempt,
@@ -139,6 +153,13 @@ def record_of(
         usage_row(now, kind, message.id, result.draft, message.tenant),
         handed_over=attempt is not None,
     )
+
+
+def _elsewhere(message: Message) -> str | None:
+    """The address, where it cannot be found by the contact."""
+    if message.address is None or (message.contact_id is not None and not message.elsewhere):
+        return None
+    return canonical(message.address)[:254]
 
 
 def row_of(message_id: int, attempt: int, result: Result, now: datetime) -> dict[str, Any]:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
-from tidings.messages.gate.opt_outs import family_of
-from tidings.messages.inbound.notices import NOTICE_KIND, Notice
+from tidings.messages.gate.opt_outs import canonical, family_of
+from tidings.messages.inbound.notices import NOTICE_KIND
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.kind import Kinds
 from tidings.messages.ledger import HANDED_OVER, LedgerEntry
-from tidings.messages.statuses import LEFT
 from tidings.messages.tenants import INSTALLATION
 
 ANSWERABLE = timedelta(days=14)
@@ -39,20 +38,17 @@ async def find_answered(
     session: AsyncSession,
     reply: IncomingReply,
     kinds: Kinds,
+    address: str,
     contact_ids: Collection[int],
     rating: int | None,
     clock: Clock,
 ) -> LedgerEntry | None:
-    """The line of the latest message to any of these contacts, who share an address, that left by the reply's door.
+    """The line of the latest message to the address, or to a contact who has it, that left by the reply's door.
 
     A rating answers the latest message that asked for one.
     """
-    if not contact_ids:
-        return None
     recent = _sent(reply, kinds).where(
-        LedgerEntry.contact_id.in_(sorted(contact_ids)),
-        LedgerEntry.at > clock.now() - ANSWERABLE,
-        LedgerEntry.kind != NOTICE_KIND,
+        _to(address, contact_ids), LedgerEntry.at > clock.now() - ANSWERABLE, LedgerEntry.kind != NOTICE_KIND
     )
     lines = (await session.scalars(recent.order_by(LedgerEntry.at.desc(), LedgerEntry.id.desc()).limit(LATEST))).all()
     if rating is not None:
@@ -77,10 +73,13 @@ async def find_concerned(
         return [reply.tenant]
     if referred is not None:
         return [referred.tenant or INSTALLATION]
-    written = select(_TENANT).where(*_by_door(reply), LedgerEntry.contact_id.in_(sorted(contact_ids))).distinct()
-    noticed = select(Notice.tenant).where(Notice.address == address, Notice.status.in_(LEFT)).distinct()
-    found = {*(await session.scalars(written) if contact_ids else ()), *await session.scalars(noticed)}
-    return sorted(found) or [INSTALLATION]
+    written = select(_TENANT).where(*_by_door(reply), _to(address, contact_ids), LedgerEntry.kind != NOTICE_KIND)
+    return sorted(await session.scalars(written.distinct())) or [INSTALLATION]
+
+
+def _to(address: str, contact_ids: Collection[int]) -> ColumnElement[bool]:
+    """What was written to an address, or to any of the contacts who have it."""
+    return or_(LedgerEntry.contact_id.in_(sorted(contact_ids)), LedgerEntry.address == canonical(address))
 
 
 def _sent(reply: IncomingReply, kinds: Kinds) -> Select[LedgerEntry]:

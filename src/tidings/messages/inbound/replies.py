@@ -110,7 +110,7 @@ class Replies:
         await session.flush()
         referred = await find_referred(session, reply, self._kinds)
         answered = referred or await find_answered(
-            session, reply, self._kinds, contact_ids, row.rating, self._work.clock
+            session, reply, self._kinds, address, contact_ids, row.rating, self._work.clock
         )
         tenants = await find_concerned(session, reply, address, contact_ids, referred)
         if answered is not None:

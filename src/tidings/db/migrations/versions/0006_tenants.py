@@ -37,6 +37,11 @@ def upgrade() -> None:
             op.create_index(f"{index}_tenant", table, [*columns, "tenant"])
     op.add_column("deliveries", sa.Column("tenant", sa.String(64), nullable=True))
     op.add_column("deliveries", sa.Column("account", sa.String(255), nullable=True))
+    op.add_column("deliveries", sa.Column("address", sa.String(254), nullable=True))
+    elsewhere = sa.text("address IS NOT NULL")
+    op.create_index(
+        "ix_deliveries_address", "deliveries", ["address"], sqlite_where=elsewhere, postgresql_where=elsewhere
+    )
     op.execute(f"UPDATE deliveries SET tenant = {_OF_SHOP.format(table='deliveries')} WHERE kind = 'shop-message'")
     op.execute(
         "UPDATE deliveries SET account = tenant WHERE kind = 'shop-message' AND provider = 'mitto' AND EXISTS "
@@ -144,7 +149,8 @@ def downgrade() -> None:
         batch.create_unique_constraint("uq_replies_provider_provider_message_id", ["provider", "provider_message_id"])
         for name in ("door", "channel", "tenant", "unsure"):
             batch.drop_column(name)
-    for name in ("account", "tenant"):
+    op.drop_index("ix_deliveries_address", "deliveries")
+    for name in ("account", "tenant", "address"):
         op.drop_column("deliveries", name)
     op.drop_index("ix_consents_contact_id_channel_tenant", "consents")
     for table in ("consents", "admissions"):

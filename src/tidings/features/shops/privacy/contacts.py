@@ -13,7 +13,7 @@ from tidings.db.rows import locked_ids
 from tidings.features.shops.models import Shop
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
-from tidings.messages.gate.opt_outs import OptOut
+from tidings.messages.gate.opt_outs import OptOut, canonical
 from tidings.messages.gate.standing import Admission, hold_caps
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
@@ -57,7 +57,8 @@ async def _each(session: AsyncSession, portions: Sequence[Sequence[Any]], *steps
 
 
 def _lines(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return update(LedgerEntry).where(LedgerEntry.contact_id.in_(ids)).values(contact_id=None, error=None)
+    theirs = or_(LedgerEntry.contact_id.in_(ids), LedgerEntry.address.in_([canonical(one) for one in addresses]))
+    return update(LedgerEntry).where(theirs).values(contact_id=None, address=None, error=None)
 
 
 def _notices(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
@@ -70,7 +71,7 @@ def _themselves(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
 
 
 def _opt_outs(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    theirs = or_(OptOut.contact_id.in_(ids), OptOut.address.in_(addresses))
+    theirs = or_(OptOut.contact_id.in_(ids), OptOut.address.in_([canonical(one) for one in addresses]))
     return update(OptOut).where(OptOut.id.in_(locked_ids(OptOut, theirs))).values(contact_id=None, words=None)
 
 
