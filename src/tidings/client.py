@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidings.app import App
+from tidings.messages.contacts.opting import OptOutDesk
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.unknown import UnknownOutcomes
@@ -43,8 +44,13 @@ class Tidings(Features):
 
     @property
     def contacts(self) -> People:
-        """Opt-outs, consents, and what is known about a contact."""
+        """Consents, and what is known about a contact."""
         return self.app.contacts
+
+    @property
+    def opt_outs(self) -> OptOutDesk:
+        """Who wants no messages any more."""
+        return self.app.opt_outs
 
     @property
     def inbound(self) -> Inbound:

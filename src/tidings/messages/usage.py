@@ -63,9 +63,10 @@ async def write_usage(connection: AsyncConnection | AsyncSession, rows: Sequence
 
 
 async def usage_since(session: AsyncSession, since: datetime) -> list[dict[str, Any]]:
-    """Answers, refused answers and tokens for each kind of message and model since a moment (UTC)."""
+    """Answers, refused answers and tokens for each tenant, kind of message and model since a moment (UTC)."""
     rows = await session.execute(
         select(
+            AiUsage.tenant,
             AiUsage.kind,
             AiUsage.model,
             func.count().label("answers"),
@@ -74,7 +75,7 @@ async def usage_since(session: AsyncSession, since: datetime) -> list[dict[str, 
             func.sum(AiUsage.completion_tokens).label("completion_tokens"),
         )
         .where(AiUsage.at >= since)
-        .group_by(AiUsage.kind, AiUsage.model)
-        .order_by(AiUsage.kind, AiUsage.model)
+        .group_by(AiUsage.tenant, AiUsage.kind, AiUsage.model)
+        .order_by(AiUsage.tenant, AiUsage.kind, AiUsage.model)
     )
     return [dict(row) for row in rows.mappings()]

@@ -24,6 +24,7 @@ from tidings.features.chat.knowledge.retrieval import Retrieval
 from tidings.features.chat.models import ChatMessage, Conversation, Role, UsageKind, UsageLog
 from tidings.features.chat.rules.ranking import FITS, Found
 from tidings.log import get_logger
+from tidings.messages.tenants import customer_tenant
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 
@@ -180,7 +181,8 @@ class AnswerWriter:
                 )
             )
             draft = Draft("", "openai", usage.model, unused, usage)
-            await write_usage(unit.session, [usage_row(now, CHAT_MESSAGE, message_id, draft)])
+            tenant = customer_tenant(chatbot.customer_id)
+            await write_usage(unit.session, [usage_row(now, CHAT_MESSAGE, message_id, draft, tenant)])
 
 
 def _cost(usages: Sequence[Usage]) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from tidings.ai.base import AIError, Draft
 from tidings.engine.jobs import GiveUpJob, Job, Run
 from tidings.features.chat.jobs import EMBED_ITEM, EmbeddingJob
 from tidings.features.chat.knowledge.retrieval import Retrieval
+from tidings.features.chat.lookup import find_knowledge_base
 from tidings.features.chat.models import KnowledgeItem
 from tidings.features.chat.rules.ranking import pack
+from tidings.messages.tenants import customer_tenant
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Work
 
@@ -46,6 +48,8 @@ class ItemEmbedder:
             row = await unit.session.get(KnowledgeItem, data.id, with_for_update=True)
             if row is not None and (row.title, row.content) == (item.title, item.content):
                 row.embedding, row.embedding_model = pack(vector), model
-            draft = Draft("", "openai", model, None, usage)
-            await write_usage(unit.session, [usage_row(self._work.clock.now(), "knowledge-item", data.id, draft)])
+            draft, now = Draft("", "openai", model, None, usage), self._work.clock.now()
+            base = await find_knowledge_base(unit.session, item.knowledge_base_id)
+            tenant = customer_tenant(base.customer_id)
+            await write_usage(unit.session, [usage_row(now, "knowledge-item", data.id, draft, tenant)])
         return "embedded"
