@@ -112,6 +112,11 @@ class CoreSettings(SettingsGroup):
         "UTC",
         description="IANA timezone of events that name none.",
     )
+    hour_cycle: str = Field(
+        "24",
+        pattern="^(12|24)$",
+        description="How the times of day in event messages are written: 14:30, or with 12 2:30 PM.",
+    )
     vault_key: SecretStr | None = Field(
         None,
         description="Key that seals stored credentials, 32 bytes in base64; while it changes, several, the newest "

@@ -130,6 +130,17 @@ def test_the_specifications_speaker_alert_needs_only_its_two_fields():
     assert text == "Hi Anna, coming up: AI in Business with John Doe."
 
 
+@pytest.mark.parametrize(
+    ("stored", "written"),
+    [("00:05", "12:05 AM"), ("09:00", "9:00 AM"), ("12:30", "12:30 PM"), ("23:59", "11:59 PM"), ("noon", "noon")],
+)
+def test_times_of_day_are_written_on_a_clock_of_twelve_hours_where_the_installation_says_so(stored, written):
+    data = {"speaker_name": "John Doe", "session_title": "AI", "session_time": stored}
+    variables = variables_for(ANNA, EVENT, {**data, "agenda": [{"time": stored, "title": "AI"}]}, 12)
+    assert (variables["session_time"], variables["agenda"][0]["time"]) == (written, written)
+    assert variables_for(ANNA, EVENT, data)["session_time"] == stored
+
+
 def test_an_agenda_of_several_days_names_each_day_and_counts_what_is_left_out():
     agenda = [slot(f"s{n:02}", 24 * (n // 10) + n % 10, SessionKind.SESSION, title=f"Talk {n}") for n in range(14)]
     text = planned_text(MessageType.PERSONALIZED_AGENDA, agenda)

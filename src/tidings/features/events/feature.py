@@ -25,7 +25,7 @@ def build(parts: Parts) -> Feature:
         name="events",
         service=events,
         handlers=(
-            *parts.pipeline(EventMessages()).handlers(),
+            *parts.pipeline(EventMessages(hour_cycle=int(settings.hour_cycle))).handlers(),
             Handler(ORCHESTRATE, Orchestration(parts.work).orchestrate),
         ),
         schedules=(Schedule("event-orchestration-every-minute", ORCHESTRATE, Orchestrate(), seconds=60.0),),

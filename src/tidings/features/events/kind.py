@@ -70,12 +70,15 @@ def _session_of(row: Mapping[str, Any]) -> SessionFacts | None:
 
 
 class EventMessages(MessageKind):
-    """Event messages."""
+    """Event messages, with times of day on clocks of 12 or 24 hours (`hour_cycle`)."""
 
     name = EVENT_MESSAGE
     model = EventMessage
     job_type = SEND_EVENT_MESSAGE
     loaded = _LOADED
+
+    def __init__(self, *, hour_cycle: int = 24) -> None:
+        self._hour_cycle = hour_cycle
 
     @classmethod
     def priority(cls, row: Any) -> int:
@@ -109,7 +112,9 @@ class EventMessages(MessageKind):
         message_type = MessageType(row["message_type"])
         return Content(
             text=compose_text(
-                message_type, row["message_content"], variables_for(row, event, row["personalization_data"])
+                message_type,
+                row["message_content"],
+                variables_for(row, event, row["personalization_data"], self._hour_cycle),
             ),
             subject=f"{FACTS[message_type].subject}: {event.name}",
             metadata={

@@ -7,6 +7,7 @@ clock times, never "in 15 minutes", so that a message that leaves late is still 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +18,9 @@ from tidings.errors import TemplateError
 from tidings.features.events.rules.plan import EventFacts, SessionFacts
 from tidings.features.events.types import MessageType
 from tidings.messages.text.templates import render
+
+_TIMES = ("start_time", "end_time", "session_time", "session_end_time")
+_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
 
 AGENDA_LINES = 12
 """Sessions that a personalized agenda lists: about four SMS. The others are counted in `agenda_more`."""
@@ -141,12 +145,13 @@ def about_agenda(sessions: Sequence[SessionFacts], timezone: str) -> dict[str, A
 
 
 def variables_for(
-    contractor: Mapping[str, Any], event: EventFacts, personalization: Mapping[str, Any]
+    contractor: Mapping[str, Any], event: EventFacts, personalization: Mapping[str, Any], hour_cycle: int = 24
 ) -> dict[str, Any]:
     """Everything a template may use: the contractor's columns and the event, overlaid by the message's own data.
 
     Blank values become None, which is false in a condition and prints as nothing; they hide no known value.
-    `first_name` is never blank: it falls back to the name's first word, then to "there".
+    `first_name` is never blank: it falls back to the name's first word, then to "there". With an `hour_cycle` of 12
+    the times of day, which are stored as 14:30, are written as 2:30 PM.
     """
     variables = {name: _or_none(contractor.get(name)) for name in CONTRACTOR_VARIABLES}
     variables |= _variables_of_event(event)
@@ -157,7 +162,7 @@ def variables_for(
             variables.setdefault(name, None)
     if variables["first_name"] is None:
         variables["first_name"] = next(iter(str(variables["name"] or "").split()), "there")
-    return variables
+    return _with_half_days(variables) if hour_cycle == 12 else variables
 
 
 def compose_text(message_type: MessageType, message_content: str | None, variables: Mapping[str, Any]) -> str:
@@ -177,6 +182,25 @@ def compose_text(message_type: MessageType, message_content: str | None, variabl
 
 def _clock(moment: datetime) -> str:
     return f"{moment.hour:02}:{moment.minute:02}"
+
+
+def _with_half_days(variables: dict[str, Any]) -> dict[str, Any]:
+    """The same with every time of day on a clock of 12 hours."""
+    lines = variables.get("agenda")
+    if isinstance(lines, list):
+        variables["agenda"] = [
+            {**line, "time": _half_day(line.get("time"))} if isinstance(line, Mapping) else line for line in lines
+        ]
+    return variables | {name: _half_day(variables[name]) for name in _TIMES if name in variables}
+
+
+def _half_day(value: Any) -> Any:
+    """`14:30` as `2:30 PM`; anything else as it is."""
+    found = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    hour = int(found[1])
+    return f"{hour % 12 or 12}:{found[2]} {'AM' if hour < 12 else 'PM'}"
 
 
 @lru_cache(maxsize=256)
