@@ -31,6 +31,7 @@ from tidings.messages.contacts.phones import parse_phone
         pytest.param("0170 1234567", "DE", "+491701234567", id="a national number elsewhere"),
         pytest.param("0018105550123", "DE", "+18105550123", id="00 as Germany dials abroad"),
         pytest.param("011 49 170 1234567", "US", "+491701234567", id="011 as the US dials abroad"),
+        pytest.param("00491701234567", "US", "+491701234567", id="00 where 011 is dialled"),
         pytest.param("+49 (0)170 1234567", "US", "+491701234567", id="a trunk zero in brackets"),
         pytest.param("02 3456 7890", "IT", "+390234567890", id="an Italian zero stays"),
         pytest.param("+290 1234", "US", "+2901234", id="the shortest numbers there are"),
@@ -45,7 +46,7 @@ def test_numbers_are_read_as_people_write_them(raw: str, region: str, e164: str)
     [
         ("12", "US", "'12' is not a phone number that can exist in US; write it with + and country code"),
         ("5550123", "US", "'5550123' lacks its area code; write it with + and country code"),
-        ("00491701234567", "US", "'00491701234567' is not a phone number that can exist in US; "),
+        ("0171234567890", "US", "'0171234567890' is not a phone number that can exist in US; "),
         ("+49170123456789012", "US", "is not a phone number that can exist in its country"),
         ("+999123456789", "US", "'+999123456789' begins with a country code that does not exist"),
         (
