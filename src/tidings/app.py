@@ -287,7 +287,8 @@ class App(Features):
     @cached_property
     def why(self) -> Why:
         """Says why a message did or did not go out."""
-        return Why(self.work, declared_kinds, kept_days=self.settings.keep_ledger_days)
+        settings = self.settings
+        return Why(self.work, declared_kinds, kept_days=settings.keep_ledger_days, timezone=settings.default_timezone)
 
     @cached_property
     def doctor(self) -> Doctor:

@@ -49,7 +49,7 @@ async def test_a_naive_time_is_the_contractors_local_time_or_the_default_zones(l
     there = await local_office.schedule(scheduled_time="2025-10-20T09:00:00", not_after="2025-10-20T18:00:00")
     assert there.scheduled_time == datetime(2025, 10, 20, 13, tzinfo=UTC)
     assert there.not_after == datetime(2025, 10, 20, 22, tzinfo=UTC)
-    nowhere = await local_office.add_person(phone="+18105550124")
+    nowhere = await local_office.add_person(phone="+15555550124")  # an area code that is nowhere
     assert (
         await local_office.schedule(contractor_id=nowhere, scheduled_time="2025-10-20T09:00:00")
     ).scheduled_time == (datetime(2025, 10, 20, 9, tzinfo=UTC))

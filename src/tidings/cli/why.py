@@ -23,6 +23,9 @@ def why(
     console.print(f"{answer.message}: {answer.summary}", style="bold", soft_wrap=True)
     for sentence in answer.sentences:
         console.print(f"  {mask_phones(None, '', {'text': sentence})['text']}", soft_wrap=True)
+    if answer.zone is not None:
+        told = answer.zone.source.sentence
+        console.print(f"  The recipient's clock is taken to be {answer.zone.name}: {told}.", soft_wrap=True)
     if not answer.sentences:
         console.print("  Nothing has happened to it yet.", style="dim")
 

@@ -267,6 +267,14 @@ class MessageKind:
         return INSTALLATION
 
     @classmethod
+    async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
+        """The timezones (IANA names) of the event that a row is about and of the tenant whose it is.
+
+        Where neither its recipient nor their number tells a zone, these do. None: there is none, or the default.
+        """
+        return None, None
+
+    @classmethod
     def sequel(cls, row: Any) -> str | None:
         """What came after an ended row, in a sentence for whoever asks why; None when nothing does."""
         return None

@@ -9,9 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed
+from tidings.messages.gate.zones import Zone, ZoneSource, zone_of
 from tidings.messages.inbound.stored import StoredReply, replies_to
 from tidings.messages.kind import MessageKind, require_name
 from tidings.messages.ledger import DeliveryStatus, LedgerEntry, Outcome, history, lines_after
@@ -21,25 +24,45 @@ from tidings.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A message's story: where it stands, and one sentence or more for everything that happened to it."""
+    """A message's story: where it stands, and one sentence or more for everything that happened to it.
+
+    `zone` is where its recipient is taken to be, None for a number that nobody knows.
+    """
 
     message: str
     status: str
     summary: str
     sentences: tuple[str, ...]
     lines: Sequence[LedgerEntry]
+    zone: Zone | None = None
+
+    @property
+    def timezone(self) -> str | None:
+        return self.zone.name if self.zone else None
+
+    @property
+    def timezone_source(self) -> ZoneSource | None:
+        return self.zone.source if self.zone else None
 
 
 class Why:
     """Answers for every message of `kinds`, which are loaded as far as they are looked at.
 
-    `kept_days` is for how many days the ledger keeps its lines, 0 for ever.
+    `kept_days` is for how many days the ledger keeps its lines, 0 for ever; `timezone` (IANA) is the default one.
     """
 
-    def __init__(self, work: Work, kinds: Callable[[], Iterable[type[MessageKind]]], *, kept_days: int = 0) -> None:
+    def __init__(
+        self,
+        work: Work,
+        kinds: Callable[[], Iterable[type[MessageKind]]],
+        *,
+        kept_days: int = 0,
+        timezone: str = "UTC",
+    ) -> None:
         self._work = work
         self._kinds = kinds
         self._kept_days = kept_days
+        self._timezone = timezone
 
     async def explain(self, name: str) -> Story:
         """The story of `event-message-123` and the like. Raises InvalidInput and NotFound."""
@@ -54,6 +77,7 @@ class Why:
                 raise NotFound(kind, message_id)
             lines = await history(session, kind, message_id)
             replies = await replies_to(session, kind, message_id)
+            zone = await self._zone(session, found, row)
         story = sorted(
             [entry for line in lines for entry in _story(line)]
             + [(reply.received_at, _reply(reply)) for reply in replies],
@@ -61,7 +85,16 @@ class Why:
         )
         sequel = found.sequel(row)
         sentences = (*self._gone(row), *(sentence for _, sentence in story), *([sequel] if sequel else []))
-        return Story(name, row.status, _summary(row), sentences, lines)
+        return Story(name, row.status, _summary(row), sentences, lines, zone)
+
+    async def _zone(self, session: AsyncSession, kind: type[MessageKind], row: Any) -> Zone | None:
+        """Where the recipient of a message is."""
+        contact_id = kind.contact_of(row)
+        contact = await session.get(Contractor, contact_id) if contact_id is not None else None
+        if contact is None:
+            return None
+        event, tenant = await kind.timezones(session, row)
+        return zone_of(contact.phone, contact.timezone, tenant or self._timezone, event=event)
 
     def _gone(self, row: Any) -> Iterator[str]:
         """Says what may be missing: lines that were old enough to be deleted."""

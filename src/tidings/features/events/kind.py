@@ -85,6 +85,11 @@ class EventMessages(MessageKind):
         """The priority of its type."""
         return priority_of(row.message_type)
 
+    @classmethod
+    async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
+        """The event's."""
+        return await session.scalar(select(Event.timezone).where(Event.id == row.event_id)), None
+
     def message(self, row: Mapping[str, Any]) -> Message:
         address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]
         event, session = _event(*_facts_of_event(row)), _session_of(row)

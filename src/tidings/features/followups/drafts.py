@@ -8,13 +8,14 @@ from typing import Any
 
 from tidings.ai.base import Brief, Draft, Writer
 from tidings.features.followups.rules.texts import facts_of, text_of
+from tidings.features.followups.zones import zone_of_row
 from tidings.messages.text.segments import too_long_for_sms
 
 NOT_ASKED = "this follow-up does not ask to be personalised"
 
 
 class DraftWriter:
-    """Writes drafts. `timezone` is that of contractors without one, `max_segments` the most SMS of one text."""
+    """Writes drafts. `timezone` is that of contractors whose own nothing tells, `max_segments` a text's most SMS."""
 
     def __init__(self, writer: Writer, *, timezone: str, max_segments: int) -> None:
         self._writer = writer
@@ -31,7 +32,7 @@ class DraftWriter:
             Brief(
                 "follow_up",
                 template,
-                facts_of(row, row["contractor_timezone"] or self._timezone),
+                facts_of(row, zone_of_row(row, self._timezone).name),
                 tone=row["message_tone"],
                 hints=row["ai_context_hints"],
                 **limit,

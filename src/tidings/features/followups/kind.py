@@ -13,11 +13,12 @@ from tidings.clock import Clock
 from tidings.engine.jobs import Job
 from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
-from tidings.features.followups.models import ENDINGS, UNFOLLOWED, ActionItem, FollowUp
+from tidings.features.followups.models import ENDINGS, EVENTS, UNFOLLOWED, ActionItem, FollowUp
 from tidings.features.followups.replies import add_reply
-from tidings.features.followups.rules.recurrence import next_occurrence
+from tidings.features.followups.rules.recurrence import first_in, next_occurrence
 from tidings.features.followups.rules.texts import subject_of
 from tidings.features.followups.series import schedule_next
+from tidings.features.followups.zones import zone_of_row
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
@@ -72,34 +73,38 @@ LOADED = (
             )
         ),
         _CONTRACTOR.timezone.label("contractor_timezone"),
+        EVENTS.c.timezone.label("event_timezone"),
         *(_ITEM[name].label(f"action_item_{name}") for name in ("title", "description", "due_date", "completed_at")),
     )
     .join(_CONTRACTOR.id.table, _CONTRACTOR.id == _ROW.contractor_id)
     .outerjoin(_ITEM.id.table, _ITEM.id == _ROW.action_item_id)
+    .outerjoin(EVENTS, EVENTS.c.id == _ROW.event_id)
 )
-"""Follow-ups with their people and action items, in one query."""
+"""Follow-ups with their people, action items and events' timezones, in one query."""
 
 
 def useful_until(row: Mapping[str, Any], timezone: str) -> datetime:
     """The moment (UTC) after which a follow-up is skipped instead of sent late.
 
-    An occurrence of a series is never sent after the next one's time. `timezone` is where the contractor is.
+    An occurrence of a series is never sent after the next one's time. `timezone` is that of contractors whose own
+    nothing tells.
     """
     end: datetime = row["not_after"] or row["scheduled_time"] + USEFUL
     if not row["is_recurring"]:
         return end
+    zone = zone_of_row(row, timezone)
     _, following = next_occurrence(
-        row["first_local_time"],
+        first_in(zone, row, timezone),
         row["recurrence_interval_days"],
         row["occurrence"],
-        timezone,
+        zone.name,
         row["scheduled_time"],
     )
     return min(end, following)
 
 
 class FollowUpMessages(MessageKind):
-    """Follow-ups. `timezone` is that of contractors without one; the writer has `compose_seconds` for one text."""
+    """Follow-ups. `timezone` is that of contractors whose own nothing tells; a text may take `compose_seconds`."""
 
     name = FOLLOW_UP
     noun = "follow-up"
@@ -119,6 +124,11 @@ class FollowUpMessages(MessageKind):
         """The row's own: VIPs go first."""
         found: int = row.priority
         return found
+
+    @classmethod
+    async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
+        """The event's."""
+        return await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == row.event_id)), None
 
     @classmethod
     def sequel(cls, row: Any) -> str | None:
@@ -144,7 +154,7 @@ class FollowUpMessages(MessageKind):
             row=row,
             terms=promotional(IfBlocked(row["if_blocked"]), ConsentNeed.NOT_REVOKED),
             timezone=row["contractor_timezone"],
-            not_after=useful_until(row, row["contractor_timezone"] or self.timezone),
+            not_after=useful_until(row, self.timezone),
             obsolete=Reason.ACTION_ITEM_COMPLETED if done else None,
         )
 

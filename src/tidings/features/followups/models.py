@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, DateTime, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Date, DateTime, ForeignKey, Index, String, Text, UniqueConstraint, column, table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
 from tidings.messages.kind import OPEN_ROWS, MessageColumns, only
 from tidings.messages.statuses import Reason
+
+EVENTS = table("events", column("id"), column("timezone"))
+"""Another feature's, of which only this matters here."""
 
 PRIORITY, VIP_PRIORITY = 10, 1
 """BullMQ priorities of the jobs: 1 goes first."""

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 
 from tidings.features.followups.figures import MAX_DAYS
+from tidings.features.followups.models import FollowUp
 from tidings.features.followups.schemas import (
     ActionItemIn,
     ActionItemOut,
@@ -40,16 +41,26 @@ EXPERIMENTS: list[str | Enum] = ["follow-up experiments"]
 router = new_router()
 
 
+async def _shown(followups: FollowUps, *rows: FollowUp) -> list[FollowUpOut]:
+    zones = await followups.get_zones(*rows)
+    return [
+        FollowUpOut.model_validate(row).model_copy(
+            update={"timezone": zones[row.id].name, "timezone_source": zones[row.id].source}
+        )
+        for row in rows
+    ]
+
+
 @router.get("/follow-ups/pending", tags=FOLLOW_UPS)
 async def get_pending_follow_ups(followups: Service, limit: Limit = 100) -> list[FollowUpOut]:
     """Follow-ups that are still to go out, the next one first."""
-    return [FollowUpOut.model_validate(row) for row in await followups.get_pending_follow_ups(limit)]
+    return await _shown(followups, *await followups.get_pending_follow_ups(limit))
 
 
 @router.get("/follow-ups/due", tags=FOLLOW_UPS)
 async def get_due_follow_ups(followups: Service, limit: Limit = 100) -> list[FollowUpOut]:
     """Follow-ups whose time has come and that wait for a worker."""
-    return [FollowUpOut.model_validate(row) for row in await followups.get_due_follow_ups(limit)]
+    return await _shown(followups, *await followups.get_due_follow_ups(limit))
 
 
 @router.get("/follow-ups/stats", tags=FOLLOW_UPS)
@@ -70,7 +81,7 @@ async def get_contractor_follow_ups(
 ) -> list[FollowUpOut]:
     """A contractor's follow-ups in order of id; the last id is the next page's `after_id`."""
     rows = await followups.get_contractor_follow_ups(contractor_id, status=status, after_id=after_id, limit=limit)
-    return [FollowUpOut.model_validate(row) for row in rows]
+    return await _shown(followups, *rows)
 
 
 @router.put("/contractors/{contractor_id}/vip", tags=FOLLOW_UPS)
@@ -82,19 +93,19 @@ async def set_vip(followups: Service, contractor_id: Id, change: VipIn) -> Count
 @router.post("/follow-ups", status_code=201, tags=FOLLOW_UPS)
 async def schedule_follow_up(followups: Service, follow_up: FollowUpIn) -> FollowUpOut:
     """Schedules a follow-up; a naive time is the contractor's local time."""
-    return FollowUpOut.model_validate(await followups.schedule_follow_up(follow_up))
+    return (await _shown(followups, await followups.schedule_follow_up(follow_up)))[0]
 
 
 @router.get("/follow-ups/{follow_up_id}", tags=FOLLOW_UPS)
 async def get_follow_up(followups: Service, follow_up_id: Id) -> FollowUpOut:
     """One follow-up."""
-    return FollowUpOut.model_validate(await followups.get_follow_up(follow_up_id))
+    return (await _shown(followups, await followups.get_follow_up(follow_up_id)))[0]
 
 
 @router.delete("/follow-ups/{follow_up_id}", tags=FOLLOW_UPS)
 async def cancel_follow_up(followups: Service, follow_up_id: Id, only_this: bool = False) -> FollowUpOut:
     """Cancels a follow-up that has not gone out, and with it its series, or `only_this` occurrence."""
-    return FollowUpOut.model_validate(await followups.cancel_follow_up(follow_up_id, only_this=only_this))
+    return (await _shown(followups, await followups.cancel_follow_up(follow_up_id, only_this=only_this)))[0]
 
 
 @router.post("/follow-ups/{follow_up_id}/draft", tags=FOLLOW_UPS)
@@ -106,19 +117,19 @@ async def personalize_message(followups: Service, follow_up_id: Id) -> DraftOut:
 @router.post("/follow-ups/{follow_up_id}/send", tags=FOLLOW_UPS)
 async def send_follow_up_message(followups: Service, follow_up_id: Id) -> FollowUpOut:
     """Sends a follow-up now instead of at its time."""
-    return FollowUpOut.model_validate(await followups.send_follow_up_message(follow_up_id))
+    return (await _shown(followups, await followups.send_follow_up_message(follow_up_id)))[0]
 
 
 @router.post("/follow-ups/{follow_up_id}/sent", tags=FOLLOW_UPS)
 async def mark_follow_up_sent(followups: Service, follow_up_id: Id, sent: SentIn) -> FollowUpOut:
     """Notes that somebody sent it by other means."""
-    return FollowUpOut.model_validate(await followups.mark_follow_up_sent(follow_up_id, sent.sent_by))
+    return (await _shown(followups, await followups.mark_follow_up_sent(follow_up_id, sent.sent_by)))[0]
 
 
 @router.post("/follow-ups/{follow_up_id}/response", tags=FOLLOW_UPS)
 async def record_follow_up_response(followups: Service, follow_up_id: Id, response: ResponseIn) -> FollowUpOut:
     """Stores by hand what the contractor answered."""
-    return FollowUpOut.model_validate(await followups.record_follow_up_response(follow_up_id, response))
+    return (await _shown(followups, await followups.record_follow_up_response(follow_up_id, response)))[0]
 
 
 @router.post("/action-items", status_code=201, tags=ACTION_ITEMS)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import column, select, table
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
@@ -15,21 +15,20 @@ from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.followups.action_items import find_action_item
 from tidings.features.followups.experiments import find_experiment
 from tidings.features.followups.kind import FollowUpMessages
-from tidings.features.followups.models import FollowUp, priority_for
+from tidings.features.followups.models import EVENTS, FollowUp, priority_for
 from tidings.features.followups.rules.texts import VARIABLES, text_of
 from tidings.features.followups.rules.variants import pick
 from tidings.features.followups.schemas import FollowUpIn
 from tidings.fields import in_zone
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.gate.zones import zone_of
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.text.templates import check
 from tidings.work import Unit
 
-_EVENTS = table("events", column("id"))  # another feature's, of which only the ids matter here
-
 
 async def add_follow_up(unit: Unit, wanted: FollowUpIn, now: datetime, timezone: str) -> FollowUp:
-    """Stores a follow-up and arms its job. `timezone` is that of contractors without one.
+    """Stores a follow-up and arms its job. `timezone` is that of contractors and events without one.
 
     Raises InvalidInput, NotFound, TemplateError for a template that cannot be rendered, and Conflict for an
     experiment that has ended.
@@ -39,11 +38,12 @@ async def add_follow_up(unit: Unit, wanted: FollowUpIn, now: datetime, timezone:
     person = await session.get(Contractor, wanted.contractor_id, with_for_update={"read": True})
     if person is None:
         raise NotFound("contractor", wanted.contractor_id)
-    if wanted.event_id is not None and not await session.scalar(
-        select(_EVENTS.c.id).where(_EVENTS.c.id == wanted.event_id)
-    ):
-        raise NotFound("event", wanted.event_id)
-    zone = person.timezone or timezone
+    event_timezone = None
+    if wanted.event_id is not None:
+        event_timezone = await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == wanted.event_id))
+        if event_timezone is None:
+            raise NotFound("event", wanted.event_id)
+    zone = zone_of(person.phone, person.timezone, timezone, event=event_timezone).name
     moment = to_milliseconds(in_zone(wanted.scheduled_time, zone))
     row = FollowUp(
         **wanted.model_dump(exclude={"scheduled_time", "not_after", "experiment"}),

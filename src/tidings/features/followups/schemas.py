@@ -22,6 +22,7 @@ from tidings.fields import (
     Text,
     Title,
 )
+from tidings.messages.gate.zones import ZoneSource
 from tidings.messages.statuses import Reason, Status
 
 Key = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -78,7 +79,7 @@ class FollowUpIn(Input):
 
 
 class FollowUpOut(Output):
-    """A stored follow-up; times are UTC."""
+    """A stored follow-up; times are UTC. `timezone` is where its contractor is, `timezone_source` what tells it."""
 
     id: int
     contractor_id: int
@@ -111,6 +112,8 @@ class FollowUpOut(Output):
     not_after: datetime | None
     experiment_id: int | None
     variant: str | None
+    timezone: str | None = None
+    timezone_source: ZoneSource | None = None
     created_at: datetime
     updated_at: datetime
 

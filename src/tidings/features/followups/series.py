@@ -16,8 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidings.clock import to_milliseconds
 from tidings.engine.jobs import Job
 from tidings.features.followups.jobs import SEND_FOLLOW_UP
-from tidings.features.followups.models import FollowUp, priority_for
-from tidings.features.followups.rules.recurrence import next_occurrence
+from tidings.features.followups.models import EVENTS, FollowUp, priority_for
+from tidings.features.followups.rules.recurrence import first_in, next_occurrence
+from tidings.features.followups.zones import ZONE_COLUMNS, zone_of_row
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.kind import MessageJob
 from tidings.messages.statuses import Reason, Status
@@ -54,7 +55,7 @@ async def schedule_next(
     """The next occurrences of recurring rows that have none yet, written; their jobs by the ids of those rows.
 
     Each lies in the future: those that were missed while nobody worked are left out. `timezone` is that of
-    contractors without one.
+    contractors whose own nothing tells.
     """
     waiting = (_ROW.id.in_(sorted(ids)), _ROW.is_recurring, _ROW.next_occurrence_id.is_(None))
     locked = (await connection.scalars(select(_ROW.id).where(*waiting).order_by(_ROW.id).with_for_update())).all()
@@ -64,9 +65,10 @@ async def schedule_next(
     rows = await connection.execute(
         select(
             _ROW.id, _ROW.scheduled_time, _ROW.not_after, _ROW.occurrence, *_INHERITED,
-            _CONTRACTOR.timezone, _CONTRACTOR.vip,
+            *ZONE_COLUMNS, _CONTRACTOR.vip,
         )
         .join(_CONTRACTOR.id.table, _CONTRACTOR.id == _ROW.contractor_id)
+        .outerjoin(EVENTS, EVENTS.c.id == _ROW.event_id)
         .where(_ROW.id.in_(locked))
         .order_by(_ROW.id)
     )  # fmt: skip
@@ -90,16 +92,15 @@ async def schedule_next(
 
 
 def _next(row: Mapping[Any, Any], now: datetime, timezone: str) -> dict[str, Any]:
+    zone = zone_of_row(row, timezone)
+    first = first_in(zone, row, timezone)
     number, moment = next_occurrence(
-        row["first_local_time"],
-        row["recurrence_interval_days"],
-        row["occurrence"],
-        row["timezone"] or timezone,
-        max(now, row["scheduled_time"]),
+        first, row["recurrence_interval_days"], row["occurrence"], zone.name, max(now, row["scheduled_time"])
     )
     useful = row["not_after"] - row["scheduled_time"] if row["not_after"] else None
     return {
         **{column.name: row[column.name] for column in _INHERITED},
+        "first_local_time": first,
         "scheduled_time": to_milliseconds(moment),
         "not_after": moment + useful if useful else None,
         "occurrence": number,

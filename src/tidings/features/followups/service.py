@@ -26,12 +26,14 @@ from tidings.features.followups.schedule import add_follow_up
 from tidings.features.followups.schemas import FollowUpIn, ResponseIn, SchedulerStats, SentIn
 from tidings.features.followups.series import schedule_next
 from tidings.features.followups.vips import set_vip
+from tidings.features.followups.zones import zones_of_follow_ups
 from tidings.fields import in_zone
 from tidings.messages.changes import decision, end, refuse, revive
 from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.gate import trust
 from tidings.messages.gate.opt_outs import OptOutRequest, Reach, add_opt_out, channel_of
 from tidings.messages.gate.trust import change_trust
+from tidings.messages.gate.zones import Zone
 from tidings.messages.inbound.keywords import Command, command_of
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
@@ -46,8 +48,8 @@ class FollowUps:
 
     `action_items` are what contractors have to do, `experiments` A/B tests of texts, and `figures` say how well
     follow-ups work. Follow-ups may be given as models or as mappings in the specification's field names. A naive
-    time is the contractor's local time (`timezone` is that of contractors without one); stored and returned times
-    are UTC.
+    time is the contractor's local time (`timezone` is that of contractors whose own nothing tells); stored and
+    returned times are UTC.
     """
 
     def __init__(self, work: Work, drafts: DraftWriter, reach: Reach, *, timezone: str) -> None:
@@ -162,7 +164,8 @@ class FollowUps:
                 if row.status != Status.SENT:
                     raise Conflict(f"follow-up {row.id} is {row.status}; only one that was sent can have a response")
                 person = await find_contractor(unit.session, row.contractor_id)
-                received = in_zone(wanted.received_at or now, person.timezone or self._timezone)
+                zones = await zones_of_follow_ups(unit.session, [row.id], self._timezone)
+                received = in_zone(wanted.received_at or now, zones[row.id].name)
                 command, action = command_of(wanted.response_text), wanted.action_taken
                 if command is Command.STOP:
                     action = OPTED_OUT
@@ -184,6 +187,11 @@ class FollowUps:
         """One follow-up. Raises NotFound."""
         async with self._work.read() as session:
             return await find_follow_up(session, follow_up_id)
+
+    async def get_zones(self, *follow_ups: FollowUp) -> dict[int, Zone]:
+        """By whose clock follow-ups are planned, and what tells it, by their ids."""
+        async with self._work.read() as session:
+            return await zones_of_follow_ups(session, [one.id for one in follow_ups], self._timezone)
 
     async def get_pending_follow_ups(self, limit: int = 100) -> Sequence[FollowUp]:
         """Follow-ups that are still to go out, the next one first."""

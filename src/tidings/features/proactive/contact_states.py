@@ -16,6 +16,7 @@ from tidings.features.proactive.states import ContactState, GoalState, ItemState
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.opt_outs import opted_out_among
 from tidings.messages.gate.trust import trust_of
+from tidings.messages.gate.zones import zone_of
 from tidings.messages.inbound.stored import last_replies
 from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 from tidings.messages.tenants import INSTALLATION
@@ -47,7 +48,7 @@ async def pages(
 ) -> AsyncIterator[list[ContactState]]:
     """Every contact who may be written to now: with an address, not opted out and not held back.
 
-    `timezone` is for contacts whose own is not known.
+    `timezone` is for contacts whose own neither they nor their number tells.
     """
     after_id = 0
     while contacts := (
@@ -96,7 +97,7 @@ async def _states(
             name=contact.name,
             first_name=contact.first_name or next(iter(contact.name.split()), "there"),
             company_name=contact.company_name,
-            timezone=contact.timezone or timezone,
+            timezone=zone_of(contact.phone, contact.timezone, timezone).name,
             known_since=contact.created_at,
             trust=trust[contact.id],
             last_sent=sent.get(contact.id),

@@ -56,7 +56,7 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How triggers are evaluated. `timezone` is for contacts whose own is not known."""
+    """How triggers are evaluated. `timezone` is for contacts whose own nothing tells."""
 
     work: Work
     creator: MessageCreator

@@ -44,7 +44,8 @@ class GoalState:
 
 @dataclass(frozen=True, slots=True)
 class ContactState:
-    """Everything that triggers may go by. Times are UTC; `timezone` (IANA) is the contact's, else the default.
+    """Everything that triggers may go by. Times are UTC; `timezone` (IANA) is the contact's own,
+    their number's when it has one, or the default.
 
     `channel` is sms or email, by which the contact is written to; `known_since` is when the contact was added.
     `last_sent` and `last_reply` are about messages of every feature; `trust` is 0 to 100; `activities` are what

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import case, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
 from tidings.engine.jobs import Job
@@ -126,6 +126,11 @@ class ShopMessages(MessageKind):
         if row.campaign_id is not None:
             return CAMPAIGN_PRIORITY
         return TRANSACTIONAL_PRIORITY if row.purpose == Purpose.TRANSACTIONAL else PROMOTIONAL_PRIORITY
+
+    @classmethod
+    async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
+        """The shop's."""
+        return None, await session.scalar(select(_SHOP.timezone).where(_SHOP.id == row.shop_id))
 
     async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> list[Message]:
         """The messages of claimed rows; those of a paused campaign go back to waiting and have none."""

@@ -16,7 +16,9 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from phonenumbers.timezone import time_zones_for_number
+from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
+
+from tidings.messages.contacts.phones import canonical_number
 
 OUTLOOK = timedelta(hours=48)
 """How far ahead `next_allowed` looks. The hours of a day repeat; only a DST change makes two days differ."""
@@ -112,18 +114,20 @@ def zones_of(phone: str | None, timezone: str | None, fallback: str) -> tuple[st
     number `phone` may belong to, by the numbering plans in the phonenumbers package; `fallback`, the tenant's
     zone, stands for what is unknown.
     """
-    if timezone is not None and _is_known(timezone):
+    if timezone is not None and is_known_zone(timezone):
         return (timezone,)
-    candidates = _zones_of_number(phone) if phone else ()
-    return tuple(dict.fromkeys(zone if _is_known(zone) else fallback for zone in candidates)) or (fallback,)
+    candidates = zones_of_number(phone) if phone else ()
+    return tuple(dict.fromkeys(zone if is_known_zone(zone) else fallback for zone in candidates)) or (fallback,)
 
 
-def _zones_of_number(phone: str) -> tuple[str, ...]:
+def zones_of_number(phone: str) -> tuple[str, ...]:
+    """Every zone that an E.164 number may belong to, by the numbering plans in the phonenumbers package; none for a
+    satellite phone and for an area code that nobody has."""
     try:
-        zones: tuple[str, ...] = time_zones_for_number(phonenumbers.parse(phone))
+        zones: tuple[str, ...] = time_zones_for_number(phonenumbers.parse(canonical_number(phone)))
     except phonenumbers.NumberParseException:
         return ()
-    return zones
+    return () if zones == (UNKNOWN_TIMEZONE,) else zones
 
 
 @lru_cache(maxsize=1024)
@@ -132,7 +136,8 @@ def _place(zone: str) -> ZoneInfo:
     return ZoneInfo(zone)
 
 
-def _is_known(zone: str) -> bool:
+def is_known_zone(zone: str) -> bool:
+    """Whether this machine knows a zone by this name."""
     try:
         _place(zone)
     except (ValueError, OSError, LookupError):  # malformed, a folder of the database, or missing

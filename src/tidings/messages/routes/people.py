@@ -9,6 +9,7 @@ from fastapi import Path
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from tidings.messages.contacts.people import People
+from tidings.messages.gate.zones import ZoneSource
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.ledger import DeliveryStatus, Outcome
 from tidings.messages.routes.opt_outs import OptOutOut
@@ -108,6 +109,8 @@ class WhyOut(_Out):
     summary: str
     sentences: list[str]
     lines: list[LineOut] = Field(description="Oldest first.")
+    timezone: str | None = Field(description="Where the recipient is taken to be; null for a number nobody knows.")
+    timezone_source: ZoneSource | None = Field(description="What tells it.")
 
 
 Contacts = Annotated[People, provided(People)]

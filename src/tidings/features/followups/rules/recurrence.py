@@ -6,10 +6,13 @@ had to skip does not shift the others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidings.fields import in_zone
+from tidings.messages.gate.zones import Zone, ZoneSource
 
 
 def occurrence_at(first: datetime, interval_days: int, number: int, timezone: str) -> datetime:
@@ -33,3 +36,19 @@ def next_occurrence(
     while (moment := occurrence_at(first, interval_days, candidate, timezone)) <= after:
         candidate += 1
     return candidate, moment
+
+
+def first_in(zone: Zone, row: Mapping[Any, Any], default: str) -> datetime:
+    """The naive wall-clock time of a series' first occurrence in the zone that its contractor is in now.
+
+    A contractor who moves keeps the time of day. But a series that was planned in the `default` zone (IANA name)
+    before a number told where the contractor is keeps the hour that they have had it at: whoever scheduled 14:00 UTC
+    meant the moment.
+    """
+    first: datetime = row["first_local_time"]
+    days, number, moment = row["recurrence_interval_days"], row["occurrence"], row["scheduled_time"]
+    if zone.source is not ZoneSource.NUMBER or occurrence_at(first, days, number, zone.name) == moment:
+        return first
+    if occurrence_at(first, days, number, default) != moment:
+        return first
+    return occurrence_at(first, days, 1, default).astimezone(ZoneInfo(zone.name)).replace(tzinfo=None)
