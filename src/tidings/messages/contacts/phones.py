@@ -251,8 +251,3 @@ def _unreadable(text: str, error: NumberParseException) -> str:
 
 def _shown(raw: str) -> str:
     return repr(raw if len(raw) <= _SHOWN_CHARACTERS else raw[:_SHOWN_CHARACTERS] + "…")
-
-
-def canonical_number(e164: str) -> str:
-    """The one form of a number that carriers write in two ways."""
-    return e164
