@@ -67,7 +67,10 @@ def zone_of(phone: str | None, timezone: str | None, fallback: str, *, event: st
 
 
 def _keep_the_same_time(zones: Sequence[str]) -> bool:
-    return all(map(is_known_zone, zones)) and (len(zones) == 1 or len({_offsets(zone) for zone in zones}) == 1)
+    if not all(map(is_known_zone, zones)):
+        return False
+    first, *others = zones
+    return all(_offsets(zone) == _offsets(first) for zone in others)
 
 
 @cache
