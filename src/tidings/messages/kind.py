@@ -257,8 +257,8 @@ class MessageKind:
 
     @classmethod
     def contact_of(cls, row: Any) -> int | None:
-        """The contact to whom a row is written."""
-        found: int | None = row.contractor_id
+        """The contact to whom a row is written; None where rows do not know one."""
+        found: int | None = getattr(row, "contractor_id", None)
         return found
 
     @classmethod
