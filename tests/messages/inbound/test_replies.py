@@ -28,7 +28,7 @@ from tidings.features.events.models import EventMessage
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.inbound.notices import Notice
-from tidings.messages.inbound.replies import IncomingReply, Received
+from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.statuses import Reason, Status
 
@@ -329,3 +329,35 @@ async def test_a_reply_whose_sender_cannot_be_read_is_kept_for_a_person_and_neve
         assert (received.action_taken, received.command) == ("sender_unreadable", Command.STOP)
     assert [row.sender for row in await all_of(app, StoredReply)] == [*senders]
     assert await all_of(app, OptOut) == await all_of(app, Notice) == []
+
+
+# Whose number it is
+
+
+@pytest.mark.parametrize(
+    ("region", "sender", "person"),
+    [
+        ("DE", "4915112345678", "+4915112345678"),
+        ("US", "447911123456", "+447911123456"),
+        ("US", "+5215512345678", "+525512345678"),
+        ("US", "551187654321", "+5511987654321"),
+        ("US", "5491123456789", "+541123456789"),
+        ("DE", "4915112345678@s.whatsapp.net", "+4915112345678"),
+    ],
+    ids=[
+        "Germany without +",
+        "Britain, read in the US",
+        "Mexico's old 1",
+        "Brazil without the 9",
+        "Argentina",
+        "WhatsApp",
+    ],
+)
+async def test_a_stop_finds_its_sender_however_the_provider_writes_the_number(
+    open_app: OpenApp, database_url: str, region: str, sender: str, person: str
+) -> None:
+    app = await open_app(database_url=database_url, default_region=region)
+    ada = await person_of(app, phone=person)
+    assert (await hear(app, "STOP", sender)).action_taken == "opted_out"
+    message = await message_to(app, ada)
+    assert await outcome_of(app, EVENT_MESSAGE, message.id) == f"skipped: {Reason.OPTED_OUT.sentence}"

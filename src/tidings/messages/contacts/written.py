@@ -39,6 +39,11 @@ def bare(raw: str) -> str:
     return as_float[1] if as_float else text
 
 
+def is_whatsapp_id(text: str) -> bool:
+    """Whether `4915112345678@s.whatsapp.net`, a number as WhatsApp names it, is meant, which is no mail address."""
+    return _WHATSAPP_ID.fullmatch(text.strip()) is not None
+
+
 def is_power_of_ten(text: str) -> bool:
     """Whether a spreadsheet has made `4.91511E+12` of a number, whose last digits are gone."""
     return _POWER_OF_TEN.fullmatch(text) is not None

@@ -22,7 +22,8 @@ from tidings.db.batches import among
 from tidings.db.prepared import Prepared
 from tidings.db.rows import locked_ids
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.phones import canonical_number, parse_phone
+from tidings.messages.contacts.phones import canonical_number, parse_phone, parse_provider_phone
+from tidings.messages.contacts.written import is_whatsapp_id
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.kind import Message
 from tidings.messages.tenants import EVERY
@@ -174,13 +175,14 @@ def canonical(address: str) -> str:
     return canonical_number(address) if address.startswith("+") else address
 
 
-def parse_address(raw: str, region: str) -> str:
+def parse_address(raw: str, region: str, *, provider: bool = False) -> str:
     """A phone number as E.164, or a mail address in lower case, also from `Ada Abara <ada@example.com>`.
 
-    A number without + is read as dialled in `region`. Raises InvalidInput with a sentence for anything else.
+    A number without + is read as people in `region` write it, or with `provider` as providers do: internationally.
+    Raises InvalidInput with a sentence for anything else.
     """
-    if "@" not in raw:
-        return parse_phone(raw, region)
+    if "@" not in raw or is_whatsapp_id(raw):
+        return (parse_provider_phone if provider else parse_phone)(raw, region)
     try:
         return validate_email(raw.strip())[1].lower()
     except ValueError as error:

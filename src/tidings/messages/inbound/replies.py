@@ -92,7 +92,7 @@ class Replies:
         if reply.answered:
             return reply.sender
         try:
-            return parse_address(reply.sender, self._region)
+            return parse_address(reply.sender, self._region, provider=True)
         except InvalidInput as error:
             log.warning("the sender of a reply cannot be read", door=reply.door, error=error.message)
             return None
