@@ -142,6 +142,7 @@ async def test_every_answer_of_a_model_is_paid_for_also_when_it_was_refused_or_i
     async with app.work.read() as session:
         assert await usage_since(session, NOON) == [
             {
+                "tenant": "installation",
                 "kind": "event-message",
                 "model": "gpt-4o-mini",
                 "answers": 2,
