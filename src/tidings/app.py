@@ -314,7 +314,17 @@ class App(Features):
     def http(self) -> FastAPI:
         """The HTTP application over this process's features."""
         # Routes are built when their modules are loaded, and workers do without them.
-        from tidings.messages.routes import callbacks, dead_letters, inbound, opt_outs, people, texts, unknown
+        from tidings.messages.contacts.unsubscribing import Unsubscribing
+        from tidings.messages.routes import (
+            callbacks,
+            dead_letters,
+            inbound,
+            opt_outs,
+            people,
+            texts,
+            unknown,
+            unsubscribe,
+        )
         from tidings.providers.n8n import N8nSettings
         from tidings.web import health
         from tidings.web.application import create_application
@@ -331,12 +341,15 @@ class App(Features):
             ),
             self.contacts,
             self.opt_outs,
+            Unsubscribing(self.work, self.parts.links, self.parts.sender, self.parts.reach),
             self.dead_letters,
             self.unknown,
             self.why,
         )
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
-        routers = [module.router for module in (health, inbound, opt_outs, people, texts, dead_letters, unknown)]
+        routers = [
+            module.router for module in (health, inbound, opt_outs, people, texts, dead_letters, unknown, unsubscribe)
+        ]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(
             routers=[*routers, *(feature.router() for feature in self.features)],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tidings.ai.openai import OpenAIModel
     from tidings.engine.broadcast import Broadcast
     from tidings.engine.policy import QueuePolicy
+    from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.gate.opt_outs import Reach
     from tidings.messages.gate.rules import Rules
@@ -69,7 +70,7 @@ class Parts:
 
     `kinds`, `pipelines`, `activities` and `accounts` (through what tenants of a kind write) fill up while the
     features are built; when anything runs they are complete. `sender` is who the installation's notices speak for,
-    `reach` whom a STOP concerns.
+    `reach` whom a STOP concerns, `links` are what promotional mails are unsubscribed by.
     """
 
     settings: CoreSettings
@@ -85,6 +86,7 @@ class Parts:
     sender: Sender
     reach: Reach
     journal: Journal
+    links: UnsubscribeLinks
     kinds: dict[str, MessageKind]
     pipelines: list[DeliveryPipeline] = field(default_factory=list)
     activities: list[Activities] = field(default_factory=list)
@@ -103,6 +105,7 @@ class Parts:
             self.providers,
             self.rules,
             self.journal,
+            self.links,
             deadline=self.settings.http_timeout,
             hold_unknown=self.settings.unknown_outcome == "hold",
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tidings.ai.template import TemplateWriter
 from tidings.errors import ConfigurationError
 from tidings.feature import Parts
+from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
 from tidings.messages.delivery.journal import Journal
 from tidings.messages.delivery.providers import Providers
 from tidings.messages.gate.opt_outs import Reach
@@ -88,6 +89,7 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
         model=outside.model,
         sender=sender,
         reach=reach,
+        links=UnsubscribeLinks(outside.vault, settings.public_url),
         journal=Journal(settings.data_dir / "journal"),
         kinds=kinds,
     )

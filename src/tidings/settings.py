@@ -124,7 +124,9 @@ class CoreSettings(SettingsGroup):
     )
     public_url: Annotated[str | None, Optional] = Field(
         None,
-        description="Where providers reach this installation, like https://messages.example.com.",
+        description="Where providers and readers of mails reach this installation, like "
+        "https://messages.example.com. Promotional mails have a List-Unsubscribe header only where it begins with "
+        "https.",
     )
     brand: str = Field(
         "Tidings",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -164,3 +164,10 @@ async def test_closing_the_channel_leaves_the_shared_client_open(workflow: Workf
     await n8n.close()
 
     assert await n8n.send(HELLO) == Receipt("n8n", None)
+
+
+async def test_a_workflow_that_mails_gets_the_address_that_unsubscribes(n8n: N8n, workflow: Workflow) -> None:
+    link = "https://messages.example.com/unsubscribe/v1.a.b"
+    await n8n.send(replace(HELLO, to="ada@example.com", unsubscribe=link))
+    await n8n.send(HELLO)
+    assert [payload.get("unsubscribe") for payload in workflow.payloads] == [link, None]

@@ -771,3 +771,20 @@ async def test_closing_does_not_wait_for_a_server_that_is_gone(
     await smtp.close()
 
     assert time.monotonic() - started < 2
+
+
+LINK = f"https://messages.example.com/unsubscribe/v1.{'a' * 12}.{'B-_9' * 150}=="
+
+
+async def test_a_promotional_mail_names_the_address_that_unsubscribes_on_one_line_as_programs_read_it(
+    server: MailServer, mailer: Mailer
+) -> None:
+    await mailer().send(replace(HELLO, unsubscribe=LINK))
+    head = server.raw().partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert f"List-Unsubscribe: <{LINK}>".encode() in head
+    assert b"List-Unsubscribe-Post: List-Unsubscribe=One-Click" in head
+
+
+async def test_any_other_mail_has_no_such_header(server: MailServer, mailer: Mailer) -> None:
+    await mailer().send(HELLO)
+    assert b"list-unsubscribe" not in server.raw().lower()

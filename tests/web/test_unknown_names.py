@@ -17,7 +17,7 @@ OpenApp = Callable[..., Awaitable[App]]
 
 PROVIDER = "providers add parameters and fields of their own, and a callback that is refused is lost"
 PROBE = "load balancers and monitors add parameters, and a probe that is refused has the process restarted"
-PAGE = "browsers, and the pages that hold the widget, add parameters such as a version"
+PAGE = "browsers, mail programs, and the pages that hold the widget, add parameters such as a version"
 STATIC = "a page of FastAPI's, which says the same whatever is asked"
 EXEMPT = {
     "GET /health": PROBE,
@@ -34,6 +34,9 @@ EXEMPT = {
     "POST /webhooks/whatsapp/qr/{session}": PROVIDER,
     "GET /widget/{widget_key}": PAGE,
     "GET /widget/{widget_key}/embed.js": PAGE,
+    "GET /unsubscribe/{token}": PAGE,
+    "POST /unsubscribe/{token}": PAGE,
+    "POST /unsubscribe/{token}/undo": PAGE,
 }
 """The routes that do not refuse, each with the reason."""
 

@@ -29,7 +29,8 @@ class Outgoing:
     put beside `phone` and `message` in a webhook's payload. `idempotency_key` is the same for every
     attempt at one message, so a provider that has seen it can drop the repetition. It goes through `account`,
     or through the installation's own. `patience` is how many seconds it may wait for its turn, where a provider takes
-    few at once, before its time begins; None: as long as it takes.
+    few at once, before its time begins; None: as long as it takes. `unsubscribe` is the https address by which the
+    reader of a promotional mail gets no more of them (RFC 8058).
     """
 
     to: str
@@ -39,6 +40,7 @@ class Outgoing:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     account: Account | None = None
     patience: float | None = None
+    unsubscribe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

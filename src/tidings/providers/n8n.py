@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, SecretStr
 
@@ -36,6 +36,8 @@ class N8nSettings(SettingsGroup):
 class N8n:
     """Posts `{"phone": …, "message": …}` and the message's metadata to the n8n webhook at `url`.
 
+    A promotional mail also has `unsubscribe`, the address for its List-Unsubscribe header.
+
     Every attempt at one message has the same header Idempotency-Key, so that a workflow can drop what it
     has already sent (draft-ietf-httpapi-idempotency-key-header; the key is sent bare, without the
     draft's quotes, so that a workflow reads it as it is).
@@ -55,7 +57,11 @@ class N8n:
         webhook that answers at once only says {"message": "Workflow was started"}, which is fine too.
         Raises SendError as `raise_for_response` and `HttpClient.post_json` say.
         """
-        extra = {name: value for name, value in outgoing.metadata.items() if name not in ("phone", "message")}
+        extra: dict[str, Any] = {
+            name: value for name, value in outgoing.metadata.items() if name not in ("phone", "message")
+        }
+        if outgoing.unsubscribe is not None:
+            extra["unsubscribe"] = outgoing.unsubscribe
         response = await self._http.post_json(
             self._url,
             {"phone": outgoing.to, "message": outgoing.text, **extra},

@@ -73,7 +73,10 @@ class Simulator:
             text=outgoing.text,
             subject=outgoing.subject,
             idempotency_key=outgoing.idempotency_key,
-            metadata=dict(outgoing.metadata),
+            metadata={
+                **outgoing.metadata,
+                **({"unsubscribe": outgoing.unsubscribe} if outgoing.unsubscribe is not None else {}),
+            },
         )
         if message.idempotency_key not in self._keys and self._store(message):
             self._keys.add(message.idempotency_key)

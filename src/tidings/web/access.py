@@ -21,8 +21,9 @@ from tidings.web.webhooks import PREFIX
 HEALTH_PATHS = frozenset({"/health", "/ready", "/queue/health"})
 """Paths that probes read; they need no key and say nothing about messages."""
 
-OPEN_PREFIXES = (PREFIX, "/widget/")
-"""Paths that anybody may call: providers and visitors show who they are in their own way, which the routes check."""
+OPEN_PREFIXES = (PREFIX, "/widget/", "/unsubscribe/")
+"""Paths that anybody may call: providers, visitors and readers of mails show who they are in their own way,
+which the routes check."""
 
 
 @dataclass(frozen=True, slots=True)

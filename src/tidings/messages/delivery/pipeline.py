@@ -24,6 +24,7 @@ from tidings.engine.coalesce import Coalescer, Gatherer
 from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, Run, handle_alone
 from tidings.errors import SendError, TemplateError
 from tidings.log import get_logger, work_on
+from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
 from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet, Unreadable
 from tidings.messages.delivery.journal import Entry, Journal
 from tidings.messages.delivery.outcome import Attempt, Result
@@ -63,10 +64,10 @@ about again."""
 class DeliveryPipeline:
     """The way out for the messages of one kind.
 
-    `rules` are the gate's. `deadline` is how many real seconds a provider has for one message. A claim lasts
-    twice as long and the time for composing besides, and sending starts only while the provider's whole time
-    is left of it, so it is over before anybody else may take the row. With `hold_unknown` a message whose outcome
-    nobody knows is held for a person, where its provider does not drop repetitions.
+    `rules` are the gate's, `links` are put into promotional mails. `deadline` is how many real seconds a provider
+    has for one message. A claim lasts twice as long and the time for composing besides, and sending starts only while
+    the provider's whole time is left of it, so it is over before anybody else may take the row. With `hold_unknown` a
+    message whose outcome nobody knows is held for a person, where its provider does not drop repetitions.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class DeliveryPipeline:
         providers: Providers,
         rules: Rules,
         journal: Journal,
+        links: UnsubscribeLinks,
         *,
         deadline: float,
         hold_unknown: bool = True,
@@ -83,6 +85,7 @@ class DeliveryPipeline:
         self.kind = kind
         self._hold_unknown = hold_unknown
         self._providers = providers
+        self._links = links
         self._clock = work.clock
         self._deadline = deadline
         self._database = work.database
@@ -256,6 +259,7 @@ class DeliveryPipeline:
                     metadata=content.metadata,
                     account=message.account,
                     patience=patience,
+                    unsubscribe=self._links.link_for(message),
                 )
             )
         except SendError as error:

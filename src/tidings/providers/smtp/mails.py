@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from email.headerregistry import Address
+from email.headerregistry import Address, BaseHeader, HeaderRegistry, UnstructuredHeader
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import SMTP, Policy
 
 from email_validator import validate_email
 
@@ -21,10 +21,22 @@ _LINE_ENDS = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOTS = re.compile(rb"^\.", re.MULTILINE)
 
 
+class _Uncut(UnstructuredHeader, BaseHeader):
+    """A header that stays as it is: an address in it would be encoded to fit the line, and no program reads that."""
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+_HEADERS = HeaderRegistry()
+_HEADERS.map_to_type("list-unsubscribe", _Uncut)
+
+
 def compose(outgoing: Outgoing, sender: Address, recipient: Address) -> EmailMessage:
     """The mail (RFC 5322), marked as written by a program (RFC 3834). Raises SendError if it cannot be."""
     wide = is_wide(sender.addr_spec, recipient.addr_spec)
-    mail = EmailMessage(SMTP.clone(cte_type="7bit", utf8=wide))  # 7bit: every server takes it
+    # 7bit: every server takes it
+    mail = EmailMessage(SMTP.clone(cte_type="7bit", utf8=wide, header_factory=_HEADERS))
     mail["From"] = sender
     mail["To"] = recipient
     # email decodes "=?…?=" in any value it is given, and what it decodes may hold a line break.
@@ -32,6 +44,9 @@ def compose(outgoing: Outgoing, sender: Address, recipient: Address) -> EmailMes
     mail["Date"] = SystemClock().now()  # the world's time, also when Tidings runs on a faster clock
     mail["Message-ID"] = f"<{_id_part(outgoing.idempotency_key)}@{sender.domain}>"
     mail["Auto-Submitted"] = "auto-generated"
+    if outgoing.unsubscribe is not None:  # RFC 2369 and RFC 8058; the server's DKIM signature has to cover both
+        mail["List-Unsubscribe"] = f"<{outgoing.unsubscribe}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     try:
         mail.set_content(outgoing.text, charset="utf-8")
     except UnicodeError as error:
