@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from tidings.messages.doctor.doctor import Doctor
     from tidings.messages.health import HealthCheck
     from tidings.messages.inbound.door import Inbound
+    from tidings.messages.inbound.listing import ReplyList
     from tidings.messages.unknown import UnknownOutcomes
     from tidings.parts import Outside
     from tidings.providers.base import Provider
@@ -268,7 +269,14 @@ class App(Features):
         """Who wants no messages any more."""
         from tidings.messages.contacts.opting import OptOutDesk
 
-        return OptOutDesk(self.work, region=self.settings.default_region, reach=self.parts.reach)
+        return OptOutDesk(self.work, self.kinds, region=self.settings.default_region, reach=self.parts.reach)
+
+    @cached_property
+    def replies(self) -> ReplyList:
+        """What people answered."""
+        from tidings.messages.inbound.listing import ReplyList
+
+        return ReplyList(self.work)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:
@@ -321,6 +329,7 @@ class App(Features):
             inbound,
             opt_outs,
             people,
+            replies,
             texts,
             unknown,
             unsubscribe,
@@ -341,6 +350,7 @@ class App(Features):
             ),
             self.contacts,
             self.opt_outs,
+            self.replies,
             Unsubscribing(self.work, self.parts.links, self.parts.sender, self.parts.reach),
             self.dead_letters,
             self.unknown,
@@ -348,7 +358,8 @@ class App(Features):
         )
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
         routers = [
-            module.router for module in (health, inbound, opt_outs, people, texts, dead_letters, unknown, unsubscribe)
+            module.router
+            for module in (health, inbound, opt_outs, people, replies, texts, dead_letters, unknown, unsubscribe)
         ]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(

@@ -9,6 +9,7 @@ from tidings.app import App
 from tidings.messages.contacts.opting import OptOutDesk
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound
+from tidings.messages.inbound.listing import ReplyList
 from tidings.messages.unknown import UnknownOutcomes
 from tidings.messages.why import Story
 from tidings.registry import Features, load
@@ -49,8 +50,13 @@ class Tidings(Features):
 
     @property
     def opt_outs(self) -> OptOutDesk:
-        """Who wants no messages any more."""
+        """Who wants no messages any more, and who may have said so."""
         return self.app.opt_outs
+
+    @property
+    def replies(self) -> ReplyList:
+        """What people answered."""
+        return self.app.replies
 
     @property
     def inbound(self) -> Inbound:

@@ -126,8 +126,8 @@ async def test_an_installation_at_work_has_nothing_wrong(
     )
     said, _ = await process.communicate()
     assert words(said.decode()) == (
-        "Nothing is wrong: settings, servers, workers, clocks, overdue messages, unknown outcomes, dead letters, "
-        "endings, leases, jobs, places in caps."
+        "Nothing is wrong: settings, servers, workers, clocks, overdue messages, unknown outcomes, "
+        "undecided replies, dead letters, endings, leases, jobs, places in caps."
     )
     assert process.returncode == 0
 

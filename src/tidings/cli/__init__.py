@@ -56,6 +56,8 @@ COMMANDS = {
         "Watch a day's messages leave at their exact times; nothing leaves this machine.",
     ),
     "import": Entry("tidings.cli.imports:app", "Reads agendas and people from files."),
+    "replies": Entry("tidings.cli.replies:app", "What people answered."),
+    "opt-outs": Entry("tidings.cli.opt_outs:app", "Who wants no messages any more, and who may have said so."),
     "dead-letters": Entry("tidings.cli.dead_letters:app", "Jobs that failed for good."),
 }
 """Every command, in the order in which `tidings --help` lists them."""

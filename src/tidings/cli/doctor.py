@@ -81,6 +81,6 @@ def _print(findings: list[Finding], deep: bool) -> None:
     if findings:
         console.print(f"{counted(len(findings), 'finding')}.", style="yellow")
         return
-    looked = "settings, servers, workers, clocks, overdue messages, unknown outcomes, dead letters"
+    looked = "settings, servers, workers, clocks, overdue messages, unknown outcomes, undecided replies, dead letters"
     also = ", endings, leases, jobs, places in caps" if deep else "; --deep looks at every open row and job"
     console.print(textwrap.fill(f"Nothing is wrong: {looked}{also}.", width, break_on_hyphens=False), soft_wrap=True)

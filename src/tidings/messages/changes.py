@@ -6,15 +6,16 @@ by the caller, in order of id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 
+from tidings.db.rows import locked_ids
 from tidings.errors import Conflict
-from tidings.messages.kind import MessageKind
-from tidings.messages.ledger import Outcome, write_lines
+from tidings.messages.kind import Kinds, MessageKind
+from tidings.messages.ledger import LedgerEntry, Outcome, write_lines
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Portions, Unit, Work
 
@@ -57,6 +58,46 @@ def release(unit: Unit, kind: Kind, row: Any, at: datetime, now: datetime) -> No
     """Lets a locked, waiting row go at `at` (UTC), and arms its job."""
     row.status, row.scheduled_time, row.held_until, row.updated_at = Status.SCHEDULED, at, None, now
     unit.arm(kind.job(row))
+
+
+async def wake_held(work: Work, kinds: Kinds, contact_ids: Collection[int], reason: Reason, held: timedelta) -> int:
+    """Has messages to these contacts looked at now that the gate held for this reason, for `held` at most.
+
+    Returns how many. The ledger knows them, whatever their kind; each kind is a unit of work of its own.
+    """
+    now = work.clock.now()
+    lines = (
+        select(LedgerEntry.kind, LedgerEntry.message_id)
+        .where(
+            LedgerEntry.contact_id.in_(sorted(contact_ids)),
+            LedgerEntry.at > now - held - timedelta(minutes=1),
+            LedgerEntry.outcome == Outcome.DEFERRED,
+            LedgerEntry.reason == reason,
+        )
+        .distinct()
+    )
+    found: dict[str, list[int]] = {}
+    async with work.read() as session:
+        for name, message_id in await session.execute(lines) if contact_ids else ():
+            found.setdefault(name, []).append(message_id)
+    woken = 0
+    for name, ids in found.items():
+        kind = kinds.get(name)
+        if kind is None:
+            continue
+        model = kind.model
+        waiting = (model.id.in_(ids), model.status == Status.SCHEDULED, model.held_until > now)
+        async with work.begin() as unit:
+            rows = await unit.session.execute(
+                update(model)
+                .where(model.id.in_(locked_ids(model, *waiting)))
+                .values(held_until=None, updated_at=now)
+                .returning(*model.__table__.c)
+            )
+            for row in rows.all():
+                unit.arm(kind.job(row))
+                woken += 1
+    return woken
 
 
 async def end(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import Conflict, InvalidInput, NotFound
+from tidings.fields import MAX_ID
+from tidings.messages.changes import wake_held
 from tidings.messages.contacts.contractors import contacts_with
 from tidings.messages.gate.opt_outs import (
     ANY_CHANNEL,
@@ -19,9 +21,14 @@ from tidings.messages.gate.opt_outs import (
     add_opt_out,
     canonical,
     end_opt_outs,
+    is_unsure,
     parse_address,
 )
+from tidings.messages.gate.policy import DECIDED_SOON
 from tidings.messages.gate.trust import OPTED_OUT, change_trust
+from tidings.messages.inbound.stored import settle_unsure
+from tidings.messages.kind import Kinds
+from tidings.messages.statuses import Reason
 from tidings.messages.tenants import EVERY, INSTALLATION, find_tenant
 from tidings.work import Unit, Work
 
@@ -39,14 +46,15 @@ class OptOutPage:
 
 
 class OptOutDesk:
-    """Opt-outs for other programs: `t.opt_outs` of the facade.
+    """Opt-outs for other programs: `t.opt_outs` of the facade. `kinds` are those of the messages that they hold.
 
     `region` is where numbers without + are read, `reach` whom a word concerns that is said to one tenant. A tenant is
     named `installation`, `shop:3` or `customer:5`; `*` stands for all of them, and for every channel.
     """
 
-    def __init__(self, work: Work, *, region: str, reach: Reach) -> None:
+    def __init__(self, work: Work, kinds: Kinds, *, region: str, reach: Reach) -> None:
         self._work = work
+        self._kinds = kinds
         self._region = region
         self._reach = reach
 
@@ -100,7 +108,10 @@ class OptOutDesk:
                 which = or_(which, OptOut.contact_id.in_(contact_ids) & OptOut.whole_person)
             if channel != ANY_CHANNEL:
                 which &= OptOut.channel == channel
-            return await end_opt_outs(unit.session, which, door, now) > 0
+            ended = await end_opt_outs(unit.session, which, door, now) > 0
+        if ended:
+            await self._wake(spec, None)
+        return ended
 
     async def list(
         self,
@@ -112,15 +123,13 @@ class OptOutDesk:
         limit: int = PAGE,
     ) -> OptOutPage:
         """Opt-outs, those that have ended included; with `unsure` those about which a person has to decide."""
-        query = select(OptOut).order_by(OptOut.id.desc()).limit(limit + 1)
+        query = select(OptOut).where(OptOut.id < (before or MAX_ID)).order_by(OptOut.id.desc()).limit(limit + 1)
         if unsure:
             query = query.where(OptOut.ended_at.is_(None), OptOut.stops == Stops.UNSURE.value)
         if address is not None:
             query = query.where(OptOut.address == canonical(parse_address(address, self._region)))
         if tenant is not None:
             query = query.where(OptOut.tenant == tenant)
-        if before is not None:
-            query = query.where(OptOut.id < before)
         async with self._work.read() as session:
             rows = (await session.scalars(query)).all()
         return OptOutPage(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
@@ -128,8 +137,14 @@ class OptOutDesk:
     async def decide(self, opt_out_id: int, *, stop: bool, tenant: str | None = None, by: str = DOOR) -> OptOut:
         """Says whether somebody meant STOP who wrote something that may have; what was held goes on or is skipped.
 
-        With `tenant` only one of that tenant's. Raises NotFound, and Conflict when it was decided already.
+        That is at once, and not at the next look at what is held. With `tenant` only one of that tenant's. Raises
+        NotFound, and Conflict when it was decided already.
         """
+        row = await self._decide(opt_out_id, stop, tenant, by)
+        await self._wake(row.address, row.contact_id)
+        return row
+
+    async def _decide(self, opt_out_id: int, stop: bool, tenant: str | None, by: str) -> OptOut:
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             row = await unit.session.get(OptOut, opt_out_id, with_for_update=True)
@@ -137,12 +152,21 @@ class OptOutDesk:
                 raise NotFound("opt-out", opt_out_id)
             if row.stops != Stops.UNSURE or row.ended_at is not None:
                 raise Conflict(f"opt-out {opt_out_id} waits for no decision")
-            if not stop:
+            if stop:
+                row.stops, row.source = Stops.ALL, "person"
+            else:
                 row.ended_at, row.ended_by = now, by
-                return row
-            row.stops, row.source = Stops.ALL, "person"
             await unit.session.flush()
+            if not await is_unsure(unit.session, row.address):
+                await settle_unsure(unit.session, row.address, row.contact_id)
             return row
+
+    async def _wake(self, address: str, contact_id: int | None) -> None:
+        """Has what was held for a decision looked at now. In a unit of its own: messages are locked before opt-outs,
+        and what is not woken is looked at in minutes anyway."""
+        async with self._work.read() as session:
+            contact_ids = {*await contacts_with(session, address), *([contact_id] if contact_id is not None else [])}
+        await wake_held(self._work, self._kinds, contact_ids, Reason.UNSURE, DECIDED_SOON)
 
 
 def _check_channel(channel: str) -> None:
@@ -154,3 +178,9 @@ async def _check_tenant(session: AsyncSession, tenant: str) -> None:
     """Raises NotFound."""
     if tenant not in (EVERY, INSTALLATION):
         await find_tenant(session, tenant)
+
+
+async def count_undecided(session: AsyncSession) -> int:
+    """Opt-outs about which a person has to decide."""
+    unsure = (OptOut.ended_at.is_(None), OptOut.stops == literal_column("'unsure'"))
+    return await session.scalar(select(func.count()).where(*unsure)) or 0

@@ -8,8 +8,10 @@ from datetime import timedelta
 from sqlalchemy import or_, select
 
 from tidings.engine.queues import Queues
+from tidings.messages.contacts.opting import count_undecided
 from tidings.messages.dead_letters import DeadLetters
 from tidings.messages.doctor.finding import Finding
+from tidings.messages.inbound.listing import count_unreadable
 from tidings.messages.kind import MessageKind, due_time
 from tidings.messages.statuses import OPEN
 from tidings.messages.unknown import UnknownOutcomes
@@ -86,6 +88,28 @@ async def open_letters(letters: DeadLetters) -> AsyncIterator[Finding]:
             None,
             f"In {queue} {jobs} failed for good. See tidings dead-letters list --queue {queue}, and retry or discard "
             "them.",
+        )
+
+
+async def undecided(work: Work) -> AsyncIterator[Finding]:
+    """Replies that may mean STOP, and those whose sender cannot be read."""
+    async with work.read() as session:
+        unsure, unreadable = await count_undecided(session), await count_unreadable(session)
+    if unsure:
+        number = "1 opt-out waits" if unsure == 1 else f"{unsure:,} opt-outs wait"
+        yield Finding(
+            "opt-outs",
+            None,
+            f"{number} for a person to decide whether STOP was meant; promotional messages are held meanwhile. "
+            "See tidings opt-outs list --unsure, and decide.",
+        )
+    if unreadable:
+        number = "1 reply has a sender" if unreadable == 1 else f"{unreadable:,} replies have senders"
+        yield Finding(
+            "replies",
+            None,
+            f"{number} that cannot be read, so that nothing was done. See tidings replies list --needs-person, and "
+            "settle them.",
         )
 
 

@@ -285,3 +285,9 @@ async def history_of(session: AsyncSession, contact_id: int, addresses: Iterable
     """Every opt-out of a contact and of their addresses, the ended ones included, oldest first."""
     theirs = or_(OptOut.contact_id == contact_id, OptOut.address.in_([canonical(one) for one in addresses if one]))
     return (await session.scalars(select(OptOut).where(theirs).order_by(OptOut.id))).all()
+
+
+async def is_unsure(session: AsyncSession, address: str) -> bool:
+    """Whether a person still has to decide what this address (in its canonical form) said to some tenant."""
+    query = select(OptOut.id).where(_HOLDS, OptOut.address == address, OptOut.stops == Stops.UNSURE.value).limit(1)
+    return await session.scalar(query) is not None

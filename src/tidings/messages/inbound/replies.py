@@ -36,7 +36,7 @@ from tidings.messages.inbound.notices import ANSWERS, add_notice, notice_text
 from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.sentiment import sentiment_of
-from tidings.messages.inbound.stored import StoredReply
+from tidings.messages.inbound.stored import UNREADABLE, StoredReply
 from tidings.messages.kind import Kinds, Reply
 from tidings.messages.tenants import EVERY, INSTALLATION, Sender, senders_of
 from tidings.work import Unit, Work
@@ -45,9 +45,6 @@ log = get_logger(__name__)
 
 HELPFUL, UNHAPPY = 0.05, -0.4
 """Sentiment scores: from HELPFUL on a reply is welcome (VADER's threshold), up to UNHAPPY a person should look."""
-
-UNREADABLE = "sender_unreadable"
-"""What is done about a reply of whose sender no address can be made: a person has to look."""
 
 UNSURE = "unsure"
 """What is done about a reply that may mean STOP: promotional messages are held until a person has decided."""
@@ -102,7 +99,7 @@ class Replies:
         row = self._row(reply, address, now)
         session.add(row)
         if address is None:
-            row.action_taken = UNREADABLE
+            row.action_taken, row.needs_person = UNREADABLE, True
             await session.flush()
             return _received(row, duplicate=False)
         contact_ids = await contacts_with(session, address)
@@ -125,10 +122,10 @@ class Replies:
             row.action_taken = await self._obey(unit, Command(row.command), said)
         elif row.unsure:
             await self._hold(session, said)
-            row.action_taken = UNSURE
+            row.action_taken, row.needs_person = UNSURE, True
         else:
             unhappy = (row.sentiment_score or 0.0) <= UNHAPPY
-            row.action_taken = "needs_person" if unhappy else "reply_recorded"
+            row.action_taken, row.needs_person = "needs_person" if unhappy else "reply_recorded", unhappy
         if answered is not None:
             row.kind, row.message_id = answered.kind, answered.message_id
             command = Command(row.command) if row.command else None

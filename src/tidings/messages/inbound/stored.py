@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, select
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.db.rows import locked_ids
 from tidings.messages.tenants import INSTALLATION
+
+UNREADABLE = "sender_unreadable"
+"""What is done about a reply of whose sender no address can be made: a person has to look."""
 
 
 class StoredReply(Base):
@@ -18,8 +22,8 @@ class StoredReply(Base):
     message that it answers, when there is one.
 
     `command` is STOP, START or HELP; `unsure` says that it may mean STOP. `sentiment_score` is -1 to 1, `rating` 1 to
-    10; `action_taken` says what became of it. A provider's id is stored once a door, so a reply that is delivered
-    twice counts once.
+    10; `action_taken` says what became of it. `needs_person` holds until a person has looked. A provider's id is
+    stored once a door, so a reply that is delivered twice counts once.
     """
 
     __tablename__ = "replies"
@@ -28,6 +32,13 @@ class StoredReply(Base):
         Index(None, "contact_id", "received_at"),
         Index(None, "kind", "message_id"),
         Index(None, "sender"),
+        Index(None, "tenant", "id"),
+        Index(
+            "ix_replies_needs_person",
+            "id",
+            sqlite_where=text("needs_person = 1"),
+            postgresql_where=text("needs_person"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
@@ -47,6 +58,7 @@ class StoredReply(Base):
     sentiment_score: Mapped[float | None] = mapped_column(default=None)
     rating: Mapped[int | None] = mapped_column(default=None)
     action_taken: Mapped[str] = mapped_column(String(64), default="")
+    needs_person: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
 
 
@@ -64,3 +76,13 @@ async def replies_to(session: AsyncSession, kind: str, message_id: int) -> Seque
     """Every reply to one message, oldest first."""
     query = select(StoredReply).where(StoredReply.kind == kind, StoredReply.message_id == message_id)
     return (await session.scalars(query.order_by(StoredReply.id))).all()
+
+
+async def settle_unsure(session: AsyncSession, address: str, contact_id: int | None) -> None:
+    """A person has decided what somebody meant; the replies that left it open need nobody any more."""
+    theirs = StoredReply.sender == address
+    if contact_id is not None:
+        theirs = or_(theirs, StoredReply.contact_id == contact_id)
+    mine = and_(StoredReply.needs_person, StoredReply.unsure, theirs)
+    settled = update(StoredReply).where(StoredReply.id.in_(locked_ids(StoredReply, mine)))
+    await session.execute(settled.values(needs_person=False))
