@@ -121,10 +121,23 @@ def status_event(status: str, wamid: str, key: str | None = None, **more: Any) -
     }
 
 
+def preference(value: str, *, at: int = 1795521800, **more: Any) -> dict[str, Any]:
+    """What a user told WhatsApp about marketing messages: stop or resume."""
+    return {
+        "wa_id": USER.removeprefix("+"),
+        "detail": f"User requested to {value} marketing messages",
+        "category": "marketing_messages",
+        "value": value,
+        "timestamp": at,
+        **more,
+    }
+
+
 def webhook(
     *,
     messages: list[dict[str, Any]] | None = None,
     statuses: list[dict[str, Any]] | None = None,
+    preferences: list[dict[str, Any]] | None = None,
     number: str = NUMBER,
 ) -> bytes:
     """The body of a request of Meta's."""
@@ -134,8 +147,10 @@ def webhook(
         "contacts": [{"profile": {"name": "Ada"}, "wa_id": USER.removeprefix("+")}],
         **({"messages": messages} if messages else {}),
         **({"statuses": statuses} if statuses else {}),
+        **({"user_preferences": preferences} if preferences else {}),
     }
-    entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": value}]}
+    field = "user_preferences" if preferences else "messages"
+    entry = {"id": "102290129340398", "changes": [{"field": field, "value": value}]}
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
 
 

@@ -126,7 +126,7 @@ async def test_a_number_reaches_its_own_chatbot_and_a_foreign_one_in_the_same_re
     body = json.dumps({"object": "whatsapp_business_account", "entry": entries}).encode()
     async with client_of(chats.app) as client:
         answer = await client.post(PATH, content=body, headers=signed(body))
-    assert answer.json() == {"messages": 2, "duplicates": 0, "statuses": 0, "ignored": 1}
+    assert answer.json() == {"messages": 2, "duplicates": 0, "statuses": 0, "ignored": 1, "preferences": 0}
     found = {row.chatbot_id: row.external_user_id for row in await chats.rows(Conversation)}
     assert found == {bot.id: USER, second.id: USER}
 

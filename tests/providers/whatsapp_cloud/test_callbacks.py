@@ -311,8 +311,8 @@ def test_who_wants_no_marketing_messages_any_more_is_told() -> None:
     batch = parse_webhook(request(change(field="user_preferences", user_preferences=[choice, hidden, *strange])))
 
     assert batch.choices == (
-        MarketingChoice(NUMBER, SENDER, False, AT),
-        MarketingChoice(NUMBER, USER_ID, True, AT),
+        MarketingChoice(NUMBER, SENDER, False, AT, words="User requested to stop marketing messages"),
+        MarketingChoice(NUMBER, USER_ID, True, AT, user_id=USER_ID),
     )
     assert batch.skipped == 3
 

@@ -46,8 +46,8 @@ def build(parts: Parts) -> Feature:
     retrieval = Retrieval(work, parts.model, parts.settings_of(ChatSettings).openai_embedding_model)
     parts.providers.add(ChatChannel.WIDGET, WidgetProvider(parts.broadcast))
     allow_private = parts.settings_of(WebhookSettings).webhooks_allow_private
-    chat = Chat(work, vault, retrieval, parts.broadcast, inbound.reports, allow_private=allow_private)
-    messages = parts.pipeline(ChatMessages(work.clock, vault))
+    chat = Chat(work, vault, retrieval, parts.broadcast, inbound.reports, parts.reach, allow_private=allow_private)
+    messages = parts.pipeline(ChatMessages(work.clock, vault, parts.reach))
     attempts = parts.policies[WEBHOOK_DELIVERY.name].attempts
     events = parts.pipeline(WebhookEvents(work.clock, vault, attempts=attempts))
     return Feature(

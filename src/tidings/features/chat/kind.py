@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import false, update
@@ -27,11 +27,14 @@ from tidings.features.chat.models import (
     WhatsAppQrSession,
 )
 from tidings.features.chat.secrets import account_context
-from tidings.messages.gate.terms import TRANSACTIONAL, Terms
+from tidings.features.chat.whatsapp.preferences import Preference, note_refusals
+from tidings.messages.gate.opt_outs import Reach
+from tidings.messages.gate.terms import TRANSACTIONAL, Purpose, Terms
 from tidings.messages.kind import Content, Ended, Message, MessageKind, Report
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import customer_tenant
 from tidings.providers.base import Account
+from tidings.providers.whatsapp_cloud.errors import CloudError
 from tidings.providers.whatsapp_cloud.send import CloudAccount
 from tidings.providers.whatsapp_qr import QrError, QrSession
 from tidings.vault import Vault
@@ -44,8 +47,15 @@ ANSWER = Terms(despite_opt_out=True)
 """The terms of what answers a user, who wrote within WINDOW, and of what is said about STOP, START and HELP."""
 
 
+MARKETING = Terms(Purpose.PROMOTIONAL)
+"""The terms of a marketing template, which goes to nobody who stopped promotions."""
+
+
 class ChatMessages(MessageKind):
-    """What chatbots and people of customers write to users. `vault` opens the tokens of their WhatsApp accounts."""
+    """What chatbots and people of customers write to users.
+
+    `vault` opens the tokens of their WhatsApp accounts, `reach` is whom an opt-out concerns.
+    """
 
     name = CHAT_MESSAGE
     model = ChatMessage
@@ -53,9 +63,10 @@ class ChatMessages(MessageKind):
     loaded = LOADED
     unfollowed = UNFOLLOWED
 
-    def __init__(self, clock: Clock, vault: Vault) -> None:
+    def __init__(self, clock: Clock, vault: Vault, reach: Reach) -> None:
         self.clock = clock
         self._vault = vault
+        self._reach = reach
 
     @classmethod
     def job_type_of(cls, row: Any) -> JobType[Any]:
@@ -96,7 +107,7 @@ class ChatMessages(MessageKind):
             idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
             tenant=customer_tenant(row["customer_id"]),
-            terms=ANSWER if notice or self._window_open(row) else TRANSACTIONAL,
+            terms=ANSWER if notice or self._window_open(row) else _started(row),
             timezone=row["timezone"],
             obsolete=Reason.TAKEN_OVER if silenced else None,
             account=account if not isinstance(account, str) else None,
@@ -158,7 +169,11 @@ class ChatMessages(MessageKind):
         for one in sorted(ended, key=lambda one: one.message.id):
             jobs += await note_end(connection, one, provider_ids.get(one.message.id), now)
         conversations = {one.message.row["conversation_id"] for one in ended}
-        return [*jobs, *await release_next(connection, conversations, now)]
+        jobs += await release_next(connection, conversations, now)
+        await note_refusals(
+            connection, [_preference(one, now) for one in ended if _wants_no_marketing(one)], self._reach
+        )
+        return jobs
 
     async def on_refused(self, connection: AsyncConnection, message: Message, error: SendError) -> list[Job]:
         """Notes a session that is lost: it takes no message until its QR code is scanned again.
@@ -176,6 +191,22 @@ class ChatMessages(MessageKind):
     async def on_report(self, unit: Unit, message_id: int, report: Report) -> bool:
         """Moves the row's delivery status upward and tells the customer."""
         return await move_status(unit, message_id, report, self.clock.now())
+
+
+def _started(row: Mapping[str, Any]) -> Terms:
+    """The terms of what is written after WINDOW, which WhatsApp takes as a template."""
+    template = row["whatsapp_template"] or {}
+    return MARKETING if template.get("category") == "marketing" else TRANSACTIONAL
+
+
+def _wants_no_marketing(one: Ended) -> bool:
+    """Whether Meta did not take a message since its recipient stopped this business's marketing messages."""
+    return isinstance(one.refusal, CloudError) and one.refusal.opted_out
+
+
+def _preference(one: Ended, now: datetime) -> Preference:
+    row = one.message.row
+    return Preference(row["customer_id"], row["via"], (row["external_user_id"],), False, now, str(one.refusal))
 
 
 KINDS = (ChatMessages, WebhookEvents)

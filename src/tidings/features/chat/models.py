@@ -82,7 +82,7 @@ class Chatbot(Base):
     burst of messages. `human_takeover` has new conversations begin with a person. With `keywords` STOP, START and
     HELP are carried out on WhatsApp; otherwise they are words like others. `widget_key` names it in public
     addresses; `allowed_origins` are the web pages that may hold its widget, `widget` how that looks.
-    `whatsapp_template` (name, language, with_text) is sent where WhatsApp takes no free text any more.
+    `whatsapp_template` (name, language, with_text, category) is sent where WhatsApp takes no free text any more.
     """
 
     __tablename__ = "chatbots"

@@ -17,6 +17,7 @@ from tidings.features.chat.knowledge.retrieval import Retrieval
 from tidings.features.chat.knowledge.service import Knowledge
 from tidings.features.chat.whatsapp.callbacks import WhatsApp
 from tidings.features.chat.widget.service import Widget
+from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.vault import Vault
 from tidings.work import Work
@@ -28,7 +29,8 @@ class Chat:
     `accounts` are plans, customers, chatbots and their WhatsApp accounts; `knowledge` is what chatbots know;
     `conversations` are read, taken over and written to by people; `whatsapp` and `widget` are what those two sides
     tell and ask; `webhooks` are the endpoints of customers and their events. Every verb changes rows and queues
-    together, and takes its input as models or as mappings. `allow_private` lets webhooks go to private addresses.
+    together, and takes its input as models or as mappings. `reach` is whom an opt-out concerns; `allow_private` lets
+    webhooks go to private addresses.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Chat:
         retrieval: Retrieval,
         broadcast: Broadcast,
         reports: DeliveryReports,
+        reach: Reach,
         *,
         allow_private: bool,
     ) -> None:
@@ -45,7 +48,7 @@ class Chat:
         self.accounts = ChatAccounts(work, vault)
         self.knowledge = Knowledge(work, retrieval)
         self.conversations = Conversations(work)
-        self.whatsapp = WhatsApp(work, vault, reports)
+        self.whatsapp = WhatsApp(work, vault, reports, reach)
         self.widget = Widget(work, broadcast, reports)
         self.webhooks = CustomerWebhooks(work, vault, allow_private=allow_private)
 

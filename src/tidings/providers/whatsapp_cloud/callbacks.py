@@ -84,12 +84,17 @@ class WhatsAppStatus(DeliveryReport):
 
 @dataclass(frozen=True, slots=True)
 class MarketingChoice:
-    """Somebody told WhatsApp whether to get marketing messages of this business. `sender` as in IncomingWhatsApp."""
+    """Somebody told WhatsApp whether to get marketing messages of this business.
+
+    `sender` and `user_id` as in IncomingWhatsApp; `words` is how Meta puts it.
+    """
 
     phone_number_id: str
     sender: str
     wanted: bool
     at: datetime | None = None
+    user_id: str | None = None
+    words: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +212,13 @@ def _status(number: str | None, event: Mapping[str, Any]) -> WhatsAppStatus | No
 
 
 def _choice(number: str | None, event: Mapping[str, Any]) -> MarketingChoice | None:
-    sender = phone(event.get("wa_id")) or identifier(event.get("user_id"))
+    user_id = identifier(event.get("user_id"))
+    sender = phone(event.get("wa_id")) or user_id
     wanted = {"stop": False, "resume": True}.get(identifier(event.get("value")) or "")
     if not number or not sender or wanted is None or event.get("category") != "marketing_messages":
         return None
-    return MarketingChoice(number, sender, wanted, moment(event.get("timestamp")))
+    at, words = moment(event.get("timestamp")), line(event.get("detail"))
+    return MarketingChoice(number, sender, wanted, at, user_id, words)
 
 
 def _fault(event: object) -> CloudFault:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
@@ -97,12 +97,14 @@ class PlanChoice(Input):
 class WhatsAppTemplate(Input):
     """An approved template for users who wrote more than 24 hours ago.
 
-    `with_text`: its body has one parameter, which is the message on one line.
+    `with_text`: its body has one parameter, which is the message on one line. `category` is Meta's: a marketing
+    template goes to nobody who stopped marketing messages.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}$")]
     language: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Za-z]{2,4})?$")]
     with_text: bool = False
+    category: Literal["utility", "marketing"] = "utility"
 
 
 class ChatbotIn(Input):

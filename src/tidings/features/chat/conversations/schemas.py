@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tidings.features.chat.fields import Content, UserId
 from tidings.features.chat.models import ChatChannel, Role
 from tidings.fields import Id, Input, JsonObject, Name, Output, ShortLine
 from tidings.messages.statuses import Reason
+from tidings.providers.whatsapp_fields import phone
 
 
 class IncomingMessageIn(Input):
     """A user's message. `external_id` tells a repetition from a second message.
 
-    `via` is the phone number ID or session it came through, `metadata` what else is to be kept of it.
+    `external_user_id` of WhatsApp is a phone number, which is international with + or without, or the id of a user
+    who hides it, as it stands. `via` is the phone number ID or session it came through, `metadata` what else is to be
+    kept of it.
     """
 
     chatbot_id: Id
@@ -27,6 +30,12 @@ class IncomingMessageIn(Input):
     name: ShortLine | None = None
     via: UserId | None = None
     metadata: JsonObject = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_writing(self) -> Self:
+        if self.channel.is_whatsapp:
+            self.external_user_id = phone(self.external_user_id) or self.external_user_id
+        return self
 
 
 class StoredOut(Output):

@@ -18,10 +18,18 @@ from tidings.features.chat.jobs import DELIVERY_REPORT, StatusJob
 from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import ChatChannel, QrState, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, session_context
+from tidings.features.chat.whatsapp.preferences import Preference, take_preferences
 from tidings.log import get_logger
+from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.providers.reports import DeliveryReport
-from tidings.providers.whatsapp_cloud.callbacks import IncomingWhatsApp, parse_webhook, verify_handshake
+from tidings.providers.whatsapp_cloud.callbacks import (
+    IncomingWhatsApp,
+    MarketingChoice,
+    WebhookBatch,
+    parse_webhook,
+    verify_handshake,
+)
 from tidings.providers.whatsapp_qr import IncomingQr, parse_qr_webhook
 from tidings.vault import Vault
 from tidings.web.signatures import is_meta
@@ -45,21 +53,24 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """What a request brought: new messages, those known already, statuses, and what was left out."""
+    """What a request brought: new messages, those known already, statuses, what was left out, and who wants no
+    marketing messages any more, or wants them again."""
 
     messages: int = 0
     duplicates: int = 0
     statuses: int = 0
     ignored: int = 0
+    preferences: int = 0
 
 
 class WhatsApp:
     """The verbs of WhatsApp's webhooks. Each answers once everything is stored."""
 
-    def __init__(self, work: Work, vault: Vault, reports: DeliveryReports) -> None:
+    def __init__(self, work: Work, vault: Vault, reports: DeliveryReports, reach: Reach) -> None:
         self._work = work
         self._vault = vault
         self._reports = reports
+        self._reach = reach
 
     async def verify_cloud(self, key: str, query: Mapping[str, str]) -> str:
         """The challenge of Meta's handshake for a phone number ID or account id. Raises Refused."""
@@ -116,8 +127,11 @@ class WhatsApp:
             ChatChannel.WHATSAPP_CLOUD,
             [(accounts[one.phone_number_id].chatbot_id, one.phone_number_id, one) for one in reports],
         )
+        preferences = self._preferences(batch, accounts)
+        await self._take_preferences(preferences)
         left_out = len(batch.messages) - len(wanted) + len(batch.statuses) - len(reports) + batch.skipped
-        return TakenIn(new, len(wanted) - new, len(reports), left_out)
+        left_out += sum(one.phone_number_id not in accounts for one in batch.choices)
+        return TakenIn(new, len(wanted) - new, len(reports), left_out, len(preferences))
 
     async def receive_qr(self, session_id: str, secret: str | None, payload: object) -> TakenIn:
         """Stores what the QR service posts about a session. Raises Refused unless it knows the session's secret."""
@@ -175,6 +189,31 @@ class WhatsApp:
                 if not await take_report(unit, self._reports, source, report):
                     job = DELIVERY_REPORT.job(StatusJob.of(channel, via, report), due=self._work.clock.after(LATER))
                     unit.arm(job)
+
+    def _preferences(self, batch: WebhookBatch, accounts: Mapping[str, WhatsAppCloudAccount]) -> list[Preference]:
+        """What the request tells of people who want marketing messages no more, or again."""
+        now = self._work.clock.now()
+        choices = list(batch.choices)
+        for status in batch.statuses:
+            if status.opted_out and status.recipient:
+                said = MarketingChoice(status.phone_number_id, status.recipient, False, status.at, words=status.error)
+                choices.append(said)
+        return [
+            Preference(
+                accounts[one.phone_number_id].customer_id,
+                one.phone_number_id,
+                (one.sender, *([one.user_id] if one.user_id else [])),
+                one.wanted,
+                min(one.at or now, now),
+                one.words,
+            )
+            for one in choices
+            if one.phone_number_id in accounts
+        ]
+
+    async def _take_preferences(self, preferences: Sequence[Preference]) -> None:
+        if preferences:  # the same request may come twice at the same moment
+            await self._work.retry(lambda unit: take_preferences(unit.session, preferences, self._reach))
 
     async def _note_connected(self, row_id: int) -> None:
         async with self._work.begin() as unit:

@@ -35,6 +35,7 @@ class TakenInOut(Output):
     duplicates: int
     statuses: int
     ignored: int
+    preferences: int
 
 
 @router.get("/webhooks/whatsapp/cloud/{key}", response_class=PlainTextResponse)
