@@ -118,7 +118,13 @@ async def test_the_qr_service_is_spoken_to_and_listened_to_with_the_sessions_sec
             question = {"from": USER, "message": "How long is shipping?", "messageId": "3EB0A"}
             assert (await post(question, "wrong")).status_code == 401
             assert (await post(question)).json()["messages"] == 1
-            assert (await post(question)).json() == {"messages": 0, "duplicates": 1, "statuses": 0, "ignored": 0}
+            assert (await post(question)).json() == {
+                "messages": 0,
+                "duplicates": 1,
+                "statuses": 0,
+                "ignored": 0,
+                "preferences": 0,
+            }
             [sent] = await qr.has(1)
             assert (sent.path, sent.body["sessionId"], sent.text) == (
                 "/send",

@@ -17,4 +17,6 @@ def test_the_scripted_chat_accounts_for_every_message(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "every burst was answered once" in done.stdout
+    assert "not sent, since STOP was said to it" in done.stdout
+    assert "stopped what that one starts, and nobody else's" in done.stdout
     assert "Not as it should be" not in done.stdout

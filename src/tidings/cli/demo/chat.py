@@ -13,10 +13,11 @@ from rich.console import Console
 
 from tidings import log
 from tidings.app import App
+from tidings.cli.demo.chat_neighbours import Neighbours
 from tidings.cli.demo.chat_script import ChatScript
 from tidings.cli.demo.chat_servers import Receiver, serving
 from tidings.cli.demo.rehearsal import OFFLINE
-from tidings.cli.demo.shop import DemoShop, open_shop, sample_questions
+from tidings.cli.demo.shop import DemoShop, open_neighbour, open_shop, sample_questions
 from tidings.cli.running import run, settle, stop_signal
 from tidings.features.chat.models import ChatChannel, Role
 from tidings.messages.ledger import DeliveryStatus
@@ -61,7 +62,8 @@ async def _demo(folder: Path, *, seconds: float, port: int, scripted: bool) -> b
                 console.print(
                     "[bold]Chats of a small shop[/], answered from its knowledge. Nothing leaves this machine."
                 )
-                return await ChatScript(app, shop, receiver, console, seconds=seconds).play()
+                neighbours = Neighbours(app, shop, await open_neighbour(app), console)
+                return await ChatScript(app, shop, receiver, neighbours, console, seconds=seconds).play()
             await _talk(app, shop, console, f"{tidings}/widget/{shop.widget_key}")
             console.print(f"{receiver.taken.total()} webhooks told the shop's own server what happened.")
             return True

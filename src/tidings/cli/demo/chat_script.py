@@ -1,4 +1,4 @@
-"""Scripted chats of a few seconds: visitors of the widget and people on WhatsApp, bursts, and a takeover."""
+"""Scripted chats of a few seconds: visitors of the widget and people on WhatsApp, bursts, a takeover, and a STOP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tidings.app import App
+from tidings.cli.demo.chat_neighbours import BOTH, Neighbours
 from tidings.cli.demo.chat_servers import Receiver
 from tidings.cli.demo.shop import DemoShop, ScriptedQuestion, sample_questions
 from tidings.customer_webhooks.models import WebhookEvent
@@ -55,10 +56,20 @@ class Observations:
 class ChatScript:
     """Plays the conversations over about `seconds`, and then accounts for every message."""
 
-    def __init__(self, app: App, shop: DemoShop, receiver: Receiver, console: Console, *, seconds: float) -> None:
+    def __init__(
+        self,
+        app: App,
+        shop: DemoShop,
+        receiver: Receiver,
+        neighbours: Neighbours,
+        console: Console,
+        *,
+        seconds: float,
+    ) -> None:
         self._app = app
         self._shop = shop
         self._receiver = receiver
+        self._neighbours = neighbours
         self._console = console
         self._seconds = seconds
         self._seen = Observations()
@@ -78,6 +89,7 @@ class ChatScript:
         watching = [asyncio.create_task(self._watch(one)) for one in self._people if not one.channel.is_whatsapp]
         try:
             await asyncio.gather(*(self._converse(number, person) for number, person in enumerate(self._people)))
+            self._seen.wrong += await self._neighbours.play()
             await self._settle()
         finally:
             stop()
@@ -179,6 +191,7 @@ class ChatScript:
         return [
             message
             for conversation in await conversations.list(chatbot_id)
+            if conversation.external_user_id != BOTH
             for message in await conversations.list_messages(chatbot_id, conversation.id)
         ]
 
@@ -201,6 +214,7 @@ class ChatScript:
             self._console.print(f"[red]Not as it should be: {sentence}.[/]")
         if not wrong:
             self._console.print("Every message is accounted for, every burst was answered once.")
+            self._console.print("STOP to one customer's chatbot stopped what that one starts, and nobody else's.")
         return not wrong
 
     async def _print(self, written: int, answers: list[ChatMessage], events: int) -> None:

@@ -1,4 +1,4 @@
-"""The sample shop of `tidings demo chat`: its chatbot, what it knows, and what people ask it."""
+"""The sample shops of `tidings demo chat`: their chatbots, what they know, and what people ask the first one."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ SAMPLE = "samples/cornershop.json"
 WHATSAPP = {"phone_number_id": "100000000000001", "access_token": "sample-token", "app_secret": "sample-secret"}
 """A number that there is not at Meta; what is sent from it goes to the simulator."""
 
+NEIGHBOUR = "Tea House"
+NEIGHBOURS_KNOWLEDGE = {
+    "Opening hours": "The Tea House is open every day from noon to 10 pm.",
+    "Oolong tea": "We pour oolong from Taiwan and Fujian, and you may taste each of them.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ScriptedQuestion:
@@ -27,6 +33,7 @@ class ScriptedQuestion:
 class DemoShop:
     """A customer with one chatbot, and the secret of its webhook endpoint if it has one."""
 
+    name: str
     customer_id: int
     chatbot_id: int
     widget_key: str
@@ -39,7 +46,7 @@ def sample_questions() -> list[ScriptedQuestion]:
 
 
 async def open_shop(app: App, webhook_url: str | None = None) -> DemoShop:
-    """Stores the sample shop; its events go to `webhook_url`."""
+    """Stores the sample shop, whose chatbot obeys STOP, START and HELP; its events go to `webhook_url`."""
     sample, accounts, knowledge = _sample(), app.chat.accounts, app.chat.knowledge
     plan = await accounts.create_plan({"name": "Pro", "monthly_price": "59"})
     customer = await accounts.create_customer({"name": sample["name"], "plan_id": plan.id})
@@ -53,6 +60,7 @@ async def open_shop(app: App, webhook_url: str | None = None) -> DemoShop:
             "knowledge_base_id": base.id,
             "system_prompt": sample["system_prompt"],
             "fallback_message": sample["fallback"],
+            "keywords": True,
             "widget": {"greeting": sample["greeting"], "color": "#0b6e4f"},
         }
     )
@@ -61,7 +69,21 @@ async def open_shop(app: App, webhook_url: str | None = None) -> DemoShop:
     secret = None
     if webhook_url is not None:
         _, secret = await app.chat.webhooks.create_endpoint(customer.id, {"url": webhook_url})
-    return DemoShop(customer.id, chatbot.id, chatbot.widget_key, secret)
+    return DemoShop(sample["name"], customer.id, chatbot.id, chatbot.widget_key, secret)
+
+
+async def open_neighbour(app: App) -> DemoShop:
+    """Stores another customer with a chatbot and a number of its own, who has nothing to do with the first one."""
+    accounts, knowledge = app.chat.accounts, app.chat.knowledge
+    customer = await accounts.create_customer({"name": NEIGHBOUR})
+    base = await knowledge.create_base({"customer_id": customer.id, "name": "Questions and answers"})
+    for title, content in NEIGHBOURS_KNOWLEDGE.items():
+        await knowledge.add_item(base.id, {"title": title, "content": content})
+    chatbot = await accounts.create_chatbot(
+        {"customer_id": customer.id, "name": NEIGHBOUR, "knowledge_base_id": base.id, "keywords": True}
+    )
+    await accounts.connect_whatsapp_cloud(chatbot.id, {**WHATSAPP, "phone_number_id": "100000000000002"})
+    return DemoShop(NEIGHBOUR, customer.id, chatbot.id, chatbot.widget_key, None)
 
 
 def _sample() -> Mapping[str, Any]:
