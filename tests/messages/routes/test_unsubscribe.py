@@ -178,6 +178,19 @@ async def test_undoing_ends_nothing_that_was_said_elsewhere(reader: Reader) -> N
     assert [row.source for row in await reader.opt_outs() if row.ended_at is None] == ["reply"]
 
 
+async def test_a_click_outlives_a_start_that_ends_a_stop_said_before_it(reader: Reader) -> None:
+    link = await reader.link()
+    for number, text in enumerate(("STOP", None, "START")):
+        if text is None:
+            await reader.http.post(link)
+        else:
+            reply = IncomingReply("n8n", f"in-{number}", MAIL, text, channel="email")
+            await reader.app.inbound.receive_reply(reply)
+    assert await reader.mail() == SKIPPED
+    await reader.http.post(f"{link}/undo")
+    assert await reader.mail() == "sent"
+
+
 async def test_an_address_is_of_one_tenant_and_one_mail_address_and_cannot_be_guessed_or_changed(
     reader: Reader,
 ) -> None:

@@ -248,7 +248,9 @@ async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime)
     for row in rows:
         if row.stops == Stops.UNSURE:
             row.ended_at, row.ended_by = now, word.door
-    present = next((row for row in rows if row.stops in (Stops.ALL, word.stops)), None)
+    # What another door said ends by itself, so it does not stand for this word.
+    same = (row for row in rows if row.stops == word.stops or (row.stops == Stops.ALL and row.door == word.door))
+    present = next(same, None)
     if present is not None:
         present.contact_id = present.contact_id or word.contact_id
         return False
