@@ -35,7 +35,7 @@ async def test_those_that_need_a_person_are_marked(empty_database_url: str) -> N
             for key, done in DONE.items()
         ]
         await connection.execute(ROW, rows)
-        await go(command.upgrade, "0009")
+        await go(command.upgrade, "0007")
         found = await connection.execute(text("SELECT id FROM replies WHERE needs_person ORDER BY id"))
         marked = [row.id for row in found]
     await database.close()

@@ -8,6 +8,7 @@ tenant has not been told to stop.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -39,8 +40,8 @@ class World:
     def __init__(self, app: App, person: int, event: int) -> None:
         self.app, self._person, self._event = app, person, event
         self._numbers = itertools.count(1)
-        self.stopped: dict[str, str] = {}
-        """By which door each tenant was told to stop."""
+        self.stopped: defaultdict[str, set[str]] = defaultdict(set)
+        """By which doors each tenant was told to stop."""
         self.written: list[str] = []
         """Who has written by the shared door."""
         self.left: dict[str, str] = {}
@@ -67,7 +68,7 @@ class World:
         """A tenant's message is due: it leaves unless this tenant was told to stop."""
         kind, message_id = await self._message(tenant)
         said = await outcome_of(self.app, kind, message_id, last=True)
-        assert (said == "sent") is (tenant not in self.stopped), f"{tenant}: {said}, stopped: {self.stopped}"
+        assert (said == "sent") is not bool(self.stopped[tenant]), f"{tenant}: {said}, stopped: {self.stopped}"
         async with self.app.work.read() as session:
             line = await session.scalar(select(LedgerEntry).order_by(LedgerEntry.id.desc()).limit(1))
         assert line is not None
@@ -99,11 +100,10 @@ class World:
         assert received.tenant in TENANTS
         if text == "STOP":
             for one in concerned:
-                self.stopped.setdefault(one, door)
+                self.stopped[one].add(door)
         elif text == "START":
             for one in concerned:
-                if self.stopped.get(one) == door:
-                    del self.stopped[one]
+                self.stopped[one].discard(door)
         await self._send_notices(concerned)
 
     def _concerned(self, door: str, about: str | None) -> list[str]:

@@ -55,7 +55,7 @@ class OptOut(Base):
         # Two STOPs at the same moment make one opt-out, and so one confirmation.
         Index(
             "ix_opt_outs_valid",
-            *("address", "tenant", "channel", "stops"),
+            *("address", "tenant", "channel", "stops", "door"),
             unique=True,
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),
@@ -237,9 +237,10 @@ async def opted_out_among(
 
 
 async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime) -> bool:
-    """Opts out in the caller's transaction; False when the same was said already.
+    """Opts out in the caller's transaction; False when nothing more is stopped by it than before.
 
-    Who was unsure is not any more. Raises IntegrityError at the flush when somebody else does the same right now.
+    What is said by another door is kept as well, since each ends by itself. Who was unsure is not any more. Raises
+    IntegrityError at the flush when somebody else does the same right now.
     """
     mine = (_HOLDS, OptOut.address == word.address, OptOut.tenant == word.tenant, OptOut.channel == word.channel)
     rows = (await session.scalars(select(OptOut).where(*mine).order_by(OptOut.id).with_for_update())).all()
@@ -248,10 +249,8 @@ async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime)
     for row in rows:
         if row.stops == Stops.UNSURE:
             row.ended_at, row.ended_by = now, word.door
-    # What another door said ends by itself, so it does not stand for this word.
-    same = (row for row in rows if row.stops == word.stops or (row.stops == Stops.ALL and row.door == word.door))
-    present = next(same, None)
-    if present is not None:
+    stopped = [row for row in rows if row.stops in (Stops.ALL, word.stops)]
+    if (present := next((row for row in stopped if row.door == word.door), None)) is not None:
         present.contact_id = present.contact_id or word.contact_id
         return False
     session.add(
@@ -269,7 +268,7 @@ async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime)
         )
     )
     await session.flush()
-    return True
+    return not stopped
 
 
 async def end_opt_outs(session: AsyncSession, which: ColumnElement[bool], by: str, now: datetime) -> int:

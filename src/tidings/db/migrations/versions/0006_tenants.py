@@ -97,7 +97,7 @@ def _tell_apart_opt_outs() -> None:
     op.create_index(
         "ix_opt_outs_valid",
         "opt_outs",
-        ["address", "tenant", "channel", "stops"],
+        ["address", "tenant", "channel", "stops", "door"],
         unique=True,
         sqlite_where=_HOLDS,
         postgresql_where=_HOLDS,
