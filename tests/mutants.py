@@ -71,8 +71,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "campaigns are previewed without the gate's rules",
         SHOPS,
-        "templates=templates, rules=parts.rules)",
-        "templates=templates, rules=type(parts.rules)())",
+        "templates=templates, rules=parts.rules,",
+        "templates=templates, rules=type(parts.rules)(),",
         OF_CAMPAIGNS,
     ),
     Mutant(

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tidings.engine.policy import QueuePolicy
     from tidings.engine.queues import Queues
     from tidings.feature import Feature, Parts
+    from tidings.messages.contacts.consents import Consents
     from tidings.messages.contacts.opting import OptOutDesk
     from tidings.messages.contacts.people import People
     from tidings.messages.dead_letters import DeadLetters
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from tidings.messages.health import HealthCheck
     from tidings.messages.inbound.door import Inbound
     from tidings.messages.inbound.listing import ReplyList
+    from tidings.messages.tenant_settings import TenantSettings
     from tidings.messages.unknown import UnknownOutcomes
     from tidings.parts import Outside
     from tidings.providers.base import Provider
@@ -265,6 +267,20 @@ class App(Features):
         return People(self.work, self.opt_outs)
 
     @cached_property
+    def consents(self) -> Consents:
+        """What people agreed to."""
+        from tidings.messages.contacts.consents import Consents
+
+        return Consents(self.work, region=self.settings.default_region, enrol=self.parts.enrol)
+
+    @cached_property
+    def tenants(self) -> TenantSettings:
+        """Brand and rules of each tenant."""
+        from tidings.messages.tenant_settings import TenantSettings
+
+        return TenantSettings(self.work, self.settings)
+
+    @cached_property
     def opt_outs(self) -> OptOutDesk:
         """Who wants no messages any more."""
         from tidings.messages.contacts.opting import OptOutDesk
@@ -325,11 +341,13 @@ class App(Features):
         from tidings.messages.contacts.unsubscribing import Unsubscribing
         from tidings.messages.routes import (
             callbacks,
+            consents,
             dead_letters,
             inbound,
             opt_outs,
             people,
             replies,
+            tenants,
             texts,
             unknown,
             unsubscribe,
@@ -350,6 +368,8 @@ class App(Features):
             ),
             self.contacts,
             self.opt_outs,
+            self.consents,
+            self.tenants,
             self.replies,
             Unsubscribing(self.work, self.parts.links, self.parts.sender, self.parts.reach),
             self.dead_letters,
@@ -359,7 +379,10 @@ class App(Features):
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
         routers = [
             module.router
-            for module in (health, inbound, opt_outs, people, replies, texts, dead_letters, unknown, unsubscribe)
+            for module in (
+                *(health, inbound, opt_outs, consents, people, replies, tenants, texts, dead_letters, unknown),
+                unsubscribe,
+            )
         ]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(

@@ -6,10 +6,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidings.app import App
+from tidings.messages.contacts.consents import Consents
 from tidings.messages.contacts.opting import OptOutDesk
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.listing import ReplyList
+from tidings.messages.tenant_settings import TenantSettings
 from tidings.messages.unknown import UnknownOutcomes
 from tidings.messages.why import Story
 from tidings.registry import Features, load
@@ -45,8 +47,18 @@ class Tidings(Features):
 
     @property
     def contacts(self) -> People:
-        """Consents, and what is known about a contact."""
+        """Opt-outs, and what is known about a contact."""
         return self.app.contacts
+
+    @property
+    def consents(self) -> Consents:
+        """What people agreed to, by contact or address, for every tenant."""
+        return self.app.consents
+
+    @property
+    def tenants(self) -> TenantSettings:
+        """Brand, support, clock, quiet hours and caps of each tenant."""
+        return self.app.tenants
 
     @property
     def opt_outs(self) -> OptOutDesk:

@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from tidings.ai.openai import OpenAIModel
     from tidings.engine.broadcast import Broadcast
     from tidings.engine.policy import QueuePolicy
+    from tidings.messages.contacts.consents import Enrol
     from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.gate.opt_outs import Reach
     from tidings.messages.gate.rules import Rules
     from tidings.messages.inbound.door import Inbound
     from tidings.messages.inbound.notices import Accounts
+    from tidings.messages.inbound.tenant_words import TenantKeywords
     from tidings.messages.kind import MessageKind
     from tidings.messages.tenants import Sender
     from tidings.vault import Vault
@@ -68,9 +70,10 @@ Activities = Callable[[AsyncSession, Sequence[int]], Awaitable[Sequence[Activity
 class Parts:
     """What features are made of, and what they leave for each other.
 
-    `kinds`, `pipelines`, `activities` and `accounts` (through what tenants of a kind write) fill up while the
-    features are built; when anything runs they are complete. `sender` is who the installation's notices speak for,
-    `reach` whom a STOP concerns, `links` are what promotional mails are unsubscribed by.
+    `kinds`, `pipelines`, `activities` and, by kind of tenant, `accounts` (through what they write), `keywords` (words
+    that mean something to one of them) and `enrol` (what becomes of who consents to their messages) fill up while
+    the features are built; when anything runs they are complete. `sender` is who the installation's notices speak
+    for, `reach` whom a STOP concerns, `links` are what promotional mails are unsubscribed by.
     """
 
     settings: CoreSettings
@@ -88,9 +91,11 @@ class Parts:
     journal: Journal
     links: UnsubscribeLinks
     kinds: dict[str, MessageKind]
+    keywords: dict[str, TenantKeywords]
     pipelines: list[DeliveryPipeline] = field(default_factory=list)
     activities: list[Activities] = field(default_factory=list)
     accounts: dict[str, Accounts] = field(default_factory=dict)
+    enrol: dict[str, Enrol] = field(default_factory=dict)
 
     def settings_of(self, group: type[Group]) -> Group:
         """The settings of a group, as they are configured."""

@@ -17,6 +17,7 @@ from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.gate.quiet_hours import QuietHours
 from tidings.messages.gate.rules import Rules, parse_caps, parse_hours_by_country
 from tidings.messages.inbound.door import Inbound
+from tidings.messages.inbound.tenant_words import TenantKeywords
 from tidings.messages.kind import MessageKind
 from tidings.messages.tenants import Sender
 from tidings.settings import CoreSettings
@@ -74,6 +75,7 @@ def nothing_outside() -> Outside:
 def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueuePolicy], outside: Outside) -> Parts:
     """What all features share: one way out, one gate, one door in. Raises ConfigurationError."""
     kinds: dict[str, MessageKind] = {}
+    keywords: dict[str, TenantKeywords] = {}
     sender = Sender(settings.brand, settings.support)
     reach = Reach(settings.opt_outs == "installation")
     return Parts(
@@ -82,7 +84,7 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
         policies=policies,
         providers=outside.providers,
         rules=_rules(settings),
-        inbound=Inbound(work, kinds, sender, region=settings.default_region, reach=reach),
+        inbound=Inbound(work, kinds, sender, region=settings.default_region, reach=reach, keywords=keywords),
         vault=outside.vault,
         broadcast=outside.broadcast,
         writer=outside.writer,
@@ -92,6 +94,7 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
         links=UnsubscribeLinks(outside.vault, settings.public_url),
         journal=Journal(settings.data_dir / "journal"),
         kinds=kinds,
+        keywords=keywords,
     )
 
 

@@ -166,7 +166,7 @@ async def test_a_series_goes_on_after_a_failure_and_ends_with_an_opt_out_or_a_re
     assert (await office.get(failing)).status == Status.FAILED
     assert await office.next_of(failing) is not None
     revoked = await office.schedule(**DAILY)
-    await office.app.contacts.record_consent(office.contractor_id, granted=False)
+    await office.app.consents.record(office.contractor_id, granted=False)
     assert await office.deliver(revoked) == f"skipped: {Reason.CONSENT_REVOKED.sentence}"
     assert await office.next_of(revoked) is None
     stopped = await office.schedule(**DAILY, channel="email")

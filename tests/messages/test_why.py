@@ -150,7 +150,7 @@ async def test_a_skipped_message_says_what_forbade_it(app: App) -> None:
     on_terms(app, FOLLOW_UP, promotional(IfBlocked.DROP, ConsentNeed.GRANTED))
     opted_out = await message_to(app)
     revoked = await follow_up_to(app, opted_out.contractor_id)
-    await app.contacts.record_consent(revoked.contractor_id, granted=False)
+    await app.consents.record(revoked.contractor_id, granted=False)
     await outcome_of(app, FOLLOW_UP, revoked.id)
     app.clock.move(HOUR)
     await app.contacts.opt_out(PHONE)

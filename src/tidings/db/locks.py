@@ -40,6 +40,8 @@ LOCK_ORDER: tuple[str, ...] = (
     "shop_automations",
     "shop_segments",
     "shop_campaigns",
+    "shop_sign_ups",
+    "shop_test_numbers",
     "shop_orders",
     "shop_customers",
     "shop_data_exports",

@@ -35,8 +35,9 @@ class Tenant(Base):
 
     `name` is what its feature calls it. The other columns are the tenant's own, and where they are None it is as the
     installation says: `brand` is who its notices speak for, `support` a mail address or phone number that they name,
-    `locale` and `hour_cycle` (12 or 24) how it writes, `timezone` (IANA) where it takes people to be of whom nothing
-    else is known. `quiet_hours`, `quiet_hours_by_country` and `frequency_caps` are written as the settings are.
+    `programme` what its recurring text messages are called, which the answer to HELP says. `locale` and `hour_cycle`
+    (12 or 24) are how it writes, `timezone` (IANA) where it takes people to be of whom nothing else is known.
+    `quiet_hours`, `quiet_hours_by_country` and `frequency_caps` are written as the settings are.
     """
 
     __tablename__ = "tenants"
@@ -45,6 +46,7 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(String(200))
     brand: Mapped[str | None] = mapped_column(String(60), default=None)
     support: Mapped[str | None] = mapped_column(String(254), default=None)
+    programme: Mapped[str | None] = mapped_column(String(60), default=None)
     locale: Mapped[str | None] = mapped_column(String(16), default=None)
     hour_cycle: Mapped[int | None] = mapped_column(default=None)
     timezone: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -57,10 +59,11 @@ class Tenant(Base):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a tenant's notices speak for: its brand, and where its people can be reached, if it says so."""
+    """Who a tenant's notices speak for: its brand, where its people can be reached, and what its texts are called."""
 
     brand: str
     support: str | None = None
+    programme: str | None = None
 
 
 def shop_tenant(shop_id: int) -> str:
@@ -103,11 +106,10 @@ async def find_tenant(session: AsyncSession, key: str, *, lock: bool = False) ->
 
 async def senders_of(session: AsyncSession, tenants: Collection[str], own: Sender) -> dict[str, Sender]:
     """Who each of the tenants' notices speak for; `own` is the installation's."""
-    query = select(Tenant.key, Tenant.name, Tenant.brand, Tenant.support).where(Tenant.key.in_(sorted(tenants)))
-    rows = {row.key: row for row in await session.execute(query)}
-    return {
-        key: Sender(rows[key].brand or rows[key].name, rows[key].support) if key in rows else own for key in tenants
-    }
+    columns = (Tenant.key, Tenant.name, Tenant.brand, Tenant.support, Tenant.programme)
+    rows = await session.execute(select(*columns).where(Tenant.key.in_(sorted(tenants))))
+    found = {row.key: Sender(row.brand or row.name, row.support, row.programme) for row in rows}
+    return {key: found.get(key, own) for key in tenants}
 
 
 _RULES = select(Tenant.key, Tenant.timezone, Tenant.quiet_hours, Tenant.quiet_hours_by_country, Tenant.frequency_caps)

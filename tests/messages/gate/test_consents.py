@@ -54,7 +54,7 @@ async def test_the_last_word_about_consent_to_the_channel_counts(open_app: OpenA
     for number, (case, (needed, words, _)) in enumerate(CASES.items()):
         person = await person_of(app, phone=f"+121255501{number:02}", email=None)
         for channel, granted, days_ago in words:
-            await app.contacts.record_consent(person, granted=granted, channel=channel, at=NOON - days_ago * DAY)
+            await app.consents.record(person, granted=granted, channel=channel, at=NOON - days_ago * DAY)
         message = await follow_up_to(app, person)
         on_terms(app, FOLLOW_UP, promotional(IfBlocked.DEFER, needed))
         await outcome_of(app, FOLLOW_UP, message.id)

@@ -109,7 +109,7 @@ async def test_a_cap_reached_while_the_text_is_written_defers_the_message(
 
 async def test_a_sent_message_keeps_what_it_was_let_out_on(app: App) -> None:
     person = await person_of(app)
-    await app.contacts.record_consent(person, granted=True, source="form", proof="Yes, write to me")
+    await app.consents.record(person, granted=True, source="form", proof="Yes, write to me")
     on_terms(app, FOLLOW_UP, promotional(IfBlocked.DEFER, ConsentNeed.GRANTED, min_trust=40.0))
     change(app, FOLLOW_UP, compose=writes(DRAFT))
     message = await follow_up_to(app, person)

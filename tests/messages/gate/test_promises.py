@@ -145,7 +145,7 @@ class World:
             self.carrier.opted_out.discard(phone)
 
     async def consent(self, person: int, granted: bool) -> None:
-        await self.app.contacts.record_consent(person + 1, granted=granted)
+        await self.app.consents.record(person + 1, granted=granted)
         (self.carrier.revoked.discard if granted else self.carrier.revoked.add)(person + 1)
 
     async def refuse(self, times: int) -> None:

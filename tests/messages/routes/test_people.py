@@ -39,17 +39,24 @@ async def test_consents_are_kept_with_their_proof_the_oldest_first(api: Api) -> 
     await api.sent_message()
     path = "/contractors/1/consents"
     taken_back = await api.good("POST", path, {"granted": False, "channel": "email"}, expect=201)
+    assert taken_back.pop("opted_out_since") is None
     assert taken_back == {
+        "id": 1,
+        "contact_id": 1,
         "tenant": "installation",
         "channel": "email",
+        "purpose": "promotional",
+        "address": None,
         "granted": False,
         "at": "2026-11-24T17:00:00Z",
         "source": "api",
+        "door": "api",
+        "wording": None,
         "proof": None,
     }
     given = {"granted": True, "channel": "email", "source": "form", "proof": "Yes, write to me"}
     earlier = await api.good("POST", path, {**given, "at": "2026-11-20T09:00:00+01:00"}, expect=201)
-    assert earlier["at"] == "2026-11-20T08:00:00Z"
+    assert (earlier["at"], earlier.pop("opted_out_since")) == ("2026-11-20T08:00:00Z", None)
     standing = await api.good("GET", "/contractors/1/standing")
     assert standing["consents"] == [earlier, taken_back]
 

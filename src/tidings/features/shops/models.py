@@ -23,8 +23,9 @@ class Shop(Base):
 
     `webhook_secret`, `previous_webhook_secret` (which Shopify may still sign with after a rotation),
     `mitto_api_key` and `callback_token` are sealed by the vault; of the API key and the token only SHA-256 digests
-    can be looked up. `sms_prices` are prices of a segment by region or calling code. After `uninstalled_at`
-    nothing leaves any more.
+    can be looked up, of the token that of the one before a rotation too. `sms_prices` are prices of a segment by
+    region or calling code. Who texts `join_keyword` signs up for campaigns; with `double_opt_in` they are asked once
+    more, and None leaves that to the country (`rules/sign_up.py`). After `uninstalled_at` nothing leaves any more.
     """
 
     __tablename__ = "shops"
@@ -47,9 +48,12 @@ class Shop(Base):
     mitto_api_key: Mapped[str | None] = mapped_column(Text, default=None)
     callback_token: Mapped[str] = mapped_column(Text)
     callback_hash: Mapped[str] = mapped_column(String(64))
+    previous_callback_hash: Mapped[str | None] = mapped_column(String(64), default=None)
     api_key_hash: Mapped[str] = mapped_column(String(64))
     sms_prices: Mapped[dict[str, Any]] = mapped_column(default=dict)
     default_price: Mapped[str] = mapped_column(String(32), default="0")
+    join_keyword: Mapped[str | None] = mapped_column(String(40), default="JOIN")
+    double_opt_in: Mapped[bool | None] = mapped_column(default=None)
     installed_at: Mapped[datetime]
     uninstalled_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime]

@@ -11,10 +11,12 @@ from tidings.features.shops.automations.routes import router as automations_rout
 from tidings.features.shops.campaigns.routes import router as campaigns_router
 from tidings.features.shops.customers.routes import router as customers_router
 from tidings.features.shops.events.routes import router as events_router
+from tidings.features.shops.inbox.routes import router as inbox_router
 from tidings.features.shops.reports.routes import router as reports_router
 from tidings.features.shops.schemas import Enqueued, InPath, JobIn, ShopMessageOut
 from tidings.features.shops.segments.routes import router as segments_router
 from tidings.features.shops.service import Shops
+from tidings.features.shops.test_numbers.routes import router as test_numbers_router
 from tidings.fields import After, Id, Limit
 from tidings.messages.statuses import Status
 from tidings.web.routing import new_router, provided
@@ -67,6 +69,8 @@ router = APIRouter(
             segments_router,
             campaigns_router,
             reports_router,
+            inbox_router,
+            test_numbers_router,
         )
         for route in one.routes
     ]

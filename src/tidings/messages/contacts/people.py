@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from tidings.errors import InvalidInput
 from tidings.messages.contacts.contractors import Contractor, find_contractor
-from tidings.messages.contacts.opting import CHANNELS, OptOutDesk
+from tidings.messages.contacts.opting import OptOutDesk
 from tidings.messages.gate.consents import Consent, consents_of
 from tidings.messages.gate.opt_outs import OptOut, Stops, history_of
 from tidings.messages.gate.trust import trust_of
@@ -48,37 +46,6 @@ class People:
     async def opt_in(self, address: str) -> bool:
         """Ends every opt-out of an address; see `OptOutDesk.end`."""
         return await self._opt_outs.end(address)
-
-    async def record_consent(
-        self,
-        contractor_id: int,
-        *,
-        granted: bool,
-        channel: str = "sms",
-        source: str = "api",
-        proof: str | None = None,
-        at: datetime | None = None,
-    ) -> Consent:
-        """Keeps that a contact gave consent to promotional messages on a channel, or took it back.
-
-        `at` (aware) is when they said so, by default now; a later moment counts as now, so that no word outlasts
-        the next one. Raises NotFound and InvalidInput.
-        """
-        now = self._work.clock.now()
-        if channel not in CHANNELS:
-            raise InvalidInput("channel", f"{channel!r} is none; there are {', '.join(CHANNELS)}")
-        async with self._work.begin() as unit:
-            await find_contractor(unit.session, contractor_id)
-            row = Consent(
-                contact_id=contractor_id,
-                channel=channel,
-                granted=granted,
-                at=min(at or now, now).astimezone(UTC),
-                source=source,
-                proof=proof,
-            )
-            unit.session.add(row)
-            return row
 
     async def get_standing(self, contractor_id: int) -> ContactStanding:
         """What is known about one contact, with the latest 50 deliveries and replies. Raises NotFound."""

@@ -1,4 +1,4 @@
-"""The table in a CSV file of people: its text, the separator, what the columns are called, and its lines."""
+"""The table in a CSV file about people: its text, the separator, what the columns are called, and its lines."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TextIO
 
 from tidings.errors import BadRow, InvalidInput, InvalidRows
 
@@ -25,8 +28,6 @@ _HEADERS = {
     "ghl_contact_id": ("ghl contact id", "contact id"),
     "ghl_location_id": ("ghl location id", "location id"),
 }
-_FIELDS = {header: name for name, headers in _HEADERS.items() for header in headers}
-_WANTED = "it needs a column name (or first name and last name) and a column phone or email"
 _SEP_LINE = re.compile(r'"?sep=[,;\t]"?')
 
 
@@ -47,59 +48,107 @@ class Layout:
     people: Iterator[Line]
 
 
-def read_layout(text: str, source: str) -> Layout:
-    """The file under the delimiter that finds the most column names."""
+@dataclass(frozen=True)
+class Columns:
+    """The columns that a file may have, by field, with the headers that mean them, in lower case and without signs.
+
+    `enough` says whether there is something to be had from a file with these fields, `wanted` what it needs.
+    """
+
+    headers: Mapping[str, Sequence[str]]
+    enough: Callable[[Set[str]], bool]
+    wanted: str
+
+    @cached_property
+    def fields(self) -> Mapping[str, str]:
+        return {header: name for name, headers in self.headers.items() for header in headers}
+
+    def field(self, header: str) -> str | None:
+        """What a column with this header is about; None: nothing that is of use."""
+        return self.fields.get(" ".join(re.sub(r"[\s_./-]+", " ", header).split()).casefold())
+
+
+PEOPLE = Columns(
+    _HEADERS,
+    lambda found: bool({"name", "first_name", "last_name"} & found) and bool({"phone", "email"} & found),
+    "it needs a column name (or first name and last name) and a column phone or email",
+)
+
+OpenText = Callable[[], TextIO]
+"""Opens a text once more from its beginning, with its line ends as they are."""
+
+
+def read_layout(text: str | OpenText, source: str, known: Columns = PEOPLE) -> Layout:
+    """The file under the delimiter that finds the most column names. Its lines are read while they are asked for."""
+    open_text = partial(io.StringIO, text, newline="") if isinstance(text, str) else text
     best: tuple[int, Layout, list[str]] | None = None
     problems: list[BadRow] = []
     for delimiter in ",;\t":
-        lines = _records(text, delimiter)
+        lines = _records(open_text, delimiter)
         header = next((line for line in lines if not _SEP_LINE.fullmatch(delimiter.join(line.cells).strip())), None)
         if header is None:
-            raise InvalidInput(source, f"is empty; {_WANTED}")
+            raise InvalidInput(source, f"is empty; {known.wanted}")
         if header.problem:
             problems.append(BadRow(header.number, "quotes", header.problem))
             continue
         width = max(index for index, cell in enumerate(header.cells, start=1) if cell.strip())
-        columns = [_field(cell) for cell in header.cells[:width]]
+        columns = [known.field(cell) for cell in header.cells[:width]]
         found = sum(name is not None for name in columns)
         if best is None or found > best[0]:
             best = found, Layout(columns, lines), header.cells[:width]
     if best is None:
         raise InvalidRows(source, problems[:1])
     _, layout, titles = best
-    _check_columns(layout.columns, titles, source)
+    _check_columns(layout.columns, titles, source, known)
     return layout
 
 
-def _field(header: str) -> str | None:
-    return _FIELDS.get(" ".join(re.sub(r"[\s_./-]+", " ", header).split()).casefold())
-
-
-def _check_columns(columns: list[str | None], titles: list[str], source: str) -> None:
-    for name in _HEADERS:
+def _check_columns(columns: list[str | None], titles: list[str], source: str, known: Columns) -> None:
+    for name in known.headers:
         same = [title.strip() for column, title in zip(columns, titles, strict=True) if column == name]
         if len(same) > 1:
             both = " and ".join(repr(title) for title in same)
             raise InvalidInput(source, f"the columns {both} mean the same, {name}; keep one of them")
-    if not {"name", "first_name", "last_name"} & set(columns) or not {"phone", "email"} & set(columns):
+    if not known.enough({name for name in columns if name is not None}):
         shown = ", ".join(title.strip() for title in titles)[:200]
-        raise InvalidInput(source, f"its first line does not name the columns; {_WANTED}, but begins with {shown!r}")
+        sentence = f"its first line does not name the columns; {known.wanted}, but begins with {shown!r}"
+        raise InvalidInput(source, sentence)
 
 
-def _records(text: str, delimiter: str) -> Iterator[Line]:
+def _records(open_text: OpenText, delimiter: str) -> Iterator[Line]:
     """The records that hold anything. After one that cannot be read, nothing reliable follows."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 1
+    with open_text() as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        while True:
+            number = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield Line(number, [], f"the line cannot be read: {error}; check its quotation marks")
+                return
+            if any(cell.strip() for cell in cells):
+                yield Line(number, cells)
+
+
+def open_decoded(path: Path, source: str) -> OpenText:
+    """The text of a file that may be larger than memory, in the encodings of `decode`. Raises InvalidInput."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(b"PK\x03\x04"):
+        raise InvalidInput(source, "is a spreadsheet workbook; save it as CSV UTF-8")
+    utf_16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if utf_16 else ("utf-8-sig", "cp1252"):
         try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Line(number, [], f"the line cannot be read: {error}; check its quotation marks")
-            return
-        if any(cell.strip() for cell in cells):
-            yield Line(number, cells)
+            with path.open(encoding=encoding, newline="") as lines:
+                for number, line in enumerate(lines, start=1):
+                    if "\0" in line:
+                        raise InvalidInput(source, f"line {number} holds a NUL byte; save the file as CSV UTF-8")
+        except UnicodeDecodeError:
+            continue
+        return partial(path.open, encoding=encoding, newline="")
+    raise InvalidInput(source, "is neither UTF-8 nor Windows-1252; save it as CSV UTF-8")
 
 
 def decode(text: str | bytes, source: str) -> str:

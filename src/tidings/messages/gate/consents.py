@@ -10,37 +10,49 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
+from tidings.messages.gate.terms import Purpose
 from tidings.messages.tenants import INSTALLATION
 
 
 class Consent(Base):
-    """One word about promotional messages on one channel; of a contact's words the one said last counts.
+    """One word about messages of one tenant on one channel; of a contact's words the one said last counts.
 
-    `at` is when it was said, perhaps long before it was stored; `tenant` is to whom. `granted` False takes consent
-    back. `source` says where it was said (a form, a shop, an import), `proof` holds what shows it: the text that was
-    agreed to, a page's address. Rows are never changed.
+    `at` is when it was said, perhaps long before it was stored; `tenant` is to whom, `address` (in its canonical
+    form) about which number or mail address. `granted` False takes consent back. `purpose` is promotional, or
+    transactional: that is kept as evidence alone, since nothing transactional waits for consent.
+
+    `source` says where it was said (a form, a shop, an import) and `door` by what we learnt of it (`mitto:shop:3`,
+    `api`). `wording` is the text that was agreed to; `proof` holds what else shows it: the person's own words, a
+    page's address. Rows are never changed.
     """
 
     __tablename__ = "consents"
-    __table_args__ = (Index(None, "contact_id", "channel", "tenant"),)
+    __table_args__ = (Index(None, "contact_id", "channel", "tenant"), Index(None, "tenant", "id"))
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     contact_id: Mapped[int] = mapped_column(ForeignKey("contractors.id"))
     channel: Mapped[str] = mapped_column(String(16))
     tenant: Mapped[str] = mapped_column(String(64), default=INSTALLATION)
+    purpose: Mapped[str] = mapped_column(String(16), default=Purpose.PROMOTIONAL)
+    address: Mapped[str | None] = mapped_column(String(254), default=None)
     granted: Mapped[bool]
     at: Mapped[datetime]
     source: Mapped[str] = mapped_column(String(64))
+    door: Mapped[str] = mapped_column(String(300), default="api")
+    wording: Mapped[str | None] = mapped_column(Text, default=None)
     proof: Mapped[str | None] = mapped_column(Text, default=None)
 
 
 async def find_consents(
     connection: AsyncConnection | AsyncSession, contact_ids: Collection[int]
 ) -> dict[tuple[int, str, str], bool]:
-    """The word that counts for each contact, channel and tenant that has one; True: granted, False: taken back."""
+    """The word about promotional messages that counts for each contact, channel and tenant that has one.
+
+    True: granted, False: taken back.
+    """
     rows = await connection.execute(
         select(Consent.contact_id, Consent.channel, Consent.tenant, Consent.granted)
-        .where(Consent.contact_id.in_(sorted(contact_ids)))
+        .where(Consent.contact_id.in_(sorted(contact_ids)), Consent.purpose == Purpose.PROMOTIONAL.value)
         .order_by(Consent.at, Consent.id)  # below, the last word replaces the earlier ones
     )
     return {(contact_id, channel, tenant): granted for contact_id, channel, tenant, granted in rows}

@@ -52,6 +52,7 @@ class OptOut(Base):
     __table_args__ = (
         Index(None, "contact_id"),
         Index(None, "address"),
+        Index(None, "tenant", "id"),
         # Two STOPs at the same moment make one opt-out, and so one confirmation.
         Index(
             "ix_opt_outs_valid",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base
 from tidings.engine.policy import QueuePolicy
-from tidings.messages.gate.terms import Terms
+from tidings.messages.gate.terms import TRANSACTIONAL, Terms
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.kind import OPEN_ROWS, Content, Message, MessageColumns, MessageKind, message_job
 from tidings.messages.statuses import Reason, Status
@@ -29,7 +30,14 @@ NOTICES = QueuePolicy("notices", concurrency=5, attempts=5, backoff=2.0)
 USEFUL = timedelta(days=1)
 """How long the answer to a command is worth sending."""
 
+CODE_USEFUL = timedelta(minutes=10)
+"""How long the code is that shows that somebody has a number."""
+
 TERMS = Terms(despite_opt_out=True)
+"""On which terms answers leave. A code is none: the tenant has asked for it, not the person."""
+
+
+_CODE = re.compile(r"\b\d{6}\b")
 
 
 class NoticeType(StrEnum):
@@ -38,12 +46,18 @@ class NoticeType(StrEnum):
     OPT_OUT_CONFIRMATION = "opt_out_confirmation"
     OPT_IN_CONFIRMATION = "opt_in_confirmation"
     HELP = "help"
+    SIGN_UP_QUESTION = "sign_up_question"
+    SIGN_UP_CONFIRMATION = "sign_up_confirmation"
+    TEST_CODE = "test_code"
 
 
 SUBJECTS = {
     NoticeType.OPT_OUT_CONFIRMATION: "You are unsubscribed",
     NoticeType.OPT_IN_CONFIRMATION: "You are subscribed again",
     NoticeType.HELP: "Help",
+    NoticeType.SIGN_UP_QUESTION: "Please confirm",
+    NoticeType.SIGN_UP_CONFIRMATION: "You are signed up",
+    NoticeType.TEST_CODE: "Your code",
 }
 
 ANSWERS = {
@@ -88,16 +102,17 @@ Accounts = Callable[[AsyncConnection, Collection[int]], Awaitable[Mapping[int, T
 """Through what tenants of one kind write, by their ids; who is left out writes through the installation's account."""
 
 
-def notice_text(notice_type: NoticeType, sender: Sender) -> str:
+def notice_text(command: Command, sender: Sender) -> str:
     """The answer, within one SMS for a brand of usual length (CTIA Messaging Principles, section 5.1.3)."""
-    match notice_type:
-        case NoticeType.OPT_OUT_CONFIRMATION:
+    match command:
+        case Command.STOP:
             return f"{sender.brand}: you are unsubscribed and get no more messages. Reply START to get them again."
-        case NoticeType.OPT_IN_CONFIRMATION:
+        case Command.START:
             return f"{sender.brand}: you are subscribed again. Reply HELP for help, STOP to unsubscribe."
-        case NoticeType.HELP:
+        case Command.HELP:
+            who = f"{sender.brand} ({sender.programme})" if sender.programme else sender.brand
             reach = f" For help, contact {sender.support}." if sender.support else ""
-            return f"{sender.brand}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
+            return f"{who}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
 
 
 async def add_notice(
@@ -168,6 +183,7 @@ class Notices(MessageKind):
 
     def message(self, row: Mapping[str, Any], through: Through | None = None) -> Message:
         """The message of one notice."""
+        is_code = row["notice_type"] == NoticeType.TEST_CODE
         return Message(
             id=row["id"],
             contact_id=row["contact_id"],
@@ -177,9 +193,9 @@ class Notices(MessageKind):
             address=row["address"],
             idempotency_key=self.idempotency_key(row["id"], row["created_at"]),
             row=row,
-            terms=TERMS,
+            terms=TRANSACTIONAL if is_code else TERMS,
             tenant=row["tenant"],
-            not_after=row["scheduled_time"] + USEFUL,
+            not_after=row["scheduled_time"] + (CODE_USEFUL if is_code else USEFUL),
             provider=through.provider if through else None,
             account=through.account if through else None,
             undeliverable=through.trouble if through else None,
@@ -190,3 +206,8 @@ class Notices(MessageKind):
         row = message.row
         metadata = {"message_id": row["id"], "message_type": row["notice_type"], "contractor_id": row["contact_id"]}
         return Content(text=row["text"], subject=SUBJECTS[NoticeType(row["notice_type"])], metadata=metadata)
+
+    def columns_when_sent(self, message: Message, content: Content, moment: datetime) -> Mapping[str, Any]:
+        """A code that has left is nobody's business any more."""
+        is_code = message.row.get("notice_type") == NoticeType.TEST_CODE
+        return {"sent_at": moment, "text": _CODE.sub("******", content.text) if is_code else content.text}

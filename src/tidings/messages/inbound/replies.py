@@ -6,7 +6,7 @@ transaction, and a provider may deliver the same reply as often as it likes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -37,6 +37,7 @@ from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.inbound.stored import UNREADABLE, StoredReply
+from tidings.messages.inbound.tenant_words import Heard, TenantKeywords
 from tidings.messages.kind import Kinds, Reply
 from tidings.messages.tenants import EVERY, INSTALLATION, Sender, senders_of
 from tidings.work import Unit, Work
@@ -57,14 +58,25 @@ class Replies:
     """Takes in what people answer to messages of `kinds`. `region` is where numbers without + are read.
 
     `sender` is who the installation's notices speak for; `reach` whom a STOP concerns (`TIDINGS_OPT_OUTS`).
+    `keywords` say for each kind of tenant which words mean something to one of them.
     """
 
-    def __init__(self, work: Work, kinds: Kinds, sender: Sender, *, region: str, reach: Reach) -> None:
+    def __init__(
+        self,
+        work: Work,
+        kinds: Kinds,
+        sender: Sender,
+        *,
+        region: str,
+        reach: Reach,
+        keywords: Mapping[str, TenantKeywords],
+    ) -> None:
         self._work = work
         self._kinds = kinds
         self._sender = sender
         self._region = region
         self._reach = reach
+        self._keywords = keywords
 
     async def receive(self, reply: IncomingReply) -> Received:
         """Takes in one reply: carries out STOP, START and HELP, and gives every other one to its kind.
@@ -105,6 +117,9 @@ class Replies:
         contact_ids = await contacts_with(session, address)
         row.contact_id = contact_ids[0] if contact_ids else None
         await session.flush()
+        if row.command is None and await self._understand(unit, reply, address, row, now):
+            log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant)
+            return _received(row, duplicate=False)
         referred = await find_referred(session, reply, self._kinds)
         answered = referred or await find_answered(
             session, reply, self._kinds, address, contact_ids, row.rating, self._work.clock
@@ -137,6 +152,34 @@ class Replies:
         await self._judge(session, row, tenants, now)
         log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant, answers=_name(row))
         return _received(row, duplicate=False)
+
+    async def _understand(
+        self, unit: Unit, reply: IncomingReply, address: str, row: StoredReply, now: datetime
+    ) -> bool:
+        """Whether the text is a keyword of a tenant; then what follows from it is done."""
+        for hear in self._keywords.values():
+            understood = await hear(unit, Heard(reply, address, now))
+            if understood is None:
+                continue
+            row.tenant, row.action_taken, row.unsure = understood.tenant, understood.action, False
+            row.contact_id = understood.contact_id or row.contact_id
+            if understood.opens:
+                said = _Said(reply, address, row.contact_id, [row.tenant], now)
+                await self._end(unit.session, said)
+            if understood.notice is not None:
+                notice_type, text = understood.notice
+                await add_notice(
+                    unit,
+                    notice_type,
+                    text,
+                    tenant=row.tenant,
+                    address=address,
+                    channel=reply.channel or "sms",
+                    contact_id=row.contact_id,
+                    now=now,
+                )
+            return True
+        return False
 
     def _row(self, reply: IncomingReply, address: str | None, now: datetime) -> StoredReply:
         reading = read_command(reply.text, mail=reply.channel == "email")
@@ -207,11 +250,11 @@ class Replies:
         senders = await senders_of(unit.session, said.tenants, self._sender)
         brands = _listed([*dict.fromkeys(senders[tenant].brand for tenant in said.tenants)])
         alone = said.tenants[0] if len(said.tenants) == 1 else INSTALLATION
-        support = senders[alone].support if alone in senders else self._sender.support
+        own = senders.get(alone, self._sender)
         await add_notice(
             unit,
             ANSWERS[command],
-            notice_text(ANSWERS[command], Sender(brands, support)),
+            notice_text(command, replace(own, brand=brands)),
             tenant=alone,
             address=said.address,
             channel=said.reply.channel or "sms",

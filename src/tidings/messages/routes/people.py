@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Path
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from tidings.messages.contacts.people import People
 from tidings.messages.gate.zones import ZoneSource
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.ledger import DeliveryStatus, Outcome
+from tidings.messages.routes.consents import ConsentOut
 from tidings.messages.routes.opt_outs import OptOutOut
 from tidings.messages.statuses import Reason
 from tidings.messages.why import Why
@@ -35,25 +36,6 @@ class _In(BaseModel):
 
 class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
-
-
-class ConsentIn(_In):
-    """Consent to promotional messages, given or taken back, with what shows it."""
-
-    granted: bool
-    channel: Literal["sms", "email", "whatsapp"] = "sms"
-    source: Annotated[str, StringConstraints(min_length=1, max_length=64), Storable] = "api"
-    proof: Annotated[str, StringConstraints(max_length=10_000), Storable] | None = None
-    at: Moment | None = None
-
-
-class ConsentOut(_Out):
-    tenant: str
-    channel: str
-    granted: bool
-    at: datetime
-    source: str
-    proof: str | None
 
 
 class LineOut(_Out):
@@ -116,12 +98,6 @@ class WhyOut(_Out):
 Contacts = Annotated[People, provided(People)]
 
 router = new_router()
-
-
-@router.post("/contractors/{contractor_id}/consents", status_code=201, tags=["people"])
-async def record_consent(contractor_id: ContractorId, consent: ConsentIn, people: Contacts) -> ConsentOut:
-    """Keeps that a contact consented to promotional messages, or took consent back."""
-    return ConsentOut.model_validate(await people.record_consent(contractor_id, **consent.model_dump()))
 
 
 @router.get("/contractors/{contractor_id}/standing", tags=["people"])

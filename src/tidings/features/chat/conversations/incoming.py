@@ -99,7 +99,7 @@ class IncomingMessages:
                 notice = ANSWERS[command]
                 tenant = customer_tenant(chatbot.customer_id)
                 senders = await senders_of(session, [tenant], self._sender)
-                text = notice_text(notice, senders[tenant])
+                text = notice_text(command, senders[tenant])
                 await add_message(unit, conversation, Role.ASSISTANT, text, now, details={"notice": notice})
             return f"carried out: {command}"
         if conversation.answer_due is None or conversation.taken_over_at is not None:

@@ -28,6 +28,10 @@ class MittoAccess:
     api_key: str | None = None
     public_url: str | None = None
 
+    def has_account(self, shop: Shop) -> bool:
+        """Whether a shop's messages leave through an account of its own, so that answers come in by its own door."""
+        return bool(shop.sender and (shop.mitto_api_key or self.api_key))
+
     def account_of(self, shop: Mapping[str, Any]) -> MittoAccount | None:
         """A shop's own account, None when its messages go through the installation's provider.
 

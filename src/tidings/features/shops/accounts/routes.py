@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tidings.features.shops.accounts.schemas import ApiKeyOut, SecretIn, ShopChange, ShopCreated, ShopIn, ShopOut
+from tidings.features.shops.accounts.schemas import (
+    ApiKeyOut,
+    CallbackTokenIn,
+    SecretIn,
+    ShopCallbackOut,
+    ShopChange,
+    ShopCreated,
+    ShopIn,
+    ShopOut,
+)
 from tidings.features.shops.models import Shop
 from tidings.features.shops.schemas import InPath
 from tidings.features.shops.service import Shops
 from tidings.fields import After, Limit
+from tidings.messages.routes.tenants import TenantOut
+from tidings.messages.tenant_settings import TenantRules, TenantSettings
+from tidings.messages.tenants import shop_tenant
 from tidings.web.routing import new_router, provided
 
 Service = Annotated[Shops, provided(Shops)]
+Tenants = Annotated[TenantSettings, provided(TenantSettings)]
 
 router = new_router(tags=["shops"])
 
@@ -24,9 +37,9 @@ def shown(row: Shop) -> ShopOut:
 
 @router.post("/shops", status_code=201)
 async def create_shop(shops: Service, shop: ShopIn) -> ShopCreated:
-    """Adds a shop; the answer has its API key, this once."""
+    """Adds a shop; the answer has its API key and its address for Mitto's callbacks, this once."""
     row, api_key = await shops.accounts.create(shop)
-    return ShopCreated(shop=shown(row), api_key=api_key)
+    return ShopCreated(shop=shown(row), api_key=api_key, callback_url=shops.accounts.callback_url(row))
 
 
 @router.get("/shops")
@@ -47,10 +60,34 @@ async def change_shop(shops: Service, domain: InPath, change: ShopChange) -> Sho
     return shown(await shops.accounts.change(domain, change))
 
 
+@router.get("/shops/{domain}/tenant")
+async def get_shop_tenant(shops: Service, tenants: Tenants, domain: InPath) -> TenantOut:
+    """Who the shop speaks as, its quiet hours and caps; what is null is as the installation says."""
+    shop = await shops.accounts.get(domain)
+    return TenantOut.model_validate(await tenants.get(shop_tenant(shop.id)))
+
+
+@router.patch("/shops/{domain}/tenant")
+async def change_shop_tenant(shops: Service, tenants: Tenants, domain: InPath, change: TenantRules) -> TenantOut:
+    """Changes what is given; messages that wait go by it at their turn."""
+    shop = await shops.accounts.get(domain)
+    changed = await tenants.change(shop_tenant(shop.id), change.model_dump(exclude_unset=True))
+    return TenantOut.model_validate(changed)
+
+
 @router.post("/shops/{domain}/api-key")
 async def rotate_api_key(shops: Service, domain: InPath) -> ApiKeyOut:
     """A new API key; the one before is of no use from now on."""
     return ApiKeyOut(api_key=await shops.accounts.rotate_api_key(domain))
+
+
+@router.post("/shops/{domain}/callback-token")
+async def rotate_callback_token(
+    shops: Service, domain: InPath, wanted: CallbackTokenIn | None = None
+) -> ShopCallbackOut:
+    """A new address for Mitto's callbacks; the one before still counts unless it is to be forgotten."""
+    forget = wanted is not None and wanted.forget_previous
+    return ShopCallbackOut(callback_url=await shops.accounts.rotate_callback_token(domain, forget_previous=forget))
 
 
 @router.put("/shops/{domain}/webhook-secret")

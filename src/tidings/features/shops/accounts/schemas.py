@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 
 from tidings.features.shops.rules.presets import PRESETS
+from tidings.features.shops.rules.sign_up import read_keyword
 from tidings.fields import Input, Name, Output, Storable, Timezone
 
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}")
@@ -44,6 +45,7 @@ Region = Annotated[str, StringConstraints(strip_whitespace=True, to_upper=True, 
 Locale = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
 Secret = Annotated[str, StringConstraints(strip_whitespace=True, min_length=8, max_length=500), Storable]
 Sender = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_usable_sender)]
+Keyword = Annotated[str, StringConstraints(max_length=100), AfterValidator(read_keyword)]
 Price = Annotated[str, StringConstraints(strip_whitespace=True, max_length=20)]
 PresetKey = Annotated[str, AfterValidator(_known_preset)]
 
@@ -52,7 +54,8 @@ class ShopIn(Input):
     """A shop. `region` is where its customers' numbers without + are read, `presets` are automations to install.
 
     `webhook_secret` is the app's secret, with which Shopify signs. `sms_prices` are prices of one segment by region
-    (DE) or calling code (+49) in the shop's currency.
+    (DE) or calling code (+49) in the shop's currency. Who texts `join_keyword` signs up for campaigns, null: nobody
+    can; with `double_opt_in` they are asked to confirm it, and null leaves that to the country's law.
     """
 
     domain: Domain
@@ -67,10 +70,15 @@ class ShopIn(Input):
     sms_prices: dict[str, Price] = Field(default_factory=dict)
     default_price: Price = "0"
     presets: list[PresetKey] = Field(default_factory=list)
+    join_keyword: Keyword | None = "JOIN"
+    double_opt_in: bool | None = None
 
 
 class ShopChange(Input):
-    """What is to change about a shop; what is left out stays. A null `sender` or `mitto_api_key` takes it away."""
+    """What is to change about a shop; what is left out stays.
+
+    A null `sender`, `mitto_api_key` or `join_keyword` takes it away, a null `double_opt_in` leaves it to the country.
+    """
 
     name: Name | None = None
     timezone: Timezone | None = None
@@ -81,6 +89,8 @@ class ShopChange(Input):
     mitto_api_key: Secret | None = None
     sms_prices: dict[str, Price] | None = None
     default_price: Price | None = None
+    join_keyword: Keyword | None = None
+    double_opt_in: bool | None = None
 
 
 class SecretIn(Input):
@@ -104,6 +114,8 @@ class ShopOut(Output):
     has_mitto_api_key: bool
     sms_prices: dict[str, str]
     default_price: str
+    join_keyword: str | None
+    double_opt_in: bool | None
     installed_at: datetime
     uninstalled_at: datetime | None
     created_at: datetime
@@ -116,8 +128,24 @@ class ApiKeyOut(Output):
     api_key: str
 
 
+class CallbackTokenIn(Input):
+    """The former address still counts, until the next rotation or `forget_previous`."""
+
+    forget_previous: bool = False
+
+
+class ShopCallbackOut(Output):
+    """Where Mitto tells of a shop's replies and deliveries; a path where this installation has no public address.
+
+    Whoever knows it can say STOP for anybody. It is shown this once.
+    """
+
+    callback_url: str
+
+
 class ShopCreated(Output):
-    """A new shop, and its API key, which is shown this once."""
+    """A new shop, its API key, and where Mitto tells of its replies and deliveries; both are shown this once."""
 
     shop: ShopOut
     api_key: str
+    callback_url: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.exc import IntegrityError
 
 from tidings.db.vault_keys import note_key
@@ -24,22 +24,25 @@ from tidings.messages.changes import cancel_where
 from tidings.messages.statuses import Reason
 from tidings.messages.tenants import add_tenant, shop_tenant
 from tidings.messages.text.templates import Sandbox
+from tidings.providers.mitto import callback_address
 from tidings.vault import Vault
 from tidings.web.access import KeyHolder
 from tidings.work import Unit, Work
 
 log = get_logger(__name__)
 
-_MAY_BE_TAKEN_AWAY = frozenset({"sender", "mitto_api_key"})
+_MAY_BE_TAKEN_AWAY = frozenset({"sender", "mitto_api_key", "join_keyword", "double_opt_in"})
 
 
 class ShopAccounts:
     """Shops themselves. `domain` is the shop's, such as blossom.myshopify.com.
 
-    `vault` seals their secrets, `templates` check the automations that a shop starts with.
+    `vault` seals their secrets, `templates` check the automations that a shop starts with. `public_url` is where
+    others reach this installation.
     """
 
-    def __init__(self, work: Work, vault: Vault, templates: Sandbox) -> None:
+    def __init__(self, work: Work, vault: Vault, templates: Sandbox, public_url: str | None) -> None:
+        self._public_url = public_url
         self._work = work
         self._vault = vault
         self._templates = templates
@@ -60,6 +63,7 @@ class ShopAccounts:
             and self._seal(wanted.domain, "mitto_api_key", wanted.mitto_api_key),
             "callback_token": self._seal(wanted.domain, "callback_token", token),
             "callback_hash": digest(token),
+            "previous_callback_hash": None,
             "api_key_hash": digest(api_key),
             "installed_at": now,
             "uninstalled_at": None,
@@ -126,6 +130,27 @@ class ShopAccounts:
         log.info("shop's API key rotated", shop=row.domain)
         return api_key
 
+    def callback_url(self, shop: Shop) -> str:
+        """Where Mitto tells of a shop's replies and deliveries; a path where there is no public address."""
+        token = self._vault.open(shop.callback_token, secret_context("callback_token", shop.domain))
+        return callback_address(self._public_url or "", token)
+
+    async def rotate_callback_token(self, domain: str, *, forget_previous: bool = False) -> str:
+        """A new address for Mitto's callbacks, to be entered there. Messages that leave from now on name it.
+
+        What comes in by the one before is taken in as well, until the next rotation, unless it is forgotten. Raises
+        NotFound.
+        """
+        token = new_token()
+        async with self._work.begin() as unit:
+            await note_key(unit.session, self._vault.names)
+            row = await find_shop(unit.session, domain, lock=True)
+            row.previous_callback_hash = None if forget_previous else row.callback_hash
+            row.callback_token = self._seal(row.domain, "callback_token", token)
+            row.callback_hash, row.updated_at = digest(token), self._work.clock.now()
+        log.info("shop's callback address rotated", shop=row.domain)
+        return self.callback_url(row)
+
     async def rotate_webhook_secret(self, domain: str, secret: SecretIn | Mapping[str, Any]) -> Shop:
         """Stores the app's new secret. Webhooks signed with the one before are taken in too, unless it is forgotten.
 
@@ -154,7 +179,8 @@ class ShopAccounts:
     async def tenant_of_callback(self, token: str) -> str | None:
         """The shop for which Mitto calls back with this token; only its digest is compared."""
         async with self._work.read() as session:
-            found = await session.scalar(select(Shop.id).where(Shop.callback_hash == digest(token)))
+            hashes = (Shop.callback_hash, Shop.previous_callback_hash)
+            found = await session.scalar(select(Shop.id).where(or_(*(one == digest(token) for one in hashes))))
             return None if found is None else shop_tenant(found)
 
     def _seal(self, domain: str, column: str, text: str) -> str:

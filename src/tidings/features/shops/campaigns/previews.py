@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select
@@ -22,6 +23,7 @@ from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.stored import to_json
 from tidings.features.shops.segments.audience import read_all, read_customer, read_segment
 from tidings.features.shops.segments.models import ShopSegment
+from tidings.features.shops.test_numbers.service import is_verified
 from tidings.fields import in_zone
 from tidings.log import current_request_id
 from tidings.messages.contacts.contractors import Contractor
@@ -30,11 +32,16 @@ from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.gate.policy import Defer, Skip
 from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.rules import Rules
-from tidings.messages.gate.terms import Purpose
+from tidings.messages.gate.terms import TRANSACTIONAL, Purpose
 from tidings.messages.statuses import Status
 from tidings.messages.text.segments import explain, measure
 from tidings.messages.text.templates import Sandbox
 from tidings.work import Work
+
+HINT = (
+    "It goes to this number only as the campaign would. To try campaigns on a phone of your own, verify it: "
+    "POST /shops/<domain>/test-numbers sends it a code."
+)
 
 
 class Previews:
@@ -54,7 +61,11 @@ class Previews:
             customer = await _recipient(unit.session, shop, wanted)
             variables = campaign_variables(row_of(shop, customer))
             text = self._templates.render(campaign.template, variables)
+            verified = await is_verified(unit.session, shop, customer["phone"])
+            purpose = Purpose.TRANSACTIONAL if verified else Purpose.PROMOTIONAL
             message = message_of(shop, campaign, customer, now)
+            if verified:
+                message = replace(message, terms=TRANSACTIONAL)
             [decision] = await preview_decisions(unit.session, [message], self._rules, now)
             number = await unit.session.scalar(
                 select(func.count()).where(
@@ -66,7 +77,7 @@ class Previews:
                 customer_id=customer["id"],
                 contractor_id=customer["contractor_id"],
                 deduplication_key=f"{test_key(campaign.id)}{(number or 0) + 1}",
-                purpose=Purpose.PROMOTIONAL,
+                purpose=purpose,
                 recipient=customer["phone"],
                 template=campaign.template,
                 context=to_json(variables),
@@ -92,6 +103,7 @@ class Previews:
             decision=type(decision).__name__.lower(),
             reason=decision.reason if isinstance(decision, Defer | Skip) else None,
             until=decision.until if isinstance(decision, Defer) else None,
+            hint=HINT if not verified and isinstance(decision, Skip | Defer) else None,
         )
 
     async def dry_run(self, domain: str, key: str, wanted: DryRunIn) -> DryRun:

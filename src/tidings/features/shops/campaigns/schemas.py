@@ -99,7 +99,10 @@ class TestIn(Input):
 
 
 class TestOut(Output):
-    """A test message: what it says, what it costs, and what the gate says about it now."""
+    """A test message: what it says, what it costs, and what the gate says about it now.
+
+    Verified test numbers get it without consent; `hint` says how a number becomes one.
+    """
 
     __test__ = False
 
@@ -112,6 +115,7 @@ class TestOut(Output):
     decision: str
     reason: str | None
     until: datetime | None
+    hint: str | None = None
 
 
 class DryRunIn(Input):

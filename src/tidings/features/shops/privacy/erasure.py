@@ -36,9 +36,12 @@ from tidings.features.shops.privacy.models import ShopDataExport
 from tidings.features.shops.reports.models import ShopDailyReport
 from tidings.features.shops.rules.contexts import EventContext
 from tidings.features.shops.segments.models import ShopSegment
+from tidings.features.shops.sign_ups.models import ShopSignUp
+from tidings.features.shops.test_numbers.models import ShopTestNumber
 from tidings.messages.changes import cancel_where
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.dead_letters import DeadLetter
+from tidings.messages.gate.opt_outs import canonical
 from tidings.messages.gate.standing import Admission
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
@@ -92,8 +95,13 @@ async def erase_person(
     while (names := [(row.id, row.customer_key, row.email, row.phone) for row in rows]) != known:
         known, contacts, ids = names, await contacts_of(session, rows), [row.id for row in rows]
         person = await _person(session, shop, context, rows, contacts.values())
+        signing_up = (
+            ShopSignUp.shop_id == shop.id,
+            ShopSignUp.address.in_([canonical(one) for one in person.phones]),
+        )
         looked_at = mentions if mentions and mentions.person == person else Mentions(person, frozenset(), 0)
         await _erase_events(session, shop, looked_at, ids)
+        await session.execute(delete(ShopSignUp).where(ShopSignUp.id.in_(locked_ids(ShopSignUp, *signing_up))))
         theirs = _any(ShopOrder.customer_id.in_(ids), ShopOrder.order_key.in_(person.orders))
         await session.execute(
             delete(ShopOrder).where(ShopOrder.id.in_(locked_ids(ShopOrder, ShopOrder.shop_id == shop.id, theirs)))
@@ -120,7 +128,8 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     await session.execute(locked_ids(ShopWebhookEvent, ShopWebhookEvent.shop_id == shop.id))
     await session.get(Shop, shop.id, with_for_update=True)
     for table in (
-        ShopAutomation, ShopSegment, ShopCampaign, ShopOrder, ShopCustomer, ShopDataExport, ShopDailyReport,
+        ShopAutomation, ShopSegment, ShopCampaign, ShopSignUp, ShopTestNumber, ShopOrder, ShopCustomer,
+        ShopDataExport, ShopDailyReport,
     ):  # fmt: skip
         await session.execute(locked_ids(table, table.shop_id == shop.id))
     customers = (await session.scalars(select(ShopCustomer).where(ShopCustomer.shop_id == shop.id))).all()
@@ -132,7 +141,7 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     messages = await erase_messages(unit, ShopMessage.shop_id == shop.id, shop, now)
     for model in (
         ShopDataExport, ShopDailyReport, ShopMessage, ShopWebhookEvent, ShopOrder, ShopCustomer, ShopAutomation,
-        ShopCampaign, ShopSegment,
+        ShopCampaign, ShopSegment, ShopSignUp, ShopTestNumber,
     ):  # fmt: skip
         await session.execute(delete(model).where(model.shop_id == shop.id).execution_options(**_IN_BULK))
     await release_contacts(session, contacts)

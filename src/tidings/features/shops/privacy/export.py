@@ -79,7 +79,9 @@ async def _content(
         "customers": [_picked(row, _CUSTOMER) for row in rows],
         "orders": [_picked(row, _ORDER) for row in orders],
         "messages": [_picked(row, _MESSAGE) for row in messages],
-        "consents": [_picked(row, ("channel", "granted", "at", "source", "proof")) for row in consents],
+        "consents": [
+            _picked(row, ("channel", "purpose", "granted", "at", "source", "wording", "proof")) for row in consents
+        ],
         "opt_outs": [
             _picked(row, ("address", "channel", "stops", "opted_out_at", "ended_at", "source", "words"))
             for row in opt_outs
