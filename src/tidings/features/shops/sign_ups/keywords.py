@@ -95,7 +95,7 @@ class SignUps:
         shop = await session.get_one(Shop, latest.shop_id)
         opt_outs = await find_opt_outs(session, {heard.address}, ())
         stopped, _ = opt_outs.since(heard.address, None, shop_tenant(shop.id), CHANNEL, promotional=True)
-        if (stopped is not None and stopped >= latest.asked_at) or shop.uninstalled_at is not None:
+        if (stopped is not None and stopped > latest.asked_at) or shop.uninstalled_at is not None:
             return None  # they have changed their mind since
         gone = delete(ShopSignUp).where(ShopSignUp.id.in_(locked_ids(ShopSignUp, ShopSignUp.id == latest.id)))
         if not (await session.execute(gone.returning(ShopSignUp.id))).all():
