@@ -39,6 +39,8 @@ READING = [
     ("followups",),
     ("approvals",),
     ("dead-letters", "list"),
+    ("consents", "list"),
+    ("tenants", "list"),
 ]
 
 Loaded = Callable[..., list[set[str]]]

@@ -58,6 +58,8 @@ COMMANDS = {
     "import": Entry("tidings.cli.imports:app", "Reads agendas and people from files."),
     "replies": Entry("tidings.cli.replies:app", "What people answered."),
     "opt-outs": Entry("tidings.cli.opt_outs:app", "Who wants no messages any more, and who may have said so."),
+    "consents": Entry("tidings.cli.consents:app", "What people agreed to: listed, and taken from files."),
+    "tenants": Entry("tidings.cli.tenants:app", "Who tenants speak as, their quiet hours and caps: list, show, set."),
     "dead-letters": Entry("tidings.cli.dead_letters:app", "Jobs that failed for good."),
 }
 """Every command, in the order in which `tidings --help` lists them."""

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
+from tidings.fields import MAX_ID
 from tidings.messages.contacts.contractors import Contractor, contacts_with, find_contractor
 from tidings.messages.contacts.opting import CHANNELS
 from tidings.messages.gate.consents import Consent
@@ -156,8 +157,8 @@ class Consents:
         query = select(Consent).order_by(Consent.id.desc()).limit(limit + 1)
         if tenant is not None:
             query = query.where(Consent.tenant == tenant)
-        if before is not None:
-            query = query.where(Consent.id < before)
+        if before is not None or (tenant is None and who is None):
+            query = query.where(Consent.id < (before or MAX_ID))  # so that the index of ids is read from its end
         async with self._work.read() as session:
             if isinstance(who, str):
                 ids = await contacts_with(session, parse_address(who, region or self._region))
