@@ -47,7 +47,7 @@ def demo_shop(
     recipients: Annotated[int, typer.Option(min=200, max=3_000, help="How many the campaign goes to.")] = 2_000,
     stay: Stay = False,
 ) -> None:
-    """A day of two shops: orders, abandoned carts, and a campaign whose totals add up."""
+    """A day of two shops side by side: orders, carts, a campaign whose totals add up, and a STOP to one of them."""
     from tidings.cli.demo.rehearsal import rehearse
     from tidings.cli.demo.shops import ShopDay
 

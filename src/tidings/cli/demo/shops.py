@@ -1,4 +1,4 @@
-"""`tidings demo shop`: a day of two shops: orders, carts, and a campaign to everybody."""
+"""`tidings demo shop`: a day of two shops: orders, carts, a campaign to everybody, and somebody who knows both."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.customers.samples import NewCustomer, add_customers
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.tenants import shop_tenant
 from tidings.providers.simulator import SimulatedMessage, Simulator
 
 BLOSSOM, CINDER = "blossom.example.com", "cinder.example.com"
 ZONES = ("America/New_York", "America/Chicago", "America/New_York", "America/Los_Angeles", "Europe/London")
 SALE = "{{ shop.name }}: Hi {{ customer.first_name }}, 20% off all peonies until tonight. STOP to end"
 STOPPED = 7
-"""The number of the customer of Blossom who answers the campaign with STOP, and leaves a cart afterwards."""
+"""The number of the customer who answers Blossom's campaign with STOP, leaves a cart there afterwards, and buys at
+Cinder, too, before and after that."""
 
 ORDERS = 45
 CARTS = 12
@@ -40,7 +42,7 @@ class ShopDay:
     def __init__(self, seconds: float, recipients: int) -> None:
         self.queue_settings: Mapping[str, str] = {}
         self.settings: Mapping[str, Any] = {
-            "brand": "Blossom",
+            "brand": "Main Street",
             "quiet_hours": "21:00-08:00",
             "frequency_caps": "3/1d",
         }
@@ -53,6 +55,7 @@ class ShopDay:
         self._recipients = recipients
         self._numbers = itertools.count(1)
         self._dry_run = ""
+        self._tenants: dict[str, str] = {}
 
     def simulator(self) -> Simulator:
         """One that takes everything."""
@@ -73,6 +76,9 @@ class ShopDay:
             )
             count = self._recipients if domain == BLOSSOM else 200
             await add_customers(app.work, shop, _customers(domain, count))
+            self._tenants[domain] = shop_tenant(shop.id)
+        both = _phone(BLOSSOM, STOPPED)
+        await app.consents.record(both, granted=True, tenant=self._tenants[CINDER], source="checkout")
         buyers = {"field": "customer.orders_count", "op": "at_least", "value": 1}
         await app.shops.segments.save(BLOSSOM, "buyers", {"name": "Buyers", "rules": buyers})
         await app.shops.campaigns.save(
@@ -106,7 +112,11 @@ class ShopDay:
 
     def _happenings(self) -> list[tuple[datetime, str, str, int, int]]:
         """Moment, shop, topic, customer and the number of the order or cart."""
-        found = []
+        at_both = (timedelta(minutes=5), timedelta(hours=6))
+        found = [
+            (self._opens + after, CINDER, "orders/create", STOPPED, 3000 + number)
+            for number, after in enumerate(at_both)
+        ]
         step = timedelta(hours=8) / ORDERS
         for number in range(ORDERS):
             domain = CINDER if number % 3 else BLOSSOM
@@ -141,8 +151,10 @@ class ShopDay:
         await app.shops.events.receive(domain, topic, event, json.dumps(raw).encode())
 
     async def _stop(self, app: App, view: LedgerView, message: SimulatedMessage) -> None:
-        received = await app.inbound.receive_reply(IncomingReply("simulator", "reply-1", message.to, "STOP"))
-        view.reply(_first(STOPPED), "STOP", received.action_taken)
+        """It comes in by Blossom's own address, which is shown to Blossom alone."""
+        stop = IncomingReply("mitto", "reply-1", message.to, "STOP", tenant=self._tenants[BLOSSOM])
+        received = await app.inbound.receive_reply(stop)
+        view.reply(_first(STOPPED), "STOP to Blossom", received.action_taken)
 
     async def summarise(self, app: App, console: Console) -> bool:
         """What became of everything, as equations."""
@@ -172,10 +184,26 @@ class ShopDay:
             table.add_row(f"{number:,}", why)
             complete = complete and number > 0
         console.print(table)
+        complete = self._apart(app, console) and complete
         console.print(
             "Every message is accounted for." if complete else "[red]Not every message is accounted for.[/]"
         )
         return complete
+
+    def _apart(self, app: App, console: Console) -> bool:
+        """Who knows both shops and said STOP to one: what either wrote to them before and after."""
+        theirs = [message for message in app.simulator.messages if message.to == _phone(BLOSSOM, STOPPED)]
+        answers = [message for message in theirs if message.metadata.get("message_type") == "opt_out_confirmation"]
+        answer = answers[0] if len(answers) == 1 else None
+        after = theirs[theirs.index(answer) + 1 :] if answer else []
+        table = account(f"{_first(STOPPED)}, a customer of both, said STOP to Blossom")
+        counts = {}
+        for domain, name in ((BLOSSOM, "Blossom"), (CINDER, "Cinder")):
+            counts[name] = sum(message.metadata.get("shop_id") == domain for message in after)
+            table.add_row(f"{counts[name]:,}", f"from {name} after that")
+        table.add_row("told:", answer.text if answer else "nothing, or more than once")
+        console.print(table)
+        return answer is not None and answer.text.startswith("Blossom: ") and counts == {"Blossom": 0, "Cinder": 1}
 
     async def _campaign(self, app: App, console: Console, kept: int) -> bool:
         progress = await app.shops.campaigns.progress(BLOSSOM, "peonies")
@@ -222,6 +250,7 @@ def _customers(domain: str, count: int) -> list[NewCustomer]:
             total_spent="49.90",
         )
         for number in range(1, count + 1)
+        if domain == BLOSSOM or number != STOPPED
     ]
 
 
@@ -230,6 +259,6 @@ def _first(number: int) -> str:
 
 
 def _phone(domain: str, number: int) -> str:
-    """Numbers from the range that is kept for fiction, each shop's in area codes of its own."""
-    area = (201 if domain == BLOSSOM else 601) + number // 100
+    """Numbers from the range that is kept for fiction, each shop's in area codes of its own but for one number."""
+    area = (201 if domain == BLOSSOM or number == STOPPED else 601) + number // 100
     return f"+1{area}55501{number % 100:02}"
