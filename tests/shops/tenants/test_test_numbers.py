@@ -46,6 +46,13 @@ async def test_a_test_goes_to_a_verified_number_without_consent_and_to_others_it
         for _ in range(2):
             said, done = await tried_out(street, AMBER)
             assert (said["decision"], said["hint"], done) == ("send", None, "sent")
+        order = {"name": "Order", "trigger": "orders/create", "template": "Hi from {{ shop.name }}"}
+        await street.ask("PUT", AMBER, "/automations/order", order | {"purpose": "transactional"})
+        said = await street.ask("POST", AMBER, "/automations/order/test", {"to": ADA}, expect=201)
+        assert (said["text"], said["decision"]) == ("Hi from Amber", "send")
+        assert await street.store.deliver(int(said["message"].rpartition("-")[2])) == "sent"
+        said = await street.ask("POST", AMBER, "/automations/order/test", {"to": "+12125550199"}, expect=201)
+        assert (said["reason"], "/test-numbers" in said["hint"]) == ("no_consent", True)
         assert (await tried_out(street, BIRCH))[0]["reason"] == "no_consent", "it is Amber's number"
         assert await street.campaign(AMBER, "all") == {"sent": 0}, "and no recipient of campaigns"
         await street.says(AMBER, "STOP")

@@ -37,7 +37,7 @@ class Shops:
 
     def __init__(self, work: Work, *, vault: Vault, templates: Sandbox, rules: Rules, public_url: str | None) -> None:
         self.accounts = ShopAccounts(work, vault, templates, public_url)
-        self.automations = Automations(work, templates)
+        self.automations = Automations(work, templates, rules)
         self.segments = Segments(work)
         self.campaigns = Campaigns(work, templates, rules)
         self.events = ShopEvents(work, vault)

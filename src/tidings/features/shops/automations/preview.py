@@ -28,17 +28,13 @@ async def preview(
     """What `Automations.preview` says, read in the caller's session."""
     shop = await find_shop(session, domain)
     automation = await find_automation(session, shop, key)
-    event, customer = await _subject(session, shop, automation.trigger, asked)
+    event, customer = await find_subject(session, shop, automation.trigger, asked)
     template = asked.template or automation.template
     try:
         templates.check(template, names_for(automation.trigger))
     except TemplateError as error:
         raise InvalidInput("template", str(error)) from error
-    if event is not None and event.raw is not None:
-        context = normalize_event_context(event.topic, event.raw, shop.domain)
-    else:
-        context = EventContext(automation.trigger, shop.domain, None, None)
-    facts = facts_of(context, shop, customer)
+    facts = facts_about(event, automation.trigger, shop, customer)
     holds, explanation = True, ["there are no rules, so every event counts"]
     if automation.rules is not None:
         predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
@@ -66,9 +62,21 @@ async def preview(
     )
 
 
-async def _subject(
+def facts_about(
+    event: ShopWebhookEvent | None, trigger: str, shop: Shop, customer: ShopCustomer | None
+) -> dict[str, Any]:
+    """The variables of a stored event, or without one of what is known of a customer alone."""
+    if event is not None and event.raw is not None:
+        context = normalize_event_context(event.topic, event.raw, shop.domain)
+    else:
+        context = EventContext(trigger, shop.domain, None, None)
+    return facts_of(context, shop, customer)
+
+
+async def find_subject(
     session: AsyncSession, shop: Shop, trigger: str, asked: PreviewIn
 ) -> tuple[ShopWebhookEvent | None, ShopCustomer | None]:
+    """The stored event and the customer that are asked for, by default the latest of the trigger. Raises NotFound."""
     mine = select(ShopWebhookEvent).where(
         ShopWebhookEvent.shop_id == shop.id, ShopWebhookEvent.topic == trigger, ShopWebhookEvent.raw.is_not(None)
     )

@@ -6,7 +6,14 @@ from typing import Annotated
 
 from fastapi import Path
 
-from tidings.features.shops.automations.schemas import AutomationIn, AutomationOut, PreviewIn, PreviewOut
+from tidings.features.shops.automations.schemas import (
+    AutomationIn,
+    AutomationOut,
+    AutomationTestIn,
+    PreviewIn,
+    PreviewOut,
+)
+from tidings.features.shops.campaigns.schemas import TestOut
 from tidings.features.shops.schemas import InPath
 from tidings.features.shops.service import Shops
 from tidings.fields import Counted
@@ -67,3 +74,9 @@ async def deactivate_automation(shops: Service, domain: InPath, key: AutomationK
 async def preview_automation(shops: Service, domain: InPath, key: AutomationKey, wanted: PreviewIn) -> PreviewOut:
     """What an automation would send to a real customer, and what that would cost; nothing is sent."""
     return await shops.automations.preview(domain, key, wanted)
+
+
+@router.post("/shops/{domain}/automations/{key}/test", status_code=201)
+async def send_automation_test(shops: Service, domain: InPath, key: AutomationKey, to: AutomationTestIn) -> TestOut:
+    """Sends the text to one number or customer, through the gate; verified test numbers need no consent."""
+    return await shops.automations.send_test(domain, key, to)

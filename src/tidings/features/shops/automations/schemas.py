@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from tidings.features.shops.campaigns.schemas import TestIn
 from tidings.fields import Id, Input, JsonObject, Name, Output, Text
 
 MAX_DELAY = 365 * 24 * 3600
@@ -56,6 +57,12 @@ class PreviewIn(Input):
     customer_id: Id | None = None
     event_id: Id | None = None
     template: Text | None = None
+
+
+class AutomationTestIn(TestIn):
+    """Who gets a test message, and about which stored event; by default the latest one of the trigger."""
+
+    event_id: Id | None = None
 
 
 class PreviewOut(Output):

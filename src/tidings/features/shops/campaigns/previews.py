@@ -4,44 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from tidings.clock import to_milliseconds
 from tidings.errors import InvalidInput, NotFound
 from tidings.features.shops.campaigns.dry_run import DryRunBuilder, message_of, row_of
 from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.schemas import DryRun, DryRunIn, TestIn, TestOut
 from tidings.features.shops.campaigns.status import CampaignStatus, find_campaign
-from tidings.features.shops.kind import ShopMessages, price_table
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
+from tidings.features.shops.models import Shop, ShopCustomer
 from tidings.features.shops.rules.audience import campaign_variables
-from tidings.features.shops.rules.stored import to_json
 from tidings.features.shops.segments.audience import read_all, read_customer, read_segment
 from tidings.features.shops.segments.models import ShopSegment
-from tidings.features.shops.test_numbers.service import is_verified
+from tidings.features.shops.test_numbers.sending import write_test
 from tidings.fields import in_zone
-from tidings.log import current_request_id
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.countries import country_of
 from tidings.messages.contacts.phones import parse_phone
-from tidings.messages.gate.policy import Defer, Skip
-from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.rules import Rules
-from tidings.messages.gate.terms import TRANSACTIONAL, Purpose
-from tidings.messages.statuses import Status
-from tidings.messages.text.segments import explain, measure
 from tidings.messages.text.templates import Sandbox
 from tidings.work import Work
-
-HINT = (
-    "It goes to this number only as the campaign would. To try campaigns on a phone of your own, verify it: "
-    "POST /shops/<domain>/test-numbers sends it a code."
-)
 
 
 class Previews:
@@ -58,53 +42,18 @@ class Previews:
         async with self._work.begin() as unit:
             shop = await find_shop(unit.session, domain, lock=True)
             campaign = await find_campaign(unit.session, shop.id, key)
-            customer = await _recipient(unit.session, shop, wanted)
-            variables = campaign_variables(row_of(shop, customer))
-            text = self._templates.render(campaign.template, variables)
-            verified = await is_verified(unit.session, shop, customer["phone"])
-            purpose = Purpose.TRANSACTIONAL if verified else Purpose.PROMOTIONAL
-            message = message_of(shop, campaign, customer, now)
-            if verified:
-                message = replace(message, terms=TRANSACTIONAL)
-            [decision] = await preview_decisions(unit.session, [message], self._rules, now)
-            number = await unit.session.scalar(
-                select(func.count()).where(
-                    ShopMessage.shop_id == shop.id, ShopMessage.deduplication_key.startswith(test_key(campaign.id))
-                )
-            )
-            row = ShopMessage(
-                shop_id=shop.id,
+            customer = await find_recipient(unit.session, shop, wanted)
+            return await write_test(
+                unit,
+                self._templates,
+                self._rules,
+                shop,
+                message_of(shop, campaign, customer, now),
                 customer_id=customer["id"],
-                contractor_id=customer["contractor_id"],
-                deduplication_key=f"{test_key(campaign.id)}{(number or 0) + 1}",
-                purpose=purpose,
-                recipient=customer["phone"],
+                key=test_key(campaign.id),
                 template=campaign.template,
-                context=to_json(variables),
-                request_id=current_request_id(),
-                status=Status.SCHEDULED,
-                attempts=0,
-                scheduled_time=to_milliseconds(now),
-                created_at=now,
-                updated_at=now,
+                variables=campaign_variables(row_of(shop, customer)),
             )
-            unit.session.add(row)
-            await unit.session.flush()
-            unit.arm(ShopMessages.job(row))
-        segments = measure(text)
-        prices = price_table(vars(shop))
-        return TestOut(
-            message=f"shop-message-{row.id}",
-            text=text,
-            segments=segments.segments,
-            advice=explain(segments),
-            price=str(prices.price(country_of(customer["phone"])) * segments.segments),
-            currency=shop.currency,
-            decision=type(decision).__name__.lower(),
-            reason=decision.reason if isinstance(decision, Defer | Skip) else None,
-            until=decision.until if isinstance(decision, Defer) else None,
-            hint=HINT if not verified and isinstance(decision, Skip | Defer) else None,
-        )
 
     async def dry_run(self, domain: str, key: str, wanted: DryRunIn) -> DryRun:
         """See `Campaigns.dry_run`."""
@@ -125,7 +74,7 @@ def test_key(campaign_id: int) -> str:
     return f"campaign-test:{campaign_id}:"
 
 
-async def _recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> Mapping[str, Any]:
+async def find_recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> Mapping[str, Any]:
     """Who gets a test message: the customer, or whoever has the number, or a stranger."""
     if wanted.customer_id is not None:
         customer = await read_customer(session, shop.id, ShopCustomer.id == wanted.customer_id)
