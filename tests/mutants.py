@@ -78,8 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "messages are let out without the gate's rules",
         "src/tidings/feature.py",
-        "DeliveryPipeline(kind, self.work, self.providers, self.rules,",
-        "DeliveryPipeline(kind, self.work, self.providers, type(self.rules)(),",
+        "            self.rules,\n            self.journal,",
+        "            type(self.rules)(),\n            self.journal,",
         ("tests/messages/gate/test_decisions.py", "tests/messages/gate/test_frequency_caps.py"),
     ),
     Mutant(
@@ -176,7 +176,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "a shop's address for callbacks is not known",
         SHOPS,
-        "        knows_callback=shops.accounts.knows_callback,\n",
+        "        tenant_of_callback=shops.accounts.tenant_of_callback,\n",
         "",
         OF_SHOPS,
     ),

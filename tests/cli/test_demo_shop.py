@@ -13,7 +13,7 @@ pytestmark = pytest.mark.long
 
 def test_the_day_adds_up_and_a_stop_to_one_shop_leaves_the_other_one_writing() -> None:
     try:
-        played = CliRunner().invoke(app, ["demo", "shop", "--seconds", "20", "--recipients", "200"])
+        played = CliRunner().invoke(app, ["demo", "shop", "--recipients", "200"])
     finally:
         log.configure(level="DEBUG", json=True)
     assert played.exit_code == 0, played.output
