@@ -57,7 +57,7 @@ class Tidings(Features):
 
     @property
     def tenants(self) -> TenantSettings:
-        """Brand, support, clock, quiet hours and caps of each tenant."""
+        """Brand, support, quiet hours and caps of each tenant."""
         return self.app.tenants
 
     @property

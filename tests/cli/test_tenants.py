@@ -56,7 +56,7 @@ def test_tenants_are_listed_shown_and_changed(tidings: Run, shop: str) -> None:
     listed = tidings("tenants", "list").stdout
     assert "installation" in listed
     assert "shop:1" in listed
-    said = tidings("tenants", "set", "shop:1", "brand=Amber & Co", "frequency_caps=1/1d", "hour_cycle=12").stdout
+    said = tidings("tenants", "set", "shop:1", "brand=Amber & Co", "frequency_caps=1/1d").stdout
     assert "brand: Amber & Co" in said
     assert "frequency_caps: 1/1d" in said
     assert "quiet_hours: as the installation" in tidings("tenants", "show", "shop:1").stdout

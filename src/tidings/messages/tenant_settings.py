@@ -1,4 +1,4 @@
-"""What a tenant decides for itself: who it speaks as, its clock, its quiet hours and caps."""
+"""What a tenant decides for itself: who it speaks as, its quiet hours and caps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, EmailStr, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, EmailStr, StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from tidings.errors import Conflict, InvalidInput
@@ -18,8 +18,6 @@ from tidings.settings import CoreSettings
 from tidings.work import Work
 
 _MAIL: TypeAdapter[str] = TypeAdapter(EmailStr)
-_OF_SHOPS = ("locale", "timezone")
-"""What a shop has itself."""
 
 
 def _reachable(support: str) -> str:
@@ -36,7 +34,6 @@ def _reachable(support: str) -> str:
 
 Brand = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=60), Storable]
 Support = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(_reachable)]
-Locale = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
 Rule = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000), Storable]
 
 
@@ -51,7 +48,6 @@ class TenantRules(Input):
     brand: Brand | None = None
     support: Support | None = None
     programme: Brand | None = None
-    hour_cycle: Annotated[int, Field(ge=12, le=24, multiple_of=12)] | None = None
     quiet_hours: Annotated[Rule, StringConstraints(max_length=16)] | None = None
     quiet_hours_by_country: Rule | None = None
     frequency_caps: Annotated[Rule, StringConstraints(max_length=100)] | None = None
@@ -60,7 +56,6 @@ class TenantRules(Input):
 class TenantChange(TenantRules):
     """The same, and for a tenant that is no shop its language and timezone; a shop has its own."""
 
-    locale: Annotated[Locale, StringConstraints(max_length=16)] | None = None
     timezone: Timezone | None = None
 
 
@@ -73,8 +68,6 @@ class TenantView:
     brand: str | None
     support: str | None
     programme: str | None
-    locale: str | None
-    hour_cycle: int | None
     timezone: str | None
     quiet_hours: str | None
     quiet_hours_by_country: str | None
@@ -97,8 +90,6 @@ class TenantSettings:
             brand=settings.brand,
             support=settings.support,
             programme=None,
-            locale=None,
-            hour_cycle=None,
             timezone=settings.default_timezone,
             quiet_hours=settings.quiet_hours,
             quiet_hours_by_country=settings.quiet_hours_by_country,
@@ -127,8 +118,8 @@ class TenantSettings:
             raise Conflict(
                 "the installation's rules are settings: change TIDINGS_BRAND, TIDINGS_QUIET_HOURS and so on"
             )
-        if divided(tenant)[0] == SHOP and (named := next((one for one in _OF_SHOPS if one in changes), None)):
-            raise InvalidInput(named, "is the shop's own; change it with PATCH /shops/<its domain>")
+        if divided(tenant)[0] == SHOP and "timezone" in changes:
+            raise InvalidInput("timezone", "is the shop's own; change it with PATCH /shops/<its domain>")
         check_rules(changes)
         async with self._work.begin() as unit:
             row = await find_tenant(unit.session, tenant, lock=True)

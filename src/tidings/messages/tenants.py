@@ -35,9 +35,9 @@ class Tenant(Base):
 
     `name` is what its feature calls it. The other columns are the tenant's own, and where they are None it is as the
     installation says: `brand` is who its notices speak for, `support` a mail address or phone number that they name,
-    `programme` what its recurring text messages are called, which the answer to HELP says. `locale` and `hour_cycle`
-    (12 or 24) are how it writes, `timezone` (IANA) where it takes people to be of whom nothing else is known.
-    `quiet_hours`, `quiet_hours_by_country` and `frequency_caps` are written as the settings are.
+    `programme` what its recurring text messages are called, which the answer to HELP says, `timezone` (IANA) where
+    people are taken to be of whom nothing else is known. `quiet_hours`, `quiet_hours_by_country` and
+    `frequency_caps` are written as the settings are.
     """
 
     __tablename__ = "tenants"
@@ -47,8 +47,6 @@ class Tenant(Base):
     brand: Mapped[str | None] = mapped_column(String(60), default=None)
     support: Mapped[str | None] = mapped_column(String(254), default=None)
     programme: Mapped[str | None] = mapped_column(String(60), default=None)
-    locale: Mapped[str | None] = mapped_column(String(16), default=None)
-    hour_cycle: Mapped[int | None] = mapped_column(default=None)
     timezone: Mapped[str | None] = mapped_column(String(64), default=None)
     quiet_hours: Mapped[str | None] = mapped_column(String(16), default=None)
     quiet_hours_by_country: Mapped[str | None] = mapped_column(String(1000), default=None)

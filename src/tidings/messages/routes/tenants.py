@@ -22,8 +22,6 @@ class TenantOut(Output):
     brand: str | None
     support: str | None
     programme: str | None
-    locale: str | None
-    hour_cycle: int | None
     timezone: str | None
     quiet_hours: str | None
     quiet_hours_by_country: str | None

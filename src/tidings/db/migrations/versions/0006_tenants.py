@@ -61,8 +61,6 @@ def _make_tenants() -> None:
         sa.Column("name", sa.String(200), nullable=False),
         sa.Column("brand", sa.String(60), nullable=True),
         sa.Column("support", sa.String(254), nullable=True),
-        sa.Column("locale", sa.String(16), nullable=True),
-        sa.Column("hour_cycle", sa.Integer(), nullable=True),
         sa.Column("timezone", sa.String(64), nullable=True),
         sa.Column("quiet_hours", sa.String(16), nullable=True),
         sa.Column("quiet_hours_by_country", sa.String(1000), nullable=True),
