@@ -259,10 +259,10 @@ class App(Features):
 
     @cached_property
     def contacts(self) -> People:
-        """Consents, and what is known about a contact."""
+        """People: finding, showing and editing them, their consents and opt-outs."""
         from tidings.messages.contacts.people import People
 
-        return People(self.work, self.opt_outs)
+        return People(self.work, self.opt_outs, declared_kinds, region=self.settings.default_region)
 
     @cached_property
     def opt_outs(self) -> OptOutDesk:

@@ -45,7 +45,7 @@ class Tidings(Features):
 
     @property
     def contacts(self) -> People:
-        """Consents, and what is known about a contact."""
+        """People: finding, showing and editing them, their opt-outs and consents."""
         return self.app.contacts
 
     @property

@@ -62,6 +62,10 @@ LOCK_ORDER: tuple[str, ...] = (
     # The person, after the messages to them. Whoever counts in somebody's caps holds these before, by a lock of their
     # own (`hold_caps`), so that a change of many people delays no message to one of them.
     "contractors",
+    "contact_addresses",
+    "contact_words",
+    "contact_merges",
+    "contact_merge_moves",
     "opt_outs",
     "contact_trust",
     "admissions",
@@ -69,6 +73,7 @@ LOCK_ORDER: tuple[str, ...] = (
     # Only ever added to.
     "usage_logs",
     "ai_usage",
+    "contact_erasures",
 )
 """Every table, the one that is locked first at the beginning."""
 

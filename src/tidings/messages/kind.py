@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import Select, String, Text, literal_column, text
+from sqlalchemy import ColumnElement, Select, String, Text, literal_column, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -176,6 +176,14 @@ class Report:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A person as messages know them: by the ids of their entries, and by every way to write their addresses."""
+
+    ids: Sequence[int]
+    addresses: Sequence[str]
+
+
 class MessageKind:
     """A kind of message. A feature subclasses it, says what the first block asks, and overrides what it has to add.
 
@@ -278,6 +286,37 @@ class MessageKind:
     def sequel(cls, row: Any) -> str | None:
         """What came after an ended row, in a sentence for whoever asks why; None when nothing does."""
         return None
+
+    # Of whom its messages are
+
+    @classmethod
+    def written_to(cls, whom: Addressee) -> ColumnElement[bool] | None:
+        """Which rows are written to a person; None for a kind that writes to nobody."""
+        return cls.model.contractor_id.in_(whom.ids) if hasattr(cls.model, "contractor_id") else None
+
+    @classmethod
+    def heard_from(cls, whom: Addressee) -> Select[int, datetime, str] | None:
+        """What a person wrote that stands in the kind's own table: ids, moments and texts; None: nothing does."""
+        return None
+
+    @classmethod
+    def events_named(cls, name: str) -> Select[int] | None:
+        """The ids of the events with this id or short name, where the kind's messages are about events."""
+        return None
+
+    @classmethod
+    async def why_none(cls, session: AsyncSession, contact_id: int, event_id: int) -> str | None:
+        """Why a person gets nothing about an event, in a sentence, as far as this kind can tell."""
+        return None
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """What a row is, in a word or two, for whoever sees it among others."""
+        return str(getattr(row, "message_type", cls.noun)).replace("_", " ")
+
+    @classmethod
+    async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:
+        """Locks and marks what is planned from people who are about to be changed, before they are locked."""
 
     # What happens to a message
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import false, update
+from sqlalchemy import ColumnElement, Select, false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
@@ -22,15 +22,17 @@ from tidings.features.chat.models import (
     UNFOLLOWED,
     ChatChannel,
     ChatMessage,
+    Conversation,
     QrState,
     Role,
     WhatsAppQrSession,
 )
 from tidings.features.chat.secrets import account_context
 from tidings.features.chat.whatsapp.preferences import Preference, note_refusals
+from tidings.messages.contacts.addresses import first_contacts
 from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.gate.terms import TRANSACTIONAL, Purpose, Terms
-from tidings.messages.kind import Content, Ended, Message, MessageKind, Report
+from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind, Report
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import customer_tenant
 from tidings.providers.base import Account
@@ -89,9 +91,37 @@ class ChatMessages(MessageKind):
         return None
 
     @classmethod
+    def written_to(cls, whom: Addressee) -> ColumnElement[bool]:
+        """What was written in the conversations that the person's numbers and ids have."""
+        return ChatMessage.conversation_id.in_(_conversations(whom)) & (ChatMessage.role != Role.USER)
+
+    @classmethod
+    def heard_from(cls, whom: Addressee) -> Select[int, datetime, str]:
+        """What they wrote there."""
+        theirs = ChatMessage.conversation_id.in_(_conversations(whom))
+        return select(ChatMessage.id, ChatMessage.created_at, ChatMessage.content).where(
+            theirs, ChatMessage.role == Role.USER
+        )
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """Who wrote it."""
+        return "notice in a chat" if "notice" in row.details else f"chat, from {row.author or 'the chatbot'}"
+
+    @classmethod
     def columns_when_claimed(cls) -> dict[str, Any]:
         """What follows from the end that this taking comes to is not written yet."""
         return {"end_noted": false()}
+
+    async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[Message]:
+        """The messages, with the contacts whose numbers the conversations' users have."""
+        users = {row["external_user_id"] for row in rows if row["channel"] != ChatChannel.WIDGET}
+        contacts = await first_contacts(connection, users)
+        nobody = (None, None)
+        for row in rows:
+            known = contacts.get(row["external_user_id"], nobody) if row["channel"] != ChatChannel.WIDGET else nobody
+            row["contractor_id"], row["timezone"] = known
+        return [self.message(row) for row in rows]
 
     def message(self, row: Mapping[str, Any]) -> Message:
         notice = "notice" in row["metadata"]
@@ -207,6 +237,13 @@ def _wants_no_marketing(one: Ended) -> bool:
 def _preference(one: Ended, now: datetime) -> Preference:
     row = one.message.row
     return Preference(row["customer_id"], row["via"], (row["external_user_id"],), False, now, str(one.refusal))
+
+
+def _conversations(whom: Addressee) -> Select[int]:
+    """The conversations that a person has over WhatsApp; a widget's visitor is nobody who is known."""
+    return select(Conversation.id).where(
+        Conversation.external_user_id.in_(whom.addresses), Conversation.channel != ChatChannel.WIDGET
+    )
 
 
 KINDS = (ChatMessages, WebhookEvents)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
+from tidings.features.events.lookup import find_event, find_registration, lock_events_of_contacts
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
 from tidings.features.events.rules.texts import compose_text, variables_for
@@ -89,6 +90,29 @@ class EventMessages(MessageKind):
     async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
         """The event's."""
         return await session.scalar(select(Event.timezone).where(Event.id == row.event_id)), None
+
+    @classmethod
+    def events_named(cls, name: str) -> Select[int]:
+        """The event with this id or slug."""
+        is_id = name.isascii() and name.isdecimal() and len(name) <= 18
+        return select(Event.id).where(Event.id == int(name) if is_id else Event.slug == name)
+
+    @classmethod
+    async def why_none(cls, session: AsyncSession, contact_id: int, event_id: int) -> str:
+        """Whether they are registered, without which nothing is planned for anybody."""
+        registration = await find_registration(session, event_id, contact_id)
+        event = await find_event(session, event_id)
+        if registration is None:
+            return f"They are not registered for {event.name}, so nothing was planned for them."
+        if registration.cancelled_at is not None:
+            return f"Their registration for {event.name} was cancelled on {registration.cancelled_at:%d %b %Y}."
+        return f"They are registered for {event.name}, and no message has been planned for them yet."
+
+    @classmethod
+    async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:
+        """Has the plans of their living events be looked at again: others may be told their name and company."""
+        for event in await lock_events_of_contacts(session, contact_ids):
+            event.mark_changed(now)
 
     def message(self, row: Mapping[str, Any]) -> Message:
         address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]

@@ -131,6 +131,11 @@ class FollowUpMessages(MessageKind):
         return await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == row.event_id)), None
 
     @classmethod
+    def about(cls, row: Any) -> str:
+        """A follow-up and its type."""
+        return f"follow-up, {row.followup_type.replace('_', ' ')}"
+
+    @classmethod
     def sequel(cls, row: Any) -> str | None:
         """Whether the series of an occurrence goes on."""
         if row.series_id is None or row.status in OPEN:

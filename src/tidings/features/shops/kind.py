@@ -140,6 +140,11 @@ class ShopMessages(MessageKind):
         reached = await reached_among(connection, rows)
         return [self.message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
 
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """What of a shop it comes from."""
+        return "campaign of a shop" if row.campaign_id is not None else f"{row.purpose} message of a shop"
+
     def message(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Message:
         """One row of LOADED as a message."""
         account, trouble = None, None

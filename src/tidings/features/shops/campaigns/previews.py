@@ -24,6 +24,7 @@ from tidings.features.shops.segments.audience import read_all, read_customer, re
 from tidings.features.shops.segments.models import ShopSegment
 from tidings.fields import in_zone
 from tidings.log import current_request_id
+from tidings.messages.contacts.addresses import contact_with
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.countries import country_of
 from tidings.messages.contacts.phones import parse_phone
@@ -126,7 +127,8 @@ async def _recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> Mappi
     customer = await read_customer(session, shop.id, ShopCustomer.phone == phone)
     if customer is not None:
         return customer
-    contact = await session.scalar(select(Contractor).where(Contractor.phone == phone))
+    contact_id = await contact_with(session, phone)
+    contact = None if contact_id is None else await session.get(Contractor, contact_id)
     blank: defaultdict[str, Any] = defaultdict(lambda: None)
     blank |= {
         **{column.key: None for column in ShopCustomer.__table__.columns},

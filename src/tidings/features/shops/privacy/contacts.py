@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
 
-from sqlalchemy import Executable, delete, or_, select, update
+from sqlalchemy import Executable, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from tidings.db.base import Base
 from tidings.db.rows import locked_ids
 from tidings.features.shops.models import Shop
+from tidings.messages.contacts.addresses import ContactAddress
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.words import ContactWord
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import OptOut, canonical
 from tidings.messages.gate.standing import Admission, hold_caps
@@ -42,17 +44,25 @@ async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) 
     and what is known about them after that.
     """
     unknown = sorted(set(contact_ids) - await _known_elsewhere(session, sorted(contact_ids)))
-    found = select(Contractor.id, Contractor.phone, Contractor.email).order_by(Contractor.id)
-    portions = [(await session.execute(found.where(Contractor.id.in_(some)))).all() for some in pages(unknown)]
+    portions = [(some, await _own_addresses(session, some)) for some in pages(unknown)]
     await _each(session, portions, _lines, _notices)
     await hold_caps(session, unknown)  # or a message that is let out just now would keep its place
-    await _each(session, portions, _themselves, _opt_outs, _trust, _admissions, _replies, _gone)
+    await _each(session, portions, _themselves, _addresses, _words, _opt_outs, _trust, _admissions, _replies, _gone)
 
 
-async def _each(session: AsyncSession, portions: Sequence[Sequence[Any]], *steps: _Step) -> None:
+async def _own_addresses(session: AsyncSession, contact_ids: Sequence[int]) -> Sequence[str]:
+    """The addresses of contacts that nobody else has; what was written to a family's stays with the others."""
+    other = aliased(ContactAddress)
+    shared = exists().where(other.canonical == ContactAddress.canonical, other.contact_id.not_in(contact_ids))
+    query = select(ContactAddress.value).where(ContactAddress.contact_id.in_(contact_ids), ~shared)
+    return (await session.scalars(query)).all()
+
+
+async def _each(
+    session: AsyncSession, portions: Sequence[tuple[Sequence[int], Sequence[str]]], *steps: _Step
+) -> None:
     for step in steps:
-        for rows in portions:
-            ids, addresses = [row.id for row in rows], [one for row in rows for one in (row.phone, row.email) if one]
+        for ids, addresses in portions:
             await session.execute(step(ids, addresses).execution_options(synchronize_session=False))
 
 
@@ -68,6 +78,16 @@ def _notices(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
 
 def _themselves(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
     return select(Contractor.id).where(Contractor.id.in_(ids)).order_by(Contractor.id).with_for_update()
+
+
+def _addresses(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    mine = locked_ids(ContactAddress, ContactAddress.contact_id.in_(ids))
+    return delete(ContactAddress).where(ContactAddress.id.in_(mine))
+
+
+def _words(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
+    mine = locked_ids(ContactWord, ContactWord.contact_id.in_(ids))
+    return delete(ContactWord).where(ContactWord.id.in_(mine))
 
 
 def _opt_outs(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
@@ -98,7 +118,7 @@ def pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 _THEIR_OWN = frozenset(
-    model.__tablename__ for model in (OptOut, StoredReply, Notice, Trust)
+    model.__tablename__ for model in (OptOut, StoredReply, Notice, Trust, ContactAddress, ContactWord)
 )  # fmt: skip
 """Tables that refer to a contact because of messages only; they go with the contact, or let go of it."""
 
