@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.cases import every_case
-from tidings.messages.contacts.identity import Known, Verdict, find_person
+from tidings.messages.contacts.identity import Identification, Known, find_person
 from tidings.messages.contacts.names import Likeness, compare_names, plain, says_less, words_of
 
 AGREE, CLASH, SILENT = Likeness.AGREE, Likeness.CLASH, Likeness.SILENT
@@ -88,54 +88,54 @@ def known(person: int, name: str | None, *addresses: str) -> Known:
 
 
 PEOPLE = [
-    ("nobody is known", "Ada Abara", {PHONE}, [], Verdict(None)),
-    ("one phone and one name", "Ada Abara", {PHONE}, [known(1, "Ada Abara", PHONE)], Verdict(1)),
-    ("another phone", "Ada Abara", {OTHER}, [known(1, "Ada Abara", PHONE)], Verdict(None)),
-    ("a relative", "Ben Abara", {PHONE}, [known(1, "Ada Abara", PHONE)], Verdict(None)),
+    ("nobody is known", "Ada Abara", {PHONE}, [], Identification(None)),
+    ("one phone and one name", "Ada Abara", {PHONE}, [known(1, "Ada Abara", PHONE)], Identification(1)),
+    ("another phone", "Ada Abara", {OTHER}, [known(1, "Ada Abara", PHONE)], Identification(None)),
+    ("a relative", "Ben Abara", {PHONE}, [known(1, "Ada Abara", PHONE)], Identification(None)),
     (
         "one of a family",
         "Ben Abara",
         {PHONE},
         [known(1, "Ada Abara", PHONE), known(2, "B. Abara", PHONE)],
-        Verdict(2),
+        Identification(2),
     ),
-    ("whom a shop calls customer", "Ada Abara", {PHONE}, [known(1, "Customer", PHONE)], Verdict(1)),
-    ("nobody's name", None, {PHONE}, [known(3, "Ada", PHONE), known(1, "Ben", PHONE)], Verdict(3)),
-    ("a mail that a couple shares", "Ben Boyd", {MAIL}, [known(1, "Ada Abara", MAIL)], Verdict(None)),
+    ("whom a shop calls customer", "Ada Abara", {PHONE}, [known(1, "Customer", PHONE)], Identification(1)),
+    ("nobody's name", None, {PHONE}, [known(3, "Ada", PHONE), known(1, "Ben", PHONE)], Identification(3)),
+    ("a mail that a couple shares", "Ben Boyd", {MAIL}, [known(1, "Ada Abara", MAIL)], Identification(None)),
     (
         "a name outweighs none",
         "Ada Abara",
         {PHONE, MAIL},
         [known(1, "Customer", PHONE), known(2, "Ada Abara", MAIL)],
-        Verdict(2),
+        Identification(2),
     ),
     (
         "two addresses outweigh one",
         "Ada Abara",
         {PHONE, MAIL},
         [known(1, "Ada", PHONE), known(2, "Ada Abara", PHONE, MAIL)],
-        Verdict(2),
+        Identification(2),
     ),
     (
         "a family's phone and one's own mail",
         "Ada Abara",
         {PHONE, MAIL},
         [known(1, "Ben Abara", PHONE), known(2, "Ada Abara", MAIL)],
-        Verdict(2),
+        Identification(2),
     ),
     (
         "two of the same name",
         "Ada Abara",
         {PHONE, MAIL},
         [known(1, "Ada Abara", PHONE), known(2, "A. Abara", MAIL)],
-        Verdict(None, (1, 2)),
+        Identification(None, (1, 2)),
     ),
 ]
 
 
 @every_case("what, name, addresses, people, verdict", PEOPLE)
 def test_who_is_meant(
-    what: str, name: str | None, addresses: set[str], people: list[Known], verdict: Verdict
+    what: str, name: str | None, addresses: set[str], people: list[Known], verdict: Identification
 ) -> None:
     assert find_person(name, addresses, people) == verdict
 

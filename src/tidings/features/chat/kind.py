@@ -129,7 +129,7 @@ class ChatMessages(MessageKind):
         account = self._account(row)
         return Message(
             id=row["id"],
-            contact_id=row["contractor_id"],
+            contact_id=row.get("contractor_id"),
             scheduled_time=row["scheduled_time"],
             attempt=row["attempts"],
             channel=row["channel"],
@@ -138,7 +138,7 @@ class ChatMessages(MessageKind):
             row=row,
             tenant=customer_tenant(row["customer_id"]),
             terms=ANSWER if notice or self._window_open(row) else _started(row),
-            timezone=row["timezone"],
+            timezone=row.get("timezone"),
             obsolete=Reason.TAKEN_OVER if silenced else None,
             account=account if not isinstance(account, str) else None,
             undeliverable=account if isinstance(account, str) else None,

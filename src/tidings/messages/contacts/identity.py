@@ -23,14 +23,14 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Identification:
     """Whom something was told of: `id`, None for somebody new. `rivals` are two whom a person has to choose from."""
 
     id: int | None
     rivals: tuple[int, int] | None = None
 
 
-def find_person(name: str | None, addresses: Set[str], known: Sequence[Known]) -> Verdict:
+def find_person(name: str | None, addresses: Set[str], known: Sequence[Known]) -> Identification:
     """Which of the `known`, the preferred one first, is the person that is told by a name and canonical addresses.
 
     Names that agree outweigh one that says nothing, and two addresses outweigh one. Two people with agreeing names
@@ -41,7 +41,7 @@ def find_person(name: str | None, addresses: Set[str], known: Sequence[Known]) -
     silent = [one for one in known if likeness.get(one.id) is Likeness.SILENT]
     ranked = sorted(agreeing or silent, key=lambda one: -len(addresses & one.addresses))
     if not ranked:
-        return Verdict(None)
+        return Identification(None)
     best = ranked[0]
     rival = next((one for one in agreeing if addresses & one.addresses - best.addresses), None)
-    return Verdict(best.id) if rival is None else Verdict(None, (best.id, rival.id))
+    return Identification(best.id) if rival is None else Identification(None, (best.id, rival.id))

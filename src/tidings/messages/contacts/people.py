@@ -22,7 +22,7 @@ from tidings.messages.contacts.editing import (
 )
 from tidings.messages.contacts.listing import ContactPage, addressee_of, list_people, own_entry
 from tidings.messages.contacts.opting import CHANNELS, OptOutDesk
-from tidings.messages.contacts.search import SearchResult, find_people
+from tidings.messages.contacts.search import SearchResult, find_people, name_one
 from tidings.messages.contacts.timeline import TimelinePage, read_timeline
 from tidings.messages.contacts.why_person import PersonStory, explain_person
 from tidings.messages.gate.consents import Consent, consents_of
@@ -73,6 +73,14 @@ class People:
         """
         async with self._work.read() as session:
             return await find_people(session, query, region=self._region, limit=limit)
+
+    async def identify(self, text: str) -> int:
+        """The id of the one person whom a text means: `contact-7`, a name, a number, a mail address.
+
+        Raises NotFound, and Conflict that lists them when it may mean several.
+        """
+        async with self._work.read() as session:
+            return await name_one(session, text, region=self._region)
 
     async def list_contacts(
         self,

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from tidings.errors import InvalidInput
+from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.messages.contacts.addresses import contacts_with
 from tidings.messages.contacts.canonical import spellings_of
 from tidings.messages.contacts.contractors import Contractor
@@ -35,7 +35,17 @@ SHORTEST = 4
 """Letters that a word needs for slips, or for the end of a number, to be looked for."""
 
 NOTHING = "holds nothing to look for; write a name, a phone number or a mail address"
+SHORT = 5
+"""Letters of a word in which every swap is tried."""
+
+LISTED = 10
+"""People whom a question names, at most, that may mean several."""
+
+ABOUT = 0.05
+"""How much nearer somebody has to come to what was written to be meant alone."""
+
 _NUMBER = re.compile(r"[\d\s()+./-]+", re.ASCII)
+_ID = re.compile(r"(?:contact-|#)(\d{1,18})|(\d{1,5})", re.ASCII)
 _AFTER_ALL = "\U0010ffff"
 
 
@@ -81,19 +91,19 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Question:
     """What was written, as it is looked for: by words, and at once by an `address` if it is a whole one."""
 
     sought: tuple[Sought, ...]
     addresses: Collection[str] = ()
 
 
-def read_search(text: str, region: str) -> Wanted:
+def read_search(text: str, region: str) -> Question:
     """Raises InvalidInput for a text in which there is nothing to look for."""
     written = " ".join(text.split())
     if "@" in written:
         address = written.lower().replace(" ", "")
-        return Wanted((Sought(address),), (address,))
+        return Question((Sought(address),), (address,))
     if _NUMBER.fullmatch(written):
         digits = re.sub(r"\D", "", written)
         bare = digits.lstrip("0")
@@ -104,11 +114,11 @@ def read_search(text: str, region: str) -> Wanted:
         except InvalidInput:
             addresses = set()
         ends = dict.fromkeys(end for end in (digits, bare) if len(end) >= SHORTEST)
-        return Wanted((Sought(bare, tuple(ends)),), addresses)
+        return Question((Sought(bare, tuple(ends)),), addresses)
     words = tuple(dict.fromkeys(words_of(written) or plain(written).split()))
     if not words:
         raise InvalidInput("query", NOTHING)
-    return Wanted(tuple(Sought(word) for word in words))
+    return Question(tuple(Sought(word) for word in words))
 
 
 async def find_people(session: AsyncSession, text: str, *, region: str, limit: int) -> SearchResult:
@@ -133,6 +143,26 @@ async def find_people(session: AsyncSession, text: str, *, region: str, limit: i
     people = {row.id: row for row in await session.scalars(select(Contractor).where(Contractor.id.in_(best)))}
     hits = [Hit(people[one], round(scores[one], 3)) for one in best if people[one].merged_into is None]
     return SearchResult(hits[:limit], early or len(hits) > limit)
+
+
+async def name_one(session: AsyncSession, text: str, *, region: str) -> int:
+    """The one person whom a text means: `contact-7`, a small number that is an id, or what `find_people` takes.
+
+    Raises NotFound, and Conflict with a list when it may mean several.
+    """
+    if named := _ID.fullmatch(text.strip()):
+        return int(named[1] or named[2])
+    found = (await find_people(session, text, region=region, limit=LISTED + 1)).hits
+    if not found:
+        raise NotFound("person", repr(text))
+    alike = [hit.contact for hit in found if hit.score > found[0].score - ABOUT]
+    if len(alike) == 1:
+        return alike[0].id
+    shown = [f"contact-{one.id} ({', '.join(x for x in (one.name, one.phone, one.email) if x)})" for one in alike]
+    more = " and others" if len(shown) > LISTED else ""
+    raise Conflict(
+        f"{text!r} may be any of {'; '.join(shown[:LISTED])}{more}: say which by its name, like {shown[0].split()[0]}"
+    )
 
 
 async def ids_beginning(session: AsyncSession, text: str, *, after_id: int, limit: int) -> Sequence[int]:
@@ -162,10 +192,11 @@ async def _having(session: AsyncSession, sought: Sequence[Sought]) -> tuple[set[
 async def _with_slips(session: AsyncSession, sought: Sought) -> tuple[Sought, bool]:
     """The same with those words that differ by a slip; a second one is taken for one in a long word.
 
-    One slip leaves the beginning or the end of a word as it is, so all that begin or end alike are compared.
+    One slip leaves the beginning or the end of a word as it is, so all that begin or end alike are compared. In a
+    short word two swapped letters may be half of each, so those are tried.
     """
     word, alike, stopped = sought.word, set[str](), False
-    if len(word) < SHORTEST:
+    if len(word) < SHORTEST or word.isdecimal():  # another number is somebody else's
         return sought, False
     part = max((len(word) - 1) // 2, 2)
     for column, text in ((ContactWord.word, word[:part]), (ContactWord.backwards, word[: -part - 1 : -1])):
@@ -173,6 +204,9 @@ async def _with_slips(session: AsyncSession, sought: Sought) -> tuple[Sought, bo
         found = (await session.scalars(query)).all()
         stopped = stopped or len(found) == VOCABULARY
         alike.update(one if column is ContactWord.word else one[::-1] for one in found)
+    if len(word) <= SHORT:
+        swapped = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)}
+        alike.update(await session.scalars(select(ContactWord.word).where(ContactWord.word.in_(sorted(swapped)))))
     allowed = 1 if len(word) < 8 else 2
     near = {one for one in alike if one != word and OSA.distance(word, one, score_cutoff=allowed) <= allowed}
     return Sought(word, sought.ends, near), stopped
