@@ -148,12 +148,11 @@ def edit(
     timezone: Annotated[str | None, typer.Option(help="Like Europe/Berlin; empty: none.")] = None,
     phone: Annotated[str | None, typer.Option(help="The number that messages go to.")] = None,
     email: Annotated[str | None, typer.Option(help="The mail address that messages go to.")] = None,
-    vip: Annotated[bool | None, typer.Option(help="Whether this person goes first.")] = None,
 ) -> None:
     """Changes what is given of a person; the rest stays."""
     told = {
         "name": name, "first_name": first_name, "last_name": last_name, "company_name": company_name,
-        "timezone": timezone, "phone": phone, "email": email, "vip": vip,
+        "timezone": timezone, "phone": phone, "email": email,
     }  # fmt: skip
     changes = {key: value for key, value in told.items() if value is not None}
     if not changes:
@@ -191,6 +190,29 @@ def remove_address(who: Who, address_id: Annotated[int, typer.Argument(help="Its
 
     ask(deed, reading=False)
     open_console().print(f"address {address_id} is taken away")
+
+
+@app.command()
+def merge(
+    who: Who,
+    other: Annotated[str, typer.Argument(help="The other entry of the same person, which becomes part of this one.")],
+    by: Annotated[str | None, typer.Option(help="Who says so.")] = None,
+) -> None:
+    """Makes one of two entries of the same person; it can be undone for 7 days."""
+
+    async def deed(people: People) -> Any:
+        return await people.merge(await people.identify(who), await people.identify(other), by=by)
+
+    done = ask(deed, reading=False)
+    said = f"contact-{done.merged_id} is part of contact-{done.kept_id} now"
+    open_console().print(f"{said}; tidings contacts undo-merge {done.id} undoes it")
+
+
+@app.command("undo-merge")
+def undo_merge(merge_id: Annotated[int, typer.Argument(help="The merge's id; `merge` told it.")]) -> None:
+    """Makes two entries of a merged one again, within 7 days."""
+    done = ask(lambda people: people.undo_merge(merge_id), reading=False)
+    open_console().print(f"contact-{done.merged_id} and contact-{done.kept_id} are two again")
 
 
 def _list(console: Console, contacts: Iterable[Contractor]) -> None:

@@ -64,12 +64,12 @@ LOCK_ORDER: tuple[str, ...] = (
     "contractors",
     "contact_addresses",
     "contact_words",
-    "contact_merges",
-    "contact_merge_moves",
     "opt_outs",
     "contact_trust",
     "admissions",
     "replies",
+    "contact_merges",
+    "contact_merge_moves",
     # Only ever added to.
     "usage_logs",
     "ai_usage",
@@ -100,5 +100,6 @@ IN_NO_ORDER: Mapping[str, str] = {
     "contact_trust": "by an erasure only, which holds the contacts; others lock one",
     "admissions": "by whoever holds their message or their contact",
     "replies": "by an erasure only; others add them",
+    "contact_merge_moves": "by whoever undoes their merge; others add them",
 }
 """Tables of which several rows are locked in no order, and by whom, so that nobody is stopped."""

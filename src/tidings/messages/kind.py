@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -184,6 +184,16 @@ class Addressee:
     addresses: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """Columns of a row as they were and as they are now."""
+
+    table: str
+    row_id: int
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
 class MessageKind:
     """A kind of message. A feature subclasses it, says what the first block asks, and overrides what it has to add.
 
@@ -313,6 +323,21 @@ class MessageKind:
     def about(cls, row: Any) -> str:
         """What a row is, in a word or two, for whoever sees it among others."""
         return str(getattr(row, "message_type", cls.noun)).replace("_", " ")
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable | None:
+        """What an open row is to say, so that somebody who has two that say the same gets one; None: it is unique."""
+        return None
+
+    called_off: ClassVar[Mapping[str, Any]] = {}
+    """The columns that change beside the status when a row is called off for good."""
+
+    @classmethod
+    async def contacts_merged(
+        cls, session: AsyncSession, kept_id: int, merged_id: int, now: datetime
+    ) -> Sequence[RowChange]:
+        """Makes one of what it keeps once a person, after `contacts_changing`; what it changed, to be undone."""
+        return ()
 
     @classmethod
     async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
@@ -13,13 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
 from tidings.features.events.lookup import find_event, find_registration, lock_events_of_contacts
+from tidings.features.events.merging import merge_registrations
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
 from tidings.features.events.rules.texts import compose_text, variables_for
 from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.kind import Content, Message, MessageKind, Reply
+from tidings.messages.kind import Content, Message, MessageKind, Reply, RowChange
 from tidings.messages.statuses import Reason
 
 _MESSAGE = EventMessage.__table__.c
@@ -107,6 +108,18 @@ class EventMessages(MessageKind):
         if registration.cancelled_at is not None:
             return f"Their registration for {event.name} was cancelled on {registration.cancelled_at:%d %b %Y}."
         return f"They are registered for {event.name}, and no message has been planned for them yet."
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Two messages of one type about one session say the same."""
+        return row.event_id, row.message_type, row.session_key
+
+    @classmethod
+    async def contacts_merged(
+        cls, session: AsyncSession, kept_id: int, merged_id: int, now: datetime
+    ) -> Sequence[RowChange]:
+        """Of two registrations for one event one is kept, with the sessions of both."""
+        return await merge_registrations(session, kept_id, merged_id, now)
 
     @classmethod
     async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:

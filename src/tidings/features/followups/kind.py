@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
@@ -124,6 +124,13 @@ class FollowUpMessages(MessageKind):
         """The row's own: VIPs go first."""
         found: int = row.priority
         return found
+
+    called_off: ClassVar[Mapping[str, Any]] = {"is_recurring": False}
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Two of one type with one text on one day say the same."""
+        return row.followup_type, row.message_template, row.event_id, row.scheduled_time.date()
 
     @classmethod
     async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:

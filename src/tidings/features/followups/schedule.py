@@ -38,6 +38,7 @@ async def add_follow_up(unit: Unit, wanted: FollowUpIn, now: datetime, timezone:
     person = await session.get(Contractor, wanted.contractor_id, with_for_update={"read": True})
     if person is None:
         raise NotFound("contractor", wanted.contractor_id)
+    require_own(person)
     event_timezone = None
     if wanted.event_id is not None:
         event_timezone = await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == wanted.event_id))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,11 @@ class ProactiveMessages(MessageKind):
     model = ProactiveMessage
     job_type = SEND_PROACTIVE_MESSAGE
     loaded = _LOADED
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Whatever it is: a contact has one under way at a time."""
+        return "proactive"
 
     def __init__(self, safeguards: Safeguards) -> None:
         self.floor = safeguards.floor

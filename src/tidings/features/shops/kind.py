@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -139,6 +139,11 @@ class ShopMessages(MessageKind):
         rows = [row for row in rows if row["id"] not in paused]
         reached = await reached_among(connection, rows)
         return [self.message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable | None:
+        """One campaign says the same to everybody."""
+        return None if row.campaign_id is None else (row.shop_id, row.campaign_id)
 
     @classmethod
     def about(cls, row: Any) -> str:

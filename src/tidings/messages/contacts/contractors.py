@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
-from tidings.errors import NotFound
+from tidings.errors import Conflict, NotFound
 
 PROFILE = ("name", "phone", "email", "company_name")
 """What makes a profile complete."""
@@ -67,8 +67,15 @@ def is_complete(person: Any) -> bool:
 
 
 async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:
-    """Raises NotFound when there is no such contractor."""
+    """Raises NotFound when there is no such contractor, and Conflict when it was merged into another one."""
     found = await session.get(Contractor, contractor_id)
     if found is None:
         raise NotFound("contractor", contractor_id)
+    require_own(found)
     return found
+
+
+def require_own(contact: Contractor) -> None:
+    """Raises Conflict for an entry that was merged into another one."""
+    if contact.merged_into is not None:
+        raise Conflict(f"contractor {contact.id} was merged into contractor {contact.merged_into}; use that one")

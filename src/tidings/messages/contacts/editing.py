@@ -12,7 +12,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.rows import locked_ids
-from tidings.errors import Conflict, InvalidInput, NotFound
+from tidings.errors import InvalidInput, NotFound
 from tidings.messages.contacts.addresses import (
     PREFERRED,
     AddressKind,
@@ -22,12 +22,12 @@ from tidings.messages.contacts.addresses import (
     insert_addresses,
 )
 from tidings.messages.contacts.canonical import canonical_address, is_mobile
-from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.contractors import Contractor, require_own
 from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.gate.opt_outs import parse_address
 
 LIMITS = {"name": 200, "first_name": 100, "last_name": 100, "company_name": 200, "timezone": 64}
-EDITABLE = (*LIMITS, "phone", "email", "vip")
+EDITABLE = (*LIMITS, "phone", "email")
 
 
 def read_address(raw: str, kind: str | None, region: str) -> tuple[AddressKind, str]:
@@ -68,10 +68,6 @@ def read_changes(changes: Mapping[str, Any], region: str) -> dict[str, Any]:
 
 
 def _read(name: str, value: Any, region: str) -> Any:
-    if name == "vip":
-        if not isinstance(value, bool):
-            raise InvalidInput(name, "is neither true nor false")
-        return value
     if value is not None and not isinstance(value, str):
         raise InvalidInput(name, "is no text")
     text = " ".join((value or "").split())
@@ -100,12 +96,6 @@ async def lock_contact(session: AsyncSession, contact_id: int) -> Contractor:
         raise NotFound("contractor", contact_id)
     require_own(contact)
     return contact
-
-
-def require_own(contact: Contractor) -> None:
-    """Raises Conflict for an entry that was merged into another one."""
-    if contact.merged_into is not None:
-        raise Conflict(f"contractor {contact.id} was merged into contractor {contact.merged_into}; use that one")
 
 
 async def change_contact(

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.rows import find
 from tidings.messages.contacts.addresses import addresses_of, contacts_with
 from tidings.messages.contacts.canonical import spellings_of
-from tidings.messages.contacts.contractors import Contractor, find_contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.search import ids_beginning
 from tidings.messages.kind import Addressee
 
@@ -51,9 +52,9 @@ async def list_people(
 
 async def own_entry(session: AsyncSession, contact_id: int) -> Contractor:
     """The contact with this id, or the one that it was merged into. Raises NotFound."""
-    contact = await find_contractor(session, contact_id)
+    contact = await find(session, Contractor, "contractor", contact_id)
     while contact.merged_into is not None:
-        contact = await find_contractor(session, contact.merged_into)
+        contact = await find(session, Contractor, "contractor", contact.merged_into)
     return contact
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.addresses import AddressKind, ContactAddress, addresses_of
-from tidings.messages.contacts.contractors import Contractor, find_contractor
+from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.editing import (
     add_address,
     change_contact,
@@ -21,7 +21,9 @@ from tidings.messages.contacts.editing import (
     remove_address,
 )
 from tidings.messages.contacts.listing import ContactPage, addressee_of, list_people, own_entry
+from tidings.messages.contacts.merging import merge_contacts, undo_merge
 from tidings.messages.contacts.opting import CHANNELS, OptOutDesk
+from tidings.messages.contacts.records import ContactMerge
 from tidings.messages.contacts.search import SearchResult, find_people, name_one
 from tidings.messages.contacts.timeline import TimelinePage, read_timeline
 from tidings.messages.contacts.why_person import PersonStory, explain_person
@@ -119,7 +121,7 @@ class People:
     # Changing them
 
     async def edit(self, contact_id: int, changes: Mapping[str, Any]) -> Contractor:
-        """Changes names, company, timezone, vip, and the phone and mail that messages go to, which are added if new.
+        """Changes names, company, timezone, and the phone and mail that messages go to, which are added if new.
 
         Raises NotFound, Conflict for an entry that was merged, and InvalidInput with a sentence for what cannot be.
         """
@@ -153,6 +155,24 @@ class People:
         async with self._work.begin() as unit:
             contact = await self._locked(unit, contact_id)
             await remove_address(unit.session, contact, address_id, self._work.clock.now())
+
+    async def merge(self, contact_id: int, other_id: int, *, by: str | None = None) -> ContactMerge:
+        """Makes the other entry part of this one: its addresses, messages, answers and consents are this one's.
+
+        Planned messages that would say the same twice are called off. Raises NotFound, InvalidInput, and Conflict for
+        an entry that was merged before.
+        """
+        return await merge_contacts(self._work, self._kinds, contact_id, other_id, by)
+
+    async def undo_merge(self, merge_id: int) -> ContactMerge:
+        """Makes two of them again, within 7 days; what has come since stays. Raises NotFound and Conflict."""
+        return await undo_merge(self._work, self._kinds, merge_id)
+
+    async def list_merges(self, contact_id: int) -> Sequence[ContactMerge]:
+        """The merges of which a contact is the outcome, the latest first."""
+        async with self._work.read() as session:
+            query = select(ContactMerge).where(ContactMerge.kept_id == contact_id)
+            return (await session.scalars(query.order_by(ContactMerge.id.desc()))).all()
 
     async def _locked(self, unit: Unit, contact_id: int) -> Contractor:
         """The contact, locked after what is planned from them, as everybody locks."""
@@ -189,9 +209,9 @@ class People:
         if channel not in CHANNELS:
             raise InvalidInput("channel", f"{channel!r} is none; there are {', '.join(CHANNELS)}")
         async with self._work.begin() as unit:
-            await find_contractor(unit.session, contractor_id)
+            contact = await own_entry(unit.session, contractor_id)
             row = Consent(
-                contact_id=contractor_id,
+                contact_id=contact.id,
                 channel=channel,
                 granted=granted,
                 at=min(at or now, now).astimezone(UTC),

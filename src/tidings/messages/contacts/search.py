@@ -91,19 +91,19 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SearchTerms:
     """What was written, as it is looked for: by words, and at once by an `address` if it is a whole one."""
 
     sought: tuple[Sought, ...]
     addresses: Collection[str] = ()
 
 
-def read_search(text: str, region: str) -> Question:
+def read_search(text: str, region: str) -> SearchTerms:
     """Raises InvalidInput for a text in which there is nothing to look for."""
     written = " ".join(text.split())
     if "@" in written:
         address = written.lower().replace(" ", "")
-        return Question((Sought(address),), (address,))
+        return SearchTerms((Sought(address),), (address,))
     if _NUMBER.fullmatch(written):
         digits = re.sub(r"\D", "", written)
         bare = digits.lstrip("0")
@@ -114,11 +114,11 @@ def read_search(text: str, region: str) -> Question:
         except InvalidInput:
             addresses = set()
         ends = dict.fromkeys(end for end in (digits, bare) if len(end) >= SHORTEST)
-        return Question((Sought(bare, tuple(ends)),), addresses)
+        return SearchTerms((Sought(bare, tuple(ends)),), addresses)
     words = tuple(dict.fromkeys(words_of(written) or plain(written).split()))
     if not words:
         raise InvalidInput("query", NOTHING)
-    return Question(tuple(Sought(word) for word in words))
+    return SearchTerms(tuple(Sought(word) for word in words))
 
 
 async def find_people(session: AsyncSession, text: str, *, region: str, limit: int) -> SearchResult:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import Field, StringConstraints
 
-from tidings.fields import After, FirstOrLastName, Input, Limit, Name, Output, Phone, ShortLine, Timezone
+from tidings.fields import After, FirstOrLastName, Id, Input, Limit, Name, Output, Phone, ShortLine, Timezone
 from tidings.messages.contacts.people import ContactStanding, People
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.routes.opt_outs import OptOutOut
@@ -126,9 +126,27 @@ class ContactChangeIn(Input):
     last_name: FirstOrLastName | None = None
     company_name: ShortLine | None = None
     timezone: Timezone | None = None
-    vip: bool | None = None
     phone: Phone | None = None
     email: Address | None = None
+
+
+class MergeIn(Input):
+    """The entry that is to become part of this one; `by` is who says so."""
+
+    other_id: Id
+    by: ShortLine | None = None
+
+
+class MergeOut(Output):
+    """A merge of two entries; it can be undone for 7 days after `merged_at`."""
+
+    id: int
+    kept_id: int
+    merged_id: int
+    merged_at: datetime
+    merged_by: str | None
+    finished_at: datetime | None
+    undone_at: datetime | None
 
 
 class AddressIn(Input):
@@ -201,6 +219,24 @@ async def add_contact_address(contact_id: ContactId, address: AddressIn, people:
 async def remove_contact_address(contact_id: ContactId, address_id: ContactId, people: Contacts) -> None:
     """Takes an address from a person; another one of its kind takes its place."""
     await people.remove_address(contact_id, address_id)
+
+
+@router.post("/contacts/{contact_id}/merge", status_code=201)
+async def merge_contact(contact_id: ContactId, other: MergeIn, people: Contacts) -> MergeOut:
+    """Makes another entry of the same person part of this one."""
+    return MergeOut.model_validate(await people.merge(contact_id, other.other_id, by=other.by))
+
+
+@router.get("/contacts/{contact_id}/merges")
+async def list_contact_merges(contact_id: ContactId, people: Contacts) -> list[MergeOut]:
+    """The merges of which a person is the outcome, the latest first."""
+    return [MergeOut.model_validate(row) for row in await people.list_merges(contact_id)]
+
+
+@router.post("/contact-merges/{merge_id}/undo")
+async def undo_contact_merge(merge_id: ContactId, people: Contacts) -> MergeOut:
+    """Makes two entries of them again, within 7 days."""
+    return MergeOut.model_validate(await people.undo_merge(merge_id))
 
 
 @router.get("/contacts/{contact_id}/timeline")
