@@ -215,6 +215,35 @@ def undo_merge(merge_id: Annotated[int, typer.Argument(help="The merge's id; `me
     open_console().print(f"contact-{done.merged_id} and contact-{done.kept_id} are two again")
 
 
+@app.command()
+def export(who: Who) -> None:
+    """Prints everything that is kept about a person, as JSON."""
+
+    async def question(people: People) -> Any:
+        return await people.export(await people.identify(who))
+
+    print_json(ask(question))
+
+
+@app.command()
+def erase(
+    who: Who,
+    yes: Annotated[bool, typer.Option("--yes", help="Really; nothing brings it back.")] = False,
+    shops: Annotated[bool, typer.Option("--shops", help="Also what shops know of the person.")] = False,
+    by: Annotated[str | None, typer.Option(help="Who erases, for the certificate.")] = None,
+) -> None:
+    """Erases a person everywhere, but for the addresses of opt-outs, and prints the certificate."""
+    if not yes:
+        raise InvalidInput("yes", "erasing cannot be undone; look at the person by `show`, and then say --yes")
+
+    async def deed(people: People) -> Any:
+        return await people.erase(await people.identify(who), by=by, shops=shops)
+
+    from tidings.messages.routes.contacts import ErasureOut
+
+    print_json(ErasureOut.model_validate(ask(deed, reading=False)).model_dump(mode="json"))
+
+
 def _list(console: Console, contacts: Iterable[Contractor]) -> None:
     rows = list(contacts)
     if not rows:

@@ -78,6 +78,8 @@ LOCK_ORDER: tuple[str, ...] = (
 """Every table, the one that is locked first at the beginning."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("contact_merges", "replies"): "by a shop's erasure, which holds the contacts that were merged",
+    ("contact_merge_moves", "replies"): "by a shop's erasure, which holds the contacts that were merged",
     ("contractors", "event_registrations"): "a registration is only locked by whoever holds its event",
     ("contractors", "event_messages"): "a claim locks no contact",
     ("deliveries", "messages"): "a line is locked by whoever holds its message, and then comes the next message",

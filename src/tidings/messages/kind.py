@@ -24,7 +24,7 @@ from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import INSTALLATION
 from tidings.providers.base import Account
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 
 class StatusText(String):
@@ -338,6 +338,17 @@ class MessageKind:
     ) -> Sequence[RowChange]:
         """Makes one of what it keeps once a person, after `contacts_changing`; what it changed, to be undone."""
         return ()
+
+    personal: ClassVar[Mapping[str, Any]] = {}
+    """The columns of a row that say something of its person, and what stands there when the person is erased."""
+
+    of_another: ClassVar[bool] = False
+    """Whether a tenant answers for the data itself, so that they are only erased with the rest when asked."""
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Erases what the feature knows of a person besides messages; how many rows of which table."""
+        return {}
 
     @classmethod
     async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:

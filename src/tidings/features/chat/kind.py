@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Select, false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
 from tidings.customer_webhooks.kind import WebhookEvents
+from tidings.db.rows import locked_ids
 from tidings.engine.jobs import Job, JobType
 from tidings.errors import ConfigurationError, SendError
 from tidings.features.chat.conversations.order import release_next
@@ -40,7 +41,7 @@ from tidings.providers.whatsapp_cloud.errors import CloudError
 from tidings.providers.whatsapp_cloud.send import CloudAccount
 from tidings.providers.whatsapp_qr import QrError, QrSession
 from tidings.vault import Vault
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 WINDOW = timedelta(hours=24)
 """How long after a user's message WhatsApp takes free text (Cloud API, customer service window)."""
@@ -51,6 +52,9 @@ ANSWER = Terms(despite_opt_out=True)
 
 MARKETING = Terms(Purpose.PROMOTIONAL)
 """The terms of a marketing template, which goes to nobody who stopped promotions."""
+
+ERASED_AT_ONCE = 250
+"""Users' messages that one unit of work empties."""
 
 
 class ChatMessages(MessageKind):
@@ -107,6 +111,36 @@ class ChatMessages(MessageKind):
     def about(cls, row: Any) -> str:
         """Who wrote it."""
         return "notice in a chat" if "notice" in row.details else f"chat, from {row.author or 'the chatbot'}"
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("author", "error_message", "external_id")),
+        "content": "",
+        "metadata": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """What they wrote, and then by which number."""
+        query = select(ChatMessage.id).where(ChatMessage.conversation_id.in_(_conversations(whom)))
+        async with work.read() as session:
+            ids = sorted(await session.scalars(query.where(ChatMessage.role == Role.USER)))
+        for start in range(0, len(ids), ERASED_AT_ONCE):
+            async with work.begin() as unit:
+                some = locked_ids(ChatMessage, ChatMessage.id.in_(ids[start : start + ERASED_AT_ONCE]))
+                table = ChatMessage.metadata.tables[ChatMessage.__tablename__]
+                await unit.session.execute(update(table).where(table.c.id.in_(some)).values(dict(cls.personal)))
+        async with work.begin() as unit:
+            rows = await unit.session.scalars(
+                select(Conversation)
+                .where(Conversation.id.in_(_conversations(whom)))
+                .order_by(Conversation.id)
+                .with_for_update(key_share=True)
+            )
+            conversations = rows.all()
+            for row in conversations:
+                row.name, row.details, row.external_user_id = None, {}, f"erased:{row.id}"
+                row.answer_due = row.answer_by = None
+        return {Conversation.__tablename__: len(conversations), ChatMessage.__tablename__: len(ids)}
 
     @classmethod
     def columns_when_claimed(cls) -> dict[str, Any]:

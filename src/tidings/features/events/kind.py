@@ -6,22 +6,24 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import Select, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.rows import count_changed
 from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
 from tidings.features.events.lookup import find_event, find_registration, lock_events_of_contacts
 from tidings.features.events.merging import merge_registrations
-from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
+from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, Registration, SessionKind
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
 from tidings.features.events.rules.texts import compose_text, variables_for
 from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.kind import Content, Message, MessageKind, Reply, RowChange
+from tidings.messages.kind import Addressee, Content, Message, MessageKind, Reply, RowChange
 from tidings.messages.statuses import Reason
+from tidings.work import Work
 
 _MESSAGE = EventMessage.__table__.c
 _EVENT = Event.__table__.c
@@ -81,6 +83,20 @@ class EventMessages(MessageKind):
 
     def __init__(self, *, hour_cycle: int = 24) -> None:
         self._hour_cycle = hour_cycle
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("message_content", "phone", "response_received", "error_message", "action_taken")),
+        **dict.fromkeys(("ghl_contact_id", "ghl_message_id", "ghl_location_id")),
+        "personalization_data": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Their places at events, living or over."""
+        async with work.begin() as unit:
+            await cls.contacts_changing(unit.session, whom.ids, work.clock.now())
+            theirs = delete(Registration).where(Registration.contractor_id.in_(whom.ids))
+            return {Registration.__tablename__: await count_changed(unit.session, theirs)}
 
     @classmethod
     def priority(cls, row: Any) -> int:

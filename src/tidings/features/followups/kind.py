@@ -6,10 +6,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
+from tidings.db.rows import count_changed, locked_ids
 from tidings.engine.jobs import Job
 from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
@@ -21,8 +22,9 @@ from tidings.features.followups.series import schedule_next
 from tidings.features.followups.zones import zone_of_row
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
-from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
+from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind, Reply
 from tidings.messages.statuses import OPEN, Reason
+from tidings.work import Work
 
 SENT_BY_WORKER = "bull_worker"
 
@@ -124,6 +126,20 @@ class FollowUpMessages(MessageKind):
         """The row's own: VIPs go first."""
         found: int = row.priority
         return found
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("message_tone", "response_text", "error_message", "action_item_id")),
+        "message_template": "",
+        "ai_context_hints": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """What they had to do."""
+        async with work.begin() as unit:
+            mine = locked_ids(ActionItem, ActionItem.contractor_id.in_(whom.ids))
+            gone = delete(ActionItem).where(ActionItem.id.in_(mine))
+            return {ActionItem.__tablename__: await count_changed(unit.session, gone)}
 
     called_off: ClassVar[Mapping[str, Any]] = {"is_recurring": False}
 

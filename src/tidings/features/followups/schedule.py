@@ -20,7 +20,7 @@ from tidings.features.followups.rules.texts import VARIABLES, text_of
 from tidings.features.followups.rules.variants import pick
 from tidings.features.followups.schemas import FollowUpIn
 from tidings.fields import in_zone
-from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.contractors import Contractor, require_own
 from tidings.messages.gate.zones import zone_of
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.text.templates import check

@@ -21,7 +21,6 @@ from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.messages.contacts.canonical import canonical_address, is_mobile
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.identity import Known
-from tidings.messages.contacts.records import ContactErasure, ContactMerge, ContactMergeMove  # noqa: F401
 from tidings.messages.contacts.words import SAID, Letters, keep_words
 from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 

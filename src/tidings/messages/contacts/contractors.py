@@ -23,7 +23,7 @@ class Contractor(Base):
     """A person. `timezone` is an IANA name, when it is known; `vip` goes first where it can.
 
     `phone` (E.164) and `email` are the addresses that messages go to; all that the person has are `ContactAddress`es.
-    `merged_into` names the person whose second entry this was.
+    `merged_into` names the person whose second entry this was; after `erased_at` nothing is known of them.
     """
 
     __tablename__ = "contractors"
@@ -45,6 +45,7 @@ class Contractor(Base):
     ghl_contact_id: Mapped[str | None] = mapped_column(String(64), default=None)
     ghl_location_id: Mapped[str | None] = mapped_column(String(64), default=None)
     merged_into: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    erased_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -69,7 +70,7 @@ def is_complete(person: Any) -> bool:
 async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:
     """Raises NotFound when there is no such contractor, and Conflict when it was merged into another one."""
     found = await session.get(Contractor, contractor_id)
-    if found is None:
+    if found is None or found.erased_at is not None:
         raise NotFound("contractor", contractor_id)
     require_own(found)
     return found

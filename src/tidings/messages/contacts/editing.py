@@ -92,7 +92,7 @@ def _read(name: str, value: Any, region: str) -> Any:
 async def lock_contact(session: AsyncSession, contact_id: int) -> Contractor:
     """The contact, locked. Raises NotFound, and Conflict for an entry that was merged into another one."""
     contact = await session.get(Contractor, contact_id, with_for_update={"key_share": True}, populate_existing=True)
-    if contact is None:
+    if contact is None or contact.erased_at is not None:
         raise NotFound("contractor", contact_id)
     require_own(contact)
     return contact

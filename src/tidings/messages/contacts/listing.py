@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.rows import find
+from tidings.errors import NotFound
 from tidings.messages.contacts.addresses import addresses_of, contacts_with
 from tidings.messages.contacts.canonical import spellings_of
 from tidings.messages.contacts.contractors import Contractor
@@ -42,7 +43,7 @@ async def list_people(
             ids = (await session.scalars(query)).all()
         last = ids[-1] if len(ids) == wanted else None
         rows = await session.scalars(select(Contractor).where(Contractor.id.in_(ids)).order_by(Contractor.id))
-        found += [row for row in rows if row.merged_into is None]
+        found += [row for row in rows if row.merged_into is None and row.erased_at is None]
     if theirs and name is not None:
         named = set(await ids_beginning(session, name, after_id=after_id, limit=10_000))
         found = [row for row in found if row.id in named]
@@ -55,6 +56,8 @@ async def own_entry(session: AsyncSession, contact_id: int) -> Contractor:
     contact = await find(session, Contractor, "contractor", contact_id)
     while contact.merged_into is not None:
         contact = await find(session, Contractor, "contractor", contact.merged_into)
+    if contact.erased_at is not None:
+        raise NotFound("contractor", contact_id)
     return contact
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from tidings.db.rows import find
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.addresses import AddressKind, ContactAddress, addresses_of
 from tidings.messages.contacts.contractors import Contractor
@@ -20,10 +21,12 @@ from tidings.messages.contacts.editing import (
     read_changes,
     remove_address,
 )
+from tidings.messages.contacts.erasure import erase_contact
+from tidings.messages.contacts.export import export_contact
 from tidings.messages.contacts.listing import ContactPage, addressee_of, list_people, own_entry
 from tidings.messages.contacts.merging import merge_contacts, undo_merge
 from tidings.messages.contacts.opting import CHANNELS, OptOutDesk
-from tidings.messages.contacts.records import ContactMerge
+from tidings.messages.contacts.records import ContactErasure, ContactMerge
 from tidings.messages.contacts.search import SearchResult, find_people, name_one
 from tidings.messages.contacts.timeline import TimelinePage, read_timeline
 from tidings.messages.contacts.why_person import PersonStory, explain_person
@@ -167,6 +170,26 @@ class People:
     async def undo_merge(self, merge_id: int) -> ContactMerge:
         """Makes two of them again, within 7 days; what has come since stays. Raises NotFound and Conflict."""
         return await undo_merge(self._work, self._kinds, merge_id)
+
+    async def erase(self, contact_id: int, *, by: str | None = None, shops: bool = False) -> ContactErasure:
+        """Erases a person everywhere, and with `shops` what shops know of them; opt-outs stay with their addresses.
+
+        The answer is a certificate of what was removed, which is kept. Messages stay as rows without anybody's data;
+        what waits is called off. Doing it again goes on where it broke off. Raises NotFound.
+        """
+        return await erase_contact(self._work, self._kinds, contact_id, by=by, shops=shops)
+
+    async def get_erasure(self, erasure_id: int) -> ContactErasure:
+        """The certificate of an erasure. Raises NotFound."""
+        async with self._work.read() as session:
+            return await find(session, ContactErasure, "certificate", erasure_id)
+
+    async def export(self, contact_id: int) -> dict[str, Any]:
+        """Everything that is kept about a person, as JSON may hold it. Raises NotFound."""
+        async with self._work.read() as session:
+            contact = await own_entry(session, contact_id)
+            whom = await addressee_of(session, contact)
+            return await export_contact(session, contact, whom, list(self._kinds()), self._work.clock.now())
 
     async def list_merges(self, contact_id: int) -> Sequence[ContactMerge]:
         """The merges of which a contact is the outcome, the latest first."""

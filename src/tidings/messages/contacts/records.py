@@ -53,8 +53,8 @@ class ContactMergeMove(Base):
 class ContactErasure(Base):
     """The certificate of an erasure: what was removed of whom, when and by whom, without anybody's data.
 
-    `counts` are rows by table and what became of them. `digest` (SHA-256) is over all of it and over the addresses
-    that were erased, so that whoever knows one of those can show that it was among them.
+    `counts` are the rows by table that were deleted or emptied. `digest` (SHA-256) is over everything else on it, so
+    that whoever was given a certificate can show that it is the one that is kept.
     """
 
     __tablename__ = "contact_erasures"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import Field, StringConstraints
@@ -149,6 +149,24 @@ class MergeOut(Output):
     undone_at: datetime | None
 
 
+class ErasureIn(Input):
+    """By whom a person is erased; with `shops` what shops know of them as well."""
+
+    by: ShortLine | None = None
+    shops: bool = False
+
+
+class ErasureOut(Output):
+    """The certificate of an erasure: rows deleted or emptied by table. `digest` is a SHA-256 over the rest of it."""
+
+    id: int
+    contact_id: int
+    erased_at: datetime
+    erased_by: str | None
+    counts: dict[str, int]
+    digest: str
+
+
 class AddressIn(Input):
     """An address to add. Without `kind` it is a mail address or a phone number; `prefer` has messages go to it."""
 
@@ -237,6 +255,25 @@ async def list_contact_merges(contact_id: ContactId, people: Contacts) -> list[M
 async def undo_contact_merge(merge_id: ContactId, people: Contacts) -> MergeOut:
     """Makes two entries of them again, within 7 days."""
     return MergeOut.model_validate(await people.undo_merge(merge_id))
+
+
+@router.get("/contacts/{contact_id}/export")
+async def export_contact(contact_id: ContactId, people: Contacts) -> dict[str, Any]:
+    """Everything that is kept about a person."""
+    return await people.export(contact_id)
+
+
+@router.post("/contacts/{contact_id}/erase", status_code=201)
+async def erase_contact(contact_id: ContactId, erasure: ErasureIn, people: Contacts) -> ErasureOut:
+    """Erases a person everywhere, but for the addresses of opt-outs; answers with a certificate."""
+    done = await people.erase(contact_id, by=erasure.by, shops=erasure.shops)
+    return ErasureOut.model_validate(done)
+
+
+@router.get("/contact-erasures/{erasure_id}")
+async def get_contact_erasure(erasure_id: ContactId, people: Contacts) -> ErasureOut:
+    """The certificate of an erasure."""
+    return ErasureOut.model_validate(await people.get_erasure(erasure_id))
 
 
 @router.get("/contacts/{contact_id}/timeline")

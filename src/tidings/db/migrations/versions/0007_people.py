@@ -62,6 +62,7 @@ COLUMN_TYPES = """
     updated_at DATETIME NOT NULL"""
 MERGED = """,
     merged_into INTEGER,
+    erased_at DATETIME,
     CONSTRAINT pk_contractors PRIMARY KEY (id),
     CONSTRAINT fk_contractors_merged_into FOREIGN KEY(merged_into) REFERENCES contractors (id)"""
 UNIQUE = """,
@@ -78,6 +79,7 @@ def upgrade() -> None:
         op.drop_constraint("uq_contractors_phone", "contractors")
         reference = sa.ForeignKey("contractors.id", name="fk_contractors_merged_into")
         op.add_column("contractors", sa.Column("merged_into", BigId, reference, nullable=True))
+        op.add_column("contractors", sa.Column("erased_at", UtcDateTime(), nullable=True))
     op.create_index("ix_contractors_phone", "contractors", ["phone"])
     op.create_index("ix_contractors_email", "contractors", ["email"])
     _index("ix_contractors_merged_into", "contractors", ["merged_into"], "merged_into IS NOT NULL")
@@ -249,5 +251,6 @@ def downgrade() -> None:
     for column in ("phone", "email", "merged_into"):
         op.drop_index(f"ix_contractors_{column}", "contractors")
     op.drop_column("contractors", "merged_into")
+    op.drop_column("contractors", "erased_at")
     op.create_unique_constraint("uq_contractors_email", "contractors", ["email"])
     op.create_unique_constraint("uq_contractors_phone", "contractors", ["phone"])
