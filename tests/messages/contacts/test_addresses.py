@@ -166,3 +166,17 @@ async def test_an_edit_that_cannot_be_says_what_to_change_and_changes_nothing(ap
         await app.contacts.edit(99, {"name": "Nobody"})
     with pytest.raises(InvalidInput, match="there are phone"):
         await app.contacts.add_address(ada.id, "x", kind="pigeon")
+
+
+@pytest.mark.both_databases
+async def test_numbers_that_carriers_write_in_two_ways_are_one_address(app: App) -> None:
+    for stored, written in (
+        ("+525512345678", "+5215512345678"),
+        ("+5491123456789", "+541123456789"),
+        ("+5511987654321", "+551187654321"),
+    ):
+        ada = await person(app, "Ada Abara", phone=stored)
+        assert (await person(app, "Ada Abara", phone=written)).id == ada.id
+        assert [row[1] for row in (await shown(app, ada.id))[2]] == [stored]
+        assert (await reply(app, written)).contact_id == ada.id
+        assert [hit.contact.id for hit in (await app.contacts.find(written)).hits] == [ada.id]

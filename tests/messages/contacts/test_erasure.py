@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from messages.contacts.test_timeline import MAIL, PHONE, live_through_everything, person
-from messages.due_messages import EVENT_MESSAGE, NOON, Provider, message_to, outcome_of
+from messages.due_messages import DAY, EVENT_MESSAGE, NOON, Provider, follow_up_to, message_to, outcome_of
 from support.app import client_of
 from tidings.app import App
 from tidings.clock import ManualClock
@@ -82,9 +82,11 @@ async def test_after_an_erasure_nothing_of_the_person_is_left_but_the_address_th
 
 async def test_what_waits_is_called_off_and_figures_still_add_up(app: App) -> None:
     ada = await known_well(app)
+    await follow_up_to(app, ada, scheduled_time=NOON + DAY, is_recurring=True, recurrence_interval_days=7)
     async with app.work.read() as session:
         before = (await session.execute(text("SELECT count(*) FROM event_messages"))).scalar_one()
     await app.contacts.erase(ada, shops=True)
+    await app.recovery.check()
     async with app.work.read() as session:
         after = (await session.execute(text("SELECT count(*) FROM event_messages"))).scalar_one()
         for model in (EventMessage, FollowUp):

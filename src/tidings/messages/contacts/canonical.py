@@ -128,10 +128,10 @@ def canonical_address(address: str) -> str:
 
 def spellings_of(address: str) -> set[str]:
     """The ways in which a carrier or WhatsApp may write the same address, itself among them."""
-    found = {address, canonical_address(address)}
+    same = canonical_address(address)
+    found = {address, same}
     for pattern, other in _REWRITES:
         found |= {pattern.sub(other, one) for one in found}
-    same = canonical_address(address)
     return {one for one in found if canonical_address(one) == same}
 
 
@@ -142,5 +142,8 @@ _REWRITES = (
     (re.compile(r"^\+54(\d{10})$"), r"+549\1"),
     (re.compile(r"^\+55(\d\d)9(\d{8})$"), r"+55\1\2"),
     (re.compile(r"^\+55(\d\d)(\d{8})$"), r"+55\g<1>9\2"),
+    (re.compile(r"^\+(22[59])0[157](\d{8})$"), r"+\1\2"),
+    (re.compile(r"^\+241\d(\d{7})$"), r"+241\1"),
+    (re.compile(r"^\+241(\d{7})$"), r"+2410\1"),
 )
-"""Mexico's and Argentina's mobile digit, and Brazil's ninth one."""
+"""The rules above the other way round; what they make counts where it leads back to the same number."""

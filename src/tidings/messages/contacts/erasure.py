@@ -79,8 +79,8 @@ async def _empty_messages(work: Work, portions: Portions, kind: type[MessageKind
             locked = select(table.c.id).where(table.c.id.in_(some)).order_by(table.c.id).with_for_update()
             await unit.session.execute(locked)
             await cancel_where(unit, kind, kind.model.id.in_(some), Reason.REDACTED, now)
-            if kind.personal:
-                await unit.session.execute(update(table).where(table.c.id.in_(some)).values(dict(kind.personal)))
+            if emptied := {**kind.personal, **kind.called_off}:
+                await unit.session.execute(update(table).where(table.c.id.in_(some)).values(emptied))
         async with portions.begin() as unit:
             lines = (LedgerEntry.kind == kind.name, LedgerEntry.message_id.in_(some))
             await unit.session.execute(
