@@ -360,7 +360,18 @@ class App(Features):
         own = [part for feature in self.features for part in (feature.service, *feature.parts)]
         routers = [
             module.router
-            for module in (health, inbound, opt_outs, people, contacts, replies, texts, dead_letters, unknown, unsubscribe)
+            for module in (
+                health,
+                inbound,
+                opt_outs,
+                people,
+                contacts,
+                replies,
+                texts,
+                dead_letters,
+                unknown,
+                unsubscribe,
+            )
         ]
         routers.append(callbacks.callback_router(**{name: one.read_callback for name, one in calling.items()}))
         return create_application(

@@ -22,8 +22,8 @@ from sqlalchemy.dialects import postgresql
 from tidings.db.base import BigId, UtcDateTime
 from tidings.messages.contacts.canonical import canonical_number
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
