@@ -26,7 +26,7 @@ from tidings.work import Unit
 OpenApp = Callable[..., Awaitable[App]]
 
 NOW = datetime(2026, 11, 24, 17, tzinfo=UTC)
-ADA = {"name": "Ada", "phone": "+12125550123", "vip": False, "created_at": NOW, "updated_at": NOW}
+ADA = {"id": 1, "name": "Ada", "phone": "+12125550123", "vip": False, "created_at": NOW, "updated_at": NOW}
 
 
 @pytest.fixture

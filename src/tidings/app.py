@@ -261,10 +261,10 @@ class App(Features):
 
     @cached_property
     def contacts(self) -> People:
-        """Consents, and what is known about a contact."""
+        """People: finding, showing and editing them, their consents and opt-outs."""
         from tidings.messages.contacts.people import People
 
-        return People(self.work, self.opt_outs)
+        return People(self.work, self.opt_outs, declared_kinds, region=self.settings.default_region)
 
     @cached_property
     def consents(self) -> Consents:
@@ -342,6 +342,7 @@ class App(Features):
         from tidings.messages.routes import (
             callbacks,
             consents,
+            contacts,
             dead_letters,
             inbound,
             opt_outs,
@@ -380,7 +381,8 @@ class App(Features):
         routers = [
             module.router
             for module in (
-                *(health, inbound, opt_outs, consents, people, replies, tenants, texts, dead_letters, unknown),
+                *(health, inbound, opt_outs, consents, people, contacts, replies, tenants, texts, dead_letters),
+                unknown,
                 unsubscribe,
             )
         ]

@@ -47,7 +47,7 @@ class Tidings(Features):
 
     @property
     def contacts(self) -> People:
-        """Opt-outs, and what is known about a contact."""
+        """People: finding, showing and editing them, merging and erasing."""
         return self.app.contacts
 
     @property

@@ -114,13 +114,13 @@ def test_phone_and_mail_of_two_people_are_a_bad_line_and_nothing_is_imported(
     tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]
 ) -> None:
     tidings("import", "agenda", schedule(OPENING))
-    tidings("import", "people", people_file(ADA, BOB))
-    mixed = "Mix,+18105550124,ada@example.org,"
+    tidings("import", "people", people_file(ADA, "A. Abara,+18105550125,,"))
+    mixed = "Ada Abara,+18105550125,ada@example.org,"
     with pytest.raises(InvalidRows, match=r"people\.csv: 1 line cannot be imported") as refused:
         tidings("import", "people", people_file("New,+18105550199,,", mixed), "--event", "conf")
     (row,) = refused.value.rows
     assert row.line == 3
-    assert row.message.startswith("Mix: phone +18105550124 belongs to contractor")
+    assert row.message.startswith("Ada Abara may be contractor 1 or contractor 2: phone +18105550125 belongs")
     assert stored(tidings) == []
     assert "1 person: 1 new" in tidings("import", "people", people_file("New,+18105550199,,")).stdout
 

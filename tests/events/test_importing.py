@@ -94,26 +94,48 @@ async def test_a_completed_profile_brings_the_agenda_of_every_event_to_come(app:
 async def test_conflicts_name_their_lines_and_nothing_is_kept(app: Any) -> None:
     event_id = await an_event(app)
     await import_people(app.work, [ADA, BOB])
-    mixed = Person(name="Mix", phone=BOB.phone, email=ADA.email, line=3)
+    await import_people(app.work, [Person(name="A. Abara", phone="+18105550125")])
+    mixed = Person(name="Ada Abara", phone="+18105550125", email=ADA.email, line=3)
     new = Person(name="New", phone="+18105550199", line=2)
     with pytest.raises(InvalidRows) as refused:
         await import_people(app.work, [new, mixed], event_id, source="people.csv")
     assert [(row.line, row.field) for row in refused.value.rows] == [(3, "phone")]
-    assert (await count(app, Contractor), await count(app, Registration), await jobs(app)) == (2, 0, 0)
+    assert (await count(app, Contractor), await count(app, Registration), await jobs(app)) == (3, 0, 0)
 
 
 async def test_a_conflict_after_empty_lines_names_the_line_in_the_file(app: Any) -> None:
-    await import_people(app.work, [ADA, BOB])
-    text = f"name,phone,email\n\nNew,+18105550199,\n,,\n\nMix,{BOB.phone},{ADA.email}\n"
+    await import_people(app.work, [ADA, Person(name="A. Abara", phone="+18105550125")])
+    text = f"name,phone,email\n\nNew,+18105550199,\n,,\n\nAda Abara,+18105550125,{ADA.email}\n"
     with pytest.raises(InvalidRows) as refused:
         await import_people(app.work, read_people(text, source="people.csv"), source="people.csv")
     assert [(row.line, row.field) for row in refused.value.rows] == [(6, "phone")]
 
 
-async def test_the_same_phone_twice_is_refused_as_a_whole(app: Any) -> None:
-    with pytest.raises(Conflict, match="the same phone or mail"):
-        await import_people(app.work, [BOB, Person(name="Bob too", phone=BOB.phone)])
-    assert await count(app, Contractor) == 0
+@pytest.mark.both_databases
+async def test_two_lines_about_one_new_person_make_one(app: Any) -> None:
+    event_id = await an_event(app)
+    again = Person(name="Bob Boyd", phone=BOB.phone, email="bob@example.org")
+    result = await import_people(app.work, [BOB, again], event_id)
+    assert (result.added, result.completed, result.registered) == (1, 1, 1)
+    [bob] = (await app.contacts.list_contacts()).contacts
+    assert (bob.name, bob.phone, bob.email) == ("Bob Boyd", BOB.phone, "bob@example.org")
+
+
+@pytest.mark.both_databases
+async def test_a_family_with_one_phone_is_imported_as_several_people_and_stays_so(app: Any) -> None:
+    event_id = await an_event(app)
+    text = (
+        "First Name,Last Name,Email,Phone\n"
+        "Ada,Abara,ada@example.com,8105550101\n"
+        "Ben,Abara,ben@example.com,8105550101\n"
+    )
+    people = read_people(text, source="family-one-phone.csv")
+    result = await import_people(app.work, people, event_id)
+    assert (result.added, result.completed, result.registered) == (2, 0, 2)
+    again = await import_people(app.work, people, event_id)
+    assert (again.added, again.completed, again.already_registered) == (0, 2, 2)
+    family = (await app.contacts.list_contacts(phone="+18105550101")).contacts
+    assert [(one.name, one.phone) for one in family] == [("Ada Abara", "+18105550101"), ("Ben Abara", "+18105550101")]
 
 
 async def test_two_lines_about_one_known_person_register_them_once(app: Any) -> None:

@@ -21,6 +21,7 @@ from tidings.features.proactive.models import Goal, ProactiveMessage
 from tidings.features.proactive.safeguards import Safeguards
 from tidings.features.proactive.service import Proactive
 from tidings.features.proactive.states import ContactState, Suggestion
+from tidings.messages.contacts.addresses import follow
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.trust import Trust, trust_of
 
@@ -99,6 +100,7 @@ class Desk:
             row = Contractor(**{**defaults, "updated_at": now, **values})
             unit.session.add(row)
             await unit.session.flush()
+            await follow(unit.session, [row.id], source="test", now=now)
             if trust is not None:
                 unit.session.add(Trust(contact_id=row.id, score=trust, reason="test", updated_at=now))
         return row.id

@@ -123,7 +123,8 @@ async def test_who_is_known_elsewhere_keeps_their_contact_and_nothing_of_the_sho
     await store.told("customers_redact")
     assert [row.id for row in await store.all(Contractor)] == [contact.id]
     places = {place.partition(".")[0] for place in await everywhere(store, *MARKS)}
-    assert places <= {"contractors", "replies", "notices"}, "what was said to the installation itself"
+    kept = {"contractors", "contact_addresses", "contact_words", "replies", "notices"}
+    assert places <= kept, "what was said to the installation itself"
     assert [reply.kind for reply in await store.all(StoredReply) if reply.kind == "shop-message"] == []
 
 

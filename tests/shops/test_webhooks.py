@@ -14,6 +14,7 @@ from support.app import run_job
 from tidings.features.shops.jobs import CATCH_UP, CatchUpData
 from tidings.features.shops.models import ShopCustomer, ShopOrder, ShopWebhookEvent
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.saving import save_contractor
 from tidings.messages.gate.consents import Consent
 from tidings.web.signatures import shopify_hmac
 
@@ -65,7 +66,7 @@ async def test_totals_that_the_shop_does_not_tell_are_counted(store: Storefront)
 
 async def test_a_contact_that_is_known_already_is_not_renamed(store: Storefront) -> None:
     async with store.work.begin() as unit:
-        unit.session.add(Contractor(name="Dr. Okafor", phone=MARA, created_at=NOW, updated_at=NOW))
+        await save_contractor(unit.session, {"name": "Dr. Okafor", "phone": MARA}, NOW)
     await store.told("orders_create")
     [contact] = await store.all(Contractor)
     assert contact.name == "Dr. Okafor"

@@ -65,7 +65,7 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
 }
 """Tables that a function reads as a whole, and why it may: (function in its file, table)."""
 
-MANY = {"ix_opt_outs_valid_address"}
+MANY = {"ix_opt_outs_valid_address", "ix_contact_addresses_first"}
 """Partial indexes that grow, beside those that leave out NULLs; the others may be read from one end to the other."""
 
 Explain = Callable[[str], list[tuple[str, str]]]

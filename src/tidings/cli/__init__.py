@@ -38,9 +38,11 @@ COMMANDS = {
         "tidings.cli.approvals:approvals",
         "Shows the proactive messages that wait for approval, or decides about one of them.",
     ),
+    "contacts": Entry(
+        "tidings.cli.contacts:app", "People: found, shown with all that happened, edited, merged and erased."
+    ),
     "why": Entry(
-        "tidings.cli.why:why",
-        "Says why a message did or did not go out, from the ledger: every attempt and decision, oldest first.",
+        "tidings.cli.why:why", "Says why a message, or whatever a person was to get, did or did not go out."
     ),
     "doctor": Entry(
         "tidings.cli.doctor:doctor",

@@ -64,17 +64,24 @@ LOCK_ORDER: tuple[str, ...] = (
     # The person, after the messages to them. Whoever counts in somebody's caps holds these before, by a lock of their
     # own (`hold_caps`), so that a change of many people delays no message to one of them.
     "contractors",
+    "contact_addresses",
+    "contact_words",
     "opt_outs",
     "contact_trust",
     "admissions",
     "replies",
+    "contact_merges",
+    "contact_merge_moves",
     # Only ever added to.
     "usage_logs",
     "ai_usage",
+    "contact_erasures",
 )
 """Every table, the one that is locked first at the beginning."""
 
 EXCEPTIONS: Mapping[tuple[str, str], str] = {
+    ("contact_merges", "replies"): "by a shop's erasure, which holds the contacts that were merged",
+    ("contact_merge_moves", "replies"): "by a shop's erasure, which holds the contacts that were merged",
     ("contractors", "event_registrations"): "a registration is only locked by whoever holds its event",
     ("contractors", "event_messages"): "a claim locks no contact",
     ("deliveries", "messages"): "a line is locked by whoever holds its message, and then comes the next message",
@@ -97,5 +104,6 @@ IN_NO_ORDER: Mapping[str, str] = {
     "contact_trust": "by an erasure only, which holds the contacts; others lock one",
     "admissions": "by whoever holds their message or their contact",
     "replies": "by an erasure only; others add them",
+    "contact_merge_moves": "by whoever undoes their merge; others add them",
 }
 """Tables of which several rows are locked in no order, and by whom, so that nobody is stopped."""

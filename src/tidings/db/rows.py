@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Executable, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
@@ -21,6 +21,12 @@ async def find(session: AsyncSession, model: type[Row], kind: str, row_id: int, 
     if row is None:
         raise NotFound(kind, row_id)
     return row
+
+
+async def count_changed(session: AsyncSession, statement: Executable) -> int:
+    """Carries out an UPDATE or DELETE; how many rows it changed."""
+    result: Any = await session.execute(statement.execution_options(synchronize_session=False))
+    return max(getattr(result, "rowcount", 0), 0)
 
 
 def locked_ids(model: Any, *which: ColumnElement[bool], skip_locked: bool = False) -> Select[int]:

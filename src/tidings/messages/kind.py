@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
-from sqlalchemy import Select, String, Text, literal_column, text
+from sqlalchemy import ColumnElement, Select, String, Text, literal_column, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -24,7 +24,7 @@ from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import INSTALLATION
 from tidings.providers.base import Account
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 
 class StatusText(String):
@@ -176,6 +176,24 @@ class Report:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A person as messages know them: by the ids of their entries, and by every way to write their addresses."""
+
+    ids: Sequence[int]
+    addresses: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """Columns of a row as they were and as they are now."""
+
+    table: str
+    row_id: int
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+
+
 class MessageKind:
     """A kind of message. A feature subclasses it, says what the first block asks, and overrides what it has to add.
 
@@ -278,6 +296,63 @@ class MessageKind:
     def sequel(cls, row: Any) -> str | None:
         """What came after an ended row, in a sentence for whoever asks why; None when nothing does."""
         return None
+
+    # Of whom its messages are
+
+    @classmethod
+    def written_to(cls, whom: Addressee) -> ColumnElement[bool] | None:
+        """Which rows are written to a person; None for a kind that writes to nobody."""
+        return cls.model.contractor_id.in_(whom.ids) if hasattr(cls.model, "contractor_id") else None
+
+    @classmethod
+    def heard_from(cls, whom: Addressee) -> Select[int, datetime, str] | None:
+        """What a person wrote that stands in the kind's own table: ids, moments and texts; None: nothing does."""
+        return None
+
+    @classmethod
+    def events_named(cls, name: str) -> Select[int] | None:
+        """The ids of the events with this id or short name, where the kind's messages are about events."""
+        return None
+
+    @classmethod
+    async def why_none(cls, session: AsyncSession, contact_id: int, event_id: int) -> str | None:
+        """Why a person gets nothing about an event, in a sentence, as far as this kind can tell."""
+        return None
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """What a row is, in a word or two, for whoever sees it among others."""
+        return str(getattr(row, "message_type", cls.noun)).replace("_", " ")
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable | None:
+        """What an open row is to say, so that somebody who has two that say the same gets one; None: it is unique."""
+        return None
+
+    called_off: ClassVar[Mapping[str, Any]] = {}
+    """The columns that change beside the status when a row is called off for good."""
+
+    @classmethod
+    async def contacts_merged(
+        cls, session: AsyncSession, kept_id: int, merged_id: int, now: datetime
+    ) -> Sequence[RowChange]:
+        """Makes one of what it keeps once a person, after `contacts_changing`; what it changed, to be undone."""
+        return ()
+
+    personal: ClassVar[Mapping[str, Any]] = {}
+    """The columns of a row that say something of its person, and what stands there when the person is erased."""
+
+    of_another: ClassVar[bool] = False
+    """Whether a tenant answers for the data itself, so that they are only erased with the rest when asked."""
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Erases what the feature knows of a person besides messages; how many rows of which table."""
+        return {}
+
+    @classmethod
+    async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:
+        """Locks and marks what is planned from people who are about to be changed, before they are locked."""
 
     # What happens to a message
 

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     ANSWERS_USER = "answers_user"
     TAKEN_OVER = "taken_over"
     ANSWERED_COMMAND = "answered_command"
+    MERGED = "merged"
     OPTED_OUT = "opted_out"
     UNSURE = "unsure"
     NO_CONSENT = "no_consent"
@@ -98,6 +99,7 @@ _SENTENCES = {
     Reason.ANSWERS_USER: "it answers what somebody wrote",
     Reason.TAKEN_OVER: "a person had taken the conversation over",
     Reason.ANSWERED_COMMAND: "it answers a STOP, START or HELP",
+    Reason.MERGED: "two entries of the person were made one, and the other one gets the same",
     Reason.OPTED_OUT: "the recipient has opted out",
     Reason.UNSURE: "the recipient wrote something that may mean STOP, and nobody has decided about it yet",
     Reason.NO_CONSENT: "the recipient has not consented to such messages",

@@ -85,7 +85,7 @@ class Why:
         )
         sequel = found.sequel(row)
         sentences = (*self._gone(row), *(sentence for _, sentence in story), *([sequel] if sequel else []))
-        return Story(name, row.status, _summary(row), sentences, lines, zone)
+        return Story(name, row.status, summary_of(row), sentences, lines, zone)
 
     async def _zone(self, session: AsyncSession, kind: type[MessageKind], row: Any) -> Zone | None:
         """Where the recipient of a message is."""
@@ -125,8 +125,8 @@ class Why:
             return await lines_after(session, line_id, limit)
 
 
-def _summary(row: Any) -> str:
-    """Where the message stands now."""
+def summary_of(row: Any) -> str:
+    """Where a message stands now."""
     reason = Reason(row.status_reason).sentence if row.status_reason else None
     match row.status:
         case Status.SENT:
@@ -151,7 +151,8 @@ def _summary(row: Any) -> str:
 
 def _story(line: LedgerEntry) -> Iterator[tuple[datetime, str]]:
     """What one line says, and when each of it happened."""
-    yield from ((line.at, sentence) for sentence in (*_said(line), *_considered(line.inputs or {}, line.at)))
+    said = (f"{_moment(line.at)}: {outcome_of(line)}", *considered(line.inputs or {}, line.at))
+    yield from ((line.at, sentence) for sentence in said)
     is_news = line.delivery_status != DeliveryStatus.SENT or line.outcome == Outcome.UNKNOWN
     if line.delivery_status and is_news and line.delivery_status_at:
         failed = line.delivery_status == DeliveryStatus.FAILED and line.outcome == Outcome.SENT
@@ -160,40 +161,41 @@ def _story(line: LedgerEntry) -> Iterator[tuple[datetime, str]]:
         yield at, f"{_moment(at)}: the provider reported {line.delivery_status}{error}."
 
 
-def _said(line: LedgerEntry) -> Iterator[str]:
-    at = _moment(line.at)
+def outcome_of(line: LedgerEntry) -> str:
+    """What one line says happened, without the moment."""
     reason = Reason(line.reason).sentence if line.reason else None
     match line.outcome:
         case Outcome.SENT if line.reason == Reason.BY_REQUEST:
-            yield f"{at}: somebody noted that it was sent."
+            return "somebody noted that it was sent."
         case Outcome.SENT:
             late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
-            yield f"{at}: handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
+            return f"handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
         case Outcome.RETRY:
-            yield f"{at}: {line.provider or 'the provider'} did not take it (attempt {line.attempt}): {line.error}."
+            return f"{line.provider or 'the provider'} did not take it (attempt {line.attempt}): {line.error}."
         case Outcome.FAILED:
-            yield f"{at}: it failed for good (attempt {line.attempt}): {line.error}."
+            return f"it failed for good (attempt {line.attempt}): {line.error}."
         case Outcome.DEFERRED:
-            yield f"{at}: it was put off, because {reason}."
+            return f"it was put off, because {reason}."
         case Outcome.SKIPPED:
-            yield f"{at}: it was not sent, because {reason}."
+            return f"it was not sent, because {reason}."
         case Outcome.CANCELLED:
-            yield f"{at}: it was cancelled, because {reason}."
+            return f"it was cancelled, because {reason}."
         case Outcome.UNKNOWN:
-            yield (
-                f"{at}: handed to {line.provider} by {line.channel} (attempt {line.attempt}), and nobody knows "
+            return (
+                f"handed to {line.provider} by {line.channel} (attempt {line.attempt}), and nobody knows "
                 f"whether it was taken: {line.error}."
             )
         case Outcome.AGAIN:
-            yield f"{at}: somebody asked for it to be sent again, with the same idempotency key."
+            return "somebody asked for it to be sent again, with the same idempotency key."
         case Outcome.IN_DOUBT:
-            yield (
-                f"{at}: attempt {line.attempt} had ended without an outcome, because its sender stopped or failed. "
+            return (
+                f"attempt {line.attempt} had ended without an outcome, because its sender stopped or failed. "
                 "The message may have left in it; the next attempt has the same idempotency key."
             )
+    raise ValueError(f"{line.outcome} is no outcome")
 
 
-def _considered(inputs: Mapping[str, Any], at: datetime) -> Iterator[str]:
+def considered(inputs: Mapping[str, Any], at: datetime) -> Iterator[str]:
     """What a decision was made from, as far as it was looked at."""
     if since := inputs.get("opted_out_since"):
         yield f"The recipient had opted out at {_moment(datetime.fromisoformat(since))}."

@@ -175,8 +175,8 @@ def test_a_phone_or_email_that_comes_twice_names_the_earlier_line() -> None:
         "name,phone,email\n"
         "Ada,8105550123,ada@example.org\n"
         "Bob,,bob@example.org\n"
-        "Ida,+1 (810) 555-0123,\n"
-        "Ana,8105550124,ADA@Example.ORG\n"
+        "Ada Abara,+1 (810) 555-0123,\n"
+        "Ada King,8105550124,ADA@Example.ORG\n"
     )
     assert bad_rows(text) == [
         (4, "phone", "+18105550123 stands in line 2 already; keep one of the two"),

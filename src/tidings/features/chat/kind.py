@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import false, update
+from sqlalchemy import ColumnElement, Select, false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
 from tidings.customer_webhooks.kind import WebhookEvents
+from tidings.db.rows import locked_ids
 from tidings.engine.jobs import Job, JobType
 from tidings.errors import ConfigurationError, SendError
 from tidings.features.chat.conversations.order import release_next
@@ -22,15 +23,17 @@ from tidings.features.chat.models import (
     UNFOLLOWED,
     ChatChannel,
     ChatMessage,
+    Conversation,
     QrState,
     Role,
     WhatsAppQrSession,
 )
 from tidings.features.chat.secrets import account_context
 from tidings.features.chat.whatsapp.preferences import Preference, note_refusals
+from tidings.messages.contacts.addresses import first_contacts
 from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.gate.terms import TRANSACTIONAL, Purpose, Terms
-from tidings.messages.kind import Content, Ended, Message, MessageKind, Report
+from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind, Report
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import customer_tenant
 from tidings.providers.base import Account
@@ -38,7 +41,7 @@ from tidings.providers.whatsapp_cloud.errors import CloudError
 from tidings.providers.whatsapp_cloud.send import CloudAccount
 from tidings.providers.whatsapp_qr import QrError, QrSession
 from tidings.vault import Vault
-from tidings.work import Unit
+from tidings.work import Unit, Work
 
 WINDOW = timedelta(hours=24)
 """How long after a user's message WhatsApp takes free text (Cloud API, customer service window)."""
@@ -49,6 +52,9 @@ ANSWER = Terms(despite_opt_out=True)
 
 MARKETING = Terms(Purpose.PROMOTIONAL)
 """The terms of a marketing template, which goes to nobody who stopped promotions."""
+
+ERASED_AT_ONCE = 250
+"""Users' messages that one unit of work empties."""
 
 
 class ChatMessages(MessageKind):
@@ -89,9 +95,67 @@ class ChatMessages(MessageKind):
         return None
 
     @classmethod
+    def written_to(cls, whom: Addressee) -> ColumnElement[bool]:
+        """What was written in the conversations that the person's numbers and ids have."""
+        return ChatMessage.conversation_id.in_(_conversations(whom)) & (ChatMessage.role != Role.USER)
+
+    @classmethod
+    def heard_from(cls, whom: Addressee) -> Select[int, datetime, str]:
+        """What they wrote there."""
+        theirs = ChatMessage.conversation_id.in_(_conversations(whom))
+        return select(ChatMessage.id, ChatMessage.created_at, ChatMessage.content).where(
+            theirs, ChatMessage.role == Role.USER
+        )
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """Who wrote it."""
+        return "notice in a chat" if "notice" in row.details else f"chat, from {row.author or 'the chatbot'}"
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("author", "error_message", "external_id")),
+        "content": "",
+        "metadata": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """What they wrote, and then by which number."""
+        query = select(ChatMessage.id).where(ChatMessage.conversation_id.in_(_conversations(whom)))
+        async with work.read() as session:
+            ids = sorted(await session.scalars(query.where(ChatMessage.role == Role.USER)))
+        for start in range(0, len(ids), ERASED_AT_ONCE):
+            async with work.begin() as unit:
+                some = locked_ids(ChatMessage, ChatMessage.id.in_(ids[start : start + ERASED_AT_ONCE]))
+                table = ChatMessage.metadata.tables[ChatMessage.__tablename__]
+                await unit.session.execute(update(table).where(table.c.id.in_(some)).values(dict(cls.personal)))
+        async with work.begin() as unit:
+            rows = await unit.session.scalars(
+                select(Conversation)
+                .where(Conversation.id.in_(_conversations(whom)))
+                .order_by(Conversation.id)
+                .with_for_update(key_share=True)
+            )
+            conversations = rows.all()
+            for row in conversations:
+                row.name, row.details, row.external_user_id = None, {}, f"erased:{row.id}"
+                row.answer_due = row.answer_by = None
+        return {Conversation.__tablename__: len(conversations), ChatMessage.__tablename__: len(ids)}
+
+    @classmethod
     def columns_when_claimed(cls) -> dict[str, Any]:
         """What follows from the end that this taking comes to is not written yet."""
         return {"end_noted": false()}
+
+    async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[Message]:
+        """The messages, with the contacts whose numbers the conversations' users have."""
+        users = {row["external_user_id"] for row in rows if row["channel"] != ChatChannel.WIDGET}
+        contacts = await first_contacts(connection, users)
+        nobody = (None, None)
+        for row in rows:
+            known = contacts.get(row["external_user_id"], nobody) if row["channel"] != ChatChannel.WIDGET else nobody
+            row["contractor_id"], row["timezone"] = known
+        return [self.message(row) for row in rows]
 
     def message(self, row: Mapping[str, Any]) -> Message:
         notice = "notice" in row["metadata"]
@@ -99,7 +163,7 @@ class ChatMessages(MessageKind):
         account = self._account(row)
         return Message(
             id=row["id"],
-            contact_id=row["contractor_id"],
+            contact_id=row.get("contractor_id"),
             scheduled_time=row["scheduled_time"],
             attempt=row["attempts"],
             channel=row["channel"],
@@ -108,7 +172,7 @@ class ChatMessages(MessageKind):
             row=row,
             tenant=customer_tenant(row["customer_id"]),
             terms=ANSWER if notice or self._window_open(row) else _started(row),
-            timezone=row["timezone"],
+            timezone=row.get("timezone"),
             obsolete=Reason.TAKEN_OVER if silenced else None,
             account=account if not isinstance(account, str) else None,
             undeliverable=account if isinstance(account, str) else None,
@@ -207,6 +271,13 @@ def _wants_no_marketing(one: Ended) -> bool:
 def _preference(one: Ended, now: datetime) -> Preference:
     row = one.message.row
     return Preference(row["customer_id"], row["via"], (row["external_user_id"],), False, now, str(one.refusal))
+
+
+def _conversations(whom: Addressee) -> Select[int]:
+    """The conversations that a person has over WhatsApp; a widget's visitor is nobody who is known."""
+    return select(Conversation.id).where(
+        Conversation.external_user_id.in_(whom.addresses), Conversation.channel != ChatChannel.WIDGET
+    )
 
 
 KINDS = (ChatMessages, WebhookEvents)

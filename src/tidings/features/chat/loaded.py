@@ -12,10 +12,9 @@ from tidings.features.chat.models import (
     WhatsAppCloudAccount,
     WhatsAppQrSession,
 )
-from tidings.messages.contacts.contractors import Contractor
 
 _ROW, _CONVERSATION = ChatMessage.__table__.c, Conversation.__table__.c
-_CHATBOT, _CONTRACTOR = Chatbot.__table__.c, Contractor.__table__.c
+_CHATBOT = Chatbot.__table__.c
 _CLOUD, _SESSION = WhatsAppCloudAccount.__table__.c, WhatsAppQrSession.__table__.c
 
 LOADED = (
@@ -34,8 +33,6 @@ LOADED = (
         *(_CHATBOT[name] for name in ("customer_id", "whatsapp_template")),
         _CLOUD.access_token,
         _SESSION.session_id,
-        _CONTRACTOR.id.label("contractor_id"),
-        _CONTRACTOR.timezone.label("timezone"),
     )
     .join(_CONVERSATION.id.table, _CONVERSATION.id == _ROW.conversation_id)
     .join(_CHATBOT.id.table, _CHATBOT.id == _CONVERSATION.chatbot_id)
@@ -55,9 +52,5 @@ LOADED = (
             _SESSION.chatbot_id == _CONVERSATION.chatbot_id,
         ),
     )
-    .outerjoin(
-        _CONTRACTOR.id.table,
-        and_(_CONTRACTOR.phone == _CONVERSATION.external_user_id, _CONVERSATION.channel != ChatChannel.WIDGET),
-    )
 )
-"""Messages with their conversation, chatbot, WhatsApp account and, where the number is known, contractor."""
+"""Messages with their conversation, chatbot and WhatsApp account."""

@@ -121,6 +121,7 @@ class Conversation(Base):
     __tablename__ = "conversations"
     __table_args__ = (
         UniqueConstraint("chatbot_id", "channel", "external_user_id"),
+        Index(None, "external_user_id"),
         Index(None, "chatbot_id", "last_message_at"),
         Index(None, "answer_due"),
     )

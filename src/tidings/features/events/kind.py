@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import and_, select
+from sqlalchemy import Select, and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.db.rows import count_changed
 from tidings.features.events.jobs import EVENT_MESSAGE, SEND_EVENT_MESSAGE
-from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, SessionKind
+from tidings.features.events.lookup import find_event, find_registration, lock_events_of_contacts
+from tidings.features.events.merging import merge_registrations
+from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, Registration, SessionKind
 from tidings.features.events.rules.plan import EVENT_FACTS, SESSION_FACTS, EventFacts, SessionFacts
 from tidings.features.events.rules.texts import compose_text, variables_for
 from tidings.features.events.rules.timing import useful_until
 from tidings.features.events.types import FACTS, MessageType, priority_of
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.kind import Content, Message, MessageKind, Reply
+from tidings.messages.kind import Addressee, Content, Message, MessageKind, Reply, RowChange
 from tidings.messages.statuses import Reason
+from tidings.work import Work
 
 _MESSAGE = EventMessage.__table__.c
 _EVENT = Event.__table__.c
@@ -80,6 +84,20 @@ class EventMessages(MessageKind):
     def __init__(self, *, hour_cycle: int = 24) -> None:
         self._hour_cycle = hour_cycle
 
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("message_content", "phone", "response_received", "error_message", "action_taken")),
+        **dict.fromkeys(("ghl_contact_id", "ghl_message_id", "ghl_location_id")),
+        "personalization_data": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Their places at events, living or over."""
+        async with work.begin() as unit:
+            await cls.contacts_changing(unit.session, whom.ids, work.clock.now())
+            theirs = delete(Registration).where(Registration.contractor_id.in_(whom.ids))
+            return {Registration.__tablename__: await count_changed(unit.session, theirs)}
+
     @classmethod
     def priority(cls, row: Any) -> int:
         """The priority of its type."""
@@ -89,6 +107,41 @@ class EventMessages(MessageKind):
     async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
         """The event's."""
         return await session.scalar(select(Event.timezone).where(Event.id == row.event_id)), None
+
+    @classmethod
+    def events_named(cls, name: str) -> Select[int]:
+        """The event with this id or slug."""
+        is_id = name.isascii() and name.isdecimal() and len(name) <= 18
+        return select(Event.id).where(Event.id == int(name) if is_id else Event.slug == name)
+
+    @classmethod
+    async def why_none(cls, session: AsyncSession, contact_id: int, event_id: int) -> str:
+        """Whether they are registered, without which nothing is planned for anybody."""
+        registration = await find_registration(session, event_id, contact_id)
+        event = await find_event(session, event_id)
+        if registration is None:
+            return f"They are not registered for {event.name}, so nothing was planned for them."
+        if registration.cancelled_at is not None:
+            return f"Their registration for {event.name} was cancelled on {registration.cancelled_at:%d %b %Y}."
+        return f"They are registered for {event.name}, and no message has been planned for them yet."
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Two messages of one type about one session say the same."""
+        return row.event_id, row.message_type, row.session_key
+
+    @classmethod
+    async def contacts_merged(
+        cls, session: AsyncSession, kept_id: int, merged_id: int, now: datetime
+    ) -> Sequence[RowChange]:
+        """Of two registrations for one event one is kept, with the sessions of both."""
+        return await merge_registrations(session, kept_id, merged_id, now)
+
+    @classmethod
+    async def contacts_changing(cls, session: AsyncSession, contact_ids: Collection[int], now: datetime) -> None:
+        """Has the plans of their living events be looked at again: others may be told their name and company."""
+        for event in await lock_events_of_contacts(session, contact_ids):
+            event.mark_changed(now)
 
     def message(self, row: Mapping[str, Any]) -> Message:
         address = row["email"] if row["channel"] == "email" else row["phone"] or row["contractor_phone"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import Conflict, NotFound
 from tidings.features.events.models import AgendaSession, Event, EventMessage, EventStatus, Registration
-from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.addresses import contacts_with
 
 
 async def find_event(session: AsyncSession, event_id: int, *, lock: bool = False) -> Event:
@@ -46,14 +46,15 @@ async def find_message(session: AsyncSession, message_id: int, *, lock: bool = F
 
 
 async def lock_events_of(session: AsyncSession, phone: str | None, email: str | None) -> Sequence[Event]:
-    """The living events that whoever has this phone or mail is registered for, locked in order of id."""
-    theirs = (
-        select(Registration.event_id)
-        .join(Contractor, Contractor.id == Registration.contractor_id)
-        .where(
-            Registration.cancelled_at.is_(None),
-            or_(Contractor.phone.in_([phone] if phone else []), Contractor.email.in_([email] if email else [])),
-        )
+    """The living events that anybody with this phone or mail is registered for, locked in order of id."""
+    people = {one for address in (phone, email) if address for one in await contacts_with(session, address)}
+    return await lock_events_of_contacts(session, people)
+
+
+async def lock_events_of_contacts(session: AsyncSession, contact_ids: Collection[int]) -> Sequence[Event]:
+    """The living events that any of the contacts is registered for, locked in order of id."""
+    theirs = select(Registration.event_id).where(
+        Registration.cancelled_at.is_(None), Registration.contractor_id.in_(sorted(contact_ids))
     )
     events = await session.scalars(
         select(Event)

@@ -24,8 +24,12 @@ from tidings.features.events.models import Event, EventMessage, EventStatus, Reg
 from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schedule import CLEARED, make_schedules
 from tidings.fields import MAX_ID
-from tidings.messages.contacts.contractors import PROFILE, Contractor, is_complete, require_one
+from tidings.messages.contacts.addresses import follow, known_by
+from tidings.messages.contacts.canonical import canonical_address
+from tidings.messages.contacts.contractors import PROFILE, Contractor
+from tidings.messages.contacts.identity import Known, find_person
 from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.saving import news, rivalry
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Work
 
@@ -61,8 +65,8 @@ async def import_people(
     """Saves people, with `event_id` registers them, and schedules their messages.
 
     People and registrations are saved as a whole or not at all; then the messages follow. Somebody known by phone or
-    mail is completed; somebody registered stays so. Raises InvalidRows with every line whose phone and mail belong to
-    two people, NotFound, and Conflict: the event is over, or two have one phone.
+    mail, whose name does not clash, is completed; somebody registered stays so. Raises InvalidRows with every line
+    that may be about two people, NotFound, and Conflict: the event is over, or somebody else is saving one of them.
     """
     try:
         async with work.begin() as unit:
@@ -75,8 +79,7 @@ async def import_people(
             await run.complete_profiles(contractors)
     except IntegrityError as error:
         raise Conflict(
-            f"{source}: two people there have the same phone or mail, or somebody else is saving them right now; "
-            "nothing was imported"
+            f"{source}: somebody else is saving one of these people right now; nothing was imported, so try again"
         ) from error
     for one, ids, what in run.to_schedule:
         run.result.messages.add(await _schedule(work, one, ids, what, on_progress))
@@ -120,16 +123,19 @@ class _Import:
         Everybody locks events before people, and both in order of id. Those who are new come in order of their phones
         and mails, on which two imports of the same people would wait for each other.
         """
-        ids: dict[str, int] = {}
+        places: dict[int, int] = {}
         events = set() if event_id is None else {event_id}
         for chunk in _chunks(people):
-            ids |= await self._known(chunk)
-        for known in _chunks(sorted(set(ids.values()))):
-            theirs = select(Registration.event_id).where(Registration.contractor_id.in_(known), *_WITHOUT_AGENDA)
+            known = _Acquaintances(await self._known(chunk))
+            for person in chunk:
+                found = find_person(person.name, _addresses(person), known.of(person))
+                places[id(person)] = found.id or (min(found.rivals) if found.rivals else MAX_ID)
+        for ids in _chunks(sorted(set(places.values()) - {MAX_ID})):
+            theirs = select(Registration.event_id).where(Registration.contractor_id.in_(ids), *_WITHOUT_AGENDA)
             events.update(await self._session.scalars(theirs))
         for some in _chunks(sorted(events)):
             await self._session.execute(locked_ids(Event, Event.id.in_(some)))
-        return sorted(people, key=lambda one: (_first_of(one, ids), one.phone or "", one.email or ""))
+        return sorted(people, key=lambda one: (places[id(one)], one.phone or "", one.email or ""))
 
     async def save(self, people: Sequence[Person], source: str) -> dict[int, bool]:
         """The ids of the contractors that the people are now, and whether each one's profile is complete."""
@@ -137,29 +143,35 @@ class _Import:
         bad: list[BadRow] = []
         done = 0
         for chunk in _chunks(people):
-            known = await self._contractors(await self._known(chunk))
-            changed: dict[int, dict[str, Any]] = {}
-            added: list[Person] = []
+            before = await self._known(chunk)
+            known = _Acquaintances(before)
+            contractors = await self._contractors(known.ids)
+            changed: set[int] = set()
+            added: list[dict[str, Any]] = []
             for person in chunk:
-                theirs = {one["id"]: one for value in (person.phone, person.email) if (one := known.get(value or ""))}
-                if not theirs:
-                    added.append(person)
-                    continue
                 values = {name: value for name in _COLUMNS if (value := getattr(person, name)) is not None}
-                try:
-                    require_one(theirs, values)
-                except Conflict as error:
-                    bad.append(BadRow(person.line, "phone", f"{person.name}: {error}"))
+                found = find_person(person.name, _addresses(person), known.of(person))
+                if found.rivals is not None:
+                    bad.append(BadRow(person.line, "phone", rivalry(found.rivals, values)))
                     continue
-                [contractor] = theirs.values()
-                if any(contractor[name] != value for name, value in values.items()):
-                    contractor |= {**values, "updated_at": self._now}
-                    changed[contractor["id"]] = contractor
-                    known |= dict.fromkeys((value for value in (person.phone, person.email) if value), contractor)
-                saved[contractor["id"]] = all(contractor[name] for name in PROFILE)
+                if found.id is None:
+                    added.append({**dict.fromkeys(_COLUMNS), **values})
+                    known.add(-len(added), person)  # the next line may be about the same person
+                    continue
+                contractor = added[-found.id - 1] if found.id < 0 else contractors[found.id]
                 self.result.completed += 1
-            await self._change([changed[row_id] for row_id in sorted(changed)])
-            saved.update(await self._add(added))
+                told = news(values, contractor["name"], contractor["phone"])
+                if any(contractor[name] != value for name, value in told.items()):
+                    contractor |= told
+                    if found.id > 0:
+                        contractor["updated_at"] = self._now
+                        changed.add(found.id)
+                if found.id > 0:
+                    saved[found.id] = all(contractor[name] for name in PROFILE)
+            await self._change([contractors[row_id] for row_id in sorted(changed)])
+            new = await self._add(added)
+            await follow(self._session, [*changed, *new], source="import", now=self._now, known=before)
+            saved.update(new)
             self.result.added += len(added)
             done += len(chunk)
             self._progress("people", done, len(people))
@@ -167,28 +179,27 @@ class _Import:
             raise InvalidRows(source, sorted(bad, key=lambda row: row.line))
         return saved
 
-    async def _contractors(self, ids: Mapping[str, int]) -> dict[str, dict[str, Any]]:
-        """The same, with the contractors' columns."""
+    async def _contractors(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The columns of contractors, by their ids."""
         table = Contractor.__table__.c
         columns = (table.id, table.updated_at, *(table[name] for name in _COLUMNS))
         mine = among_many(table.id, "ids", self._session.get_bind().dialect.name)
-        rows = await self._session.execute(select(*columns).where(mine), {"ids": sorted(set(ids.values()))})
-        by_id = {row["id"]: dict(row) for row in rows.mappings()}
-        return {value: by_id[contractor_id] for value, contractor_id in ids.items()}
+        rows = await self._session.execute(select(*columns).where(mine), {"ids": ids})
+        return {row["id"]: dict(row) for row in rows.mappings()}
 
     async def _change(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes contractors in order of id."""
         columns = (*_COLUMNS, "updated_at")
         await update_rows(await self._session.connection(), Contractor, columns, rows, key_share=True)
 
-    async def _add(self, people: Sequence[Person]) -> dict[int, bool]:
+    async def _add(self, people: Sequence[Mapping[str, Any]]) -> dict[int, bool]:
         if not people:
             return {}
         ids = await reserve_ids(self._session, Contractor, len(people))
-        columns = {name: [getattr(person, name) for person in people] for name in _COLUMNS}
+        columns = {name: [person[name] for person in people] for name in _COLUMNS}
         moments = {"created_at": self._now, "updated_at": self._now}
         await bulk_insert(self._session, Contractor, {"id": ids, **columns}, moments)
-        return {row_id: is_complete(person) for row_id, person in zip(ids, people, strict=True)}
+        return {row_id: all(person[name] for name in PROFILE) for row_id, person in zip(ids, people, strict=True)}
 
     async def register(self, event: Event, contractors: Mapping[int, bool]) -> None:
         """Registers those who are not."""
@@ -254,18 +265,9 @@ class _Import:
             (await find_event(self._session, event_id)).mark_changed(self._now)
             self.to_schedule.append((event_id, ids, "personal agendas"))
 
-    async def _known(self, people: Sequence[Person]) -> dict[str, int]:
-        """The phones and mails among those of the people that somebody has already, and whose they are."""
-        table, dialect = Contractor.__table__.c, self._session.get_bind().dialect.name
-        found: dict[str, int] = {}
-        for column, values in (
-            (table.phone, {person.phone for person in people if person.phone}),
-            (table.email, {person.email for person in people if person.email}),
-        ):
-            query = select(column, table.id).where(among_many(column, "values", dialect))
-            rows = await self._session.execute(query, {"values": sorted(values)})
-            found.update((value, row_id) for value, row_id in rows)
-        return found
+    async def _known(self, people: Sequence[Person]) -> list[Known]:
+        """Everybody who has a phone or a mail of the people."""
+        return await known_by(self._session, {address for person in people for address in _addresses(person)})
 
     async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
         rows = await self._session.scalars(
@@ -280,9 +282,31 @@ class _Import:
         return rows.all()
 
 
-def _first_of(person: Person, ids: Mapping[str, int]) -> int:
-    """The first id of those who have the person's phone or mail."""
-    return min(ids.get(value or "", MAX_ID) for value in (person.phone, person.email))
+class _Acquaintances:
+    """Those who are known by some addresses, found by each."""
+
+    def __init__(self, known: Sequence[Known]) -> None:
+        self.ids = [one.id for one in known]
+        self._having: dict[str, list[Known]] = {}
+        for one in known:
+            self._note(one)
+
+    def of(self, person: Person) -> list[Known]:
+        """Those who have an address of the person, each once."""
+        found = {one.id: one for address in _addresses(person) for one in self._having.get(address, ())}
+        return [found[one] for one in sorted(found, key=lambda one: (one < 0, abs(one)))]
+
+    def add(self, number: int, person: Person) -> None:
+        """Somebody who is known from now on."""
+        self._note(Known(number, person.name, _addresses(person)))
+
+    def _note(self, known: Known) -> None:
+        for address in known.addresses:
+            self._having.setdefault(address, []).append(known)
+
+
+def _addresses(person: Person) -> frozenset[str]:
+    return frozenset(canonical_address(one) for one in (person.phone, person.email) if one)
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

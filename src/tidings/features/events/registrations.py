@@ -22,8 +22,9 @@ from tidings.features.events.models import Event, Registration
 from tidings.features.events.plan_changes import clear
 from tidings.features.events.schedule import make_schedule
 from tidings.features.events.schemas import ContractorIn, RegistrationIn
-from tidings.messages.contacts.contractors import Contractor, find_contractor, save_contractor
+from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.saving import save_contractor
 from tidings.messages.statuses import Reason
 from tidings.work import Unit, Work
 
@@ -36,10 +37,10 @@ class Registrations:
         self._region = region
 
     async def create_contractor(self, contractor: ContractorIn | Mapping[str, Any]) -> tuple[Contractor, bool]:
-        """Adds a person, or completes the one with the same phone or mail; says whether it is a new one.
+        """Adds a person, or completes the one whom phone or mail and the name show to be the same; says which.
 
         A profile that becomes complete by it brings the personal agenda of every event to come. Raises
-        InvalidInput, and Conflict when phone and mail belong to two people or somebody else is adding them.
+        InvalidInput, and Conflict when two people may be meant or somebody else is adding them.
         """
         values = parse(ContractorIn, contractor).model_dump()
         if values["phone"]:

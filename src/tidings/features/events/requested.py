@@ -195,7 +195,9 @@ async def _look_up(session: AsyncSession, wanted: Sequence[Wanted]) -> tuple[dic
     )
     people = await _select(
         {message.contractor_id for message in wanted},
-        lambda ids: session.scalars(select(Contractor.id).where(Contractor.id.in_(ids))),
+        lambda ids: session.scalars(
+            select(Contractor.id).where(Contractor.id.in_(ids), Contractor.merged_into.is_(None))
+        ),
     )
     return {event.id: event for event in events}, frozenset(people)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
+from tidings.db.rows import count_changed, locked_ids
 from tidings.engine.jobs import Job
 from tidings.features.followups.drafts import DraftWriter
 from tidings.features.followups.jobs import FOLLOW_UP, SEND_FOLLOW_UP
@@ -21,8 +22,9 @@ from tidings.features.followups.series import schedule_next
 from tidings.features.followups.zones import zone_of_row
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
-from tidings.messages.kind import Content, Ended, Message, MessageKind, Reply
+from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind, Reply
 from tidings.messages.statuses import OPEN, Reason
+from tidings.work import Work
 
 SENT_BY_WORKER = "bull_worker"
 
@@ -125,10 +127,36 @@ class FollowUpMessages(MessageKind):
         found: int = row.priority
         return found
 
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("message_tone", "response_text", "error_message", "action_item_id")),
+        "message_template": "",
+        "ai_context_hints": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """What they had to do."""
+        async with work.begin() as unit:
+            mine = locked_ids(ActionItem, ActionItem.contractor_id.in_(whom.ids))
+            gone = delete(ActionItem).where(ActionItem.id.in_(mine))
+            return {ActionItem.__tablename__: await count_changed(unit.session, gone)}
+
+    called_off: ClassVar[Mapping[str, Any]] = {"is_recurring": False}
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Two of one type with one text on one day say the same."""
+        return row.followup_type, row.message_template, row.event_id, row.scheduled_time.date()
+
     @classmethod
     async def timezones(cls, session: AsyncSession, row: Any) -> tuple[str | None, str | None]:
         """The event's."""
         return await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == row.event_id)), None
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """A follow-up and its type."""
+        return f"follow-up, {row.followup_type.replace('_', ' ')}"
 
     @classmethod
     def sequel(cls, row: Any) -> str | None:

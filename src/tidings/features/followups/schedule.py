@@ -20,7 +20,7 @@ from tidings.features.followups.rules.texts import VARIABLES, text_of
 from tidings.features.followups.rules.variants import pick
 from tidings.features.followups.schemas import FollowUpIn
 from tidings.fields import in_zone
-from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.contractors import Contractor, require_own
 from tidings.messages.gate.zones import zone_of
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.text.templates import check
@@ -38,6 +38,7 @@ async def add_follow_up(unit: Unit, wanted: FollowUpIn, now: datetime, timezone:
     person = await session.get(Contractor, wanted.contractor_id, with_for_update={"read": True})
     if person is None:
         raise NotFound("contractor", wanted.contractor_id)
+    require_own(person)
     event_timezone = None
     if wanted.event_id is not None:
         event_timezone = await session.scalar(select(EVENTS.c.timezone).where(EVENTS.c.id == wanted.event_id))

@@ -56,6 +56,7 @@ async def pages(
             select(Contractor)
             .where(
                 Contractor.id > after_id,
+                Contractor.merged_into.is_(None),
                 or_(Contractor.phone.is_not(None), Contractor.email.is_not(None)),
                 ~is_held_back(Contractor.id, now, pause),
             )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.ai.base import Draft
+from tidings.db.rows import count_changed, locked_ids
 from tidings.features.proactive.jobs import PROACTIVE_MESSAGE, SEND_PROACTIVE_MESSAGE
 from tidings.features.proactive.models import Approval, Goal, ProactiveMessage
 from tidings.features.proactive.safeguards import SILENCE_AFTER, Safeguards
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.terms import ConsentNeed, IfBlocked, promotional
-from tidings.messages.kind import Content, Message, MessageKind, Reply
+from tidings.messages.kind import Addressee, Content, Message, MessageKind, Reply
 from tidings.messages.statuses import Reason
+from tidings.work import Work
 
 _MESSAGE = ProactiveMessage.__table__.c
 _CONTRACTOR = Contractor.__table__.c
@@ -67,6 +69,24 @@ class ProactiveMessages(MessageKind):
     model = ProactiveMessage
     job_type = SEND_PROACTIVE_MESSAGE
     loaded = _LOADED
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("contractor_response", "decision_note", "error_message", "goal_id")),
+        **dict.fromkeys(("message_content", "ai_reasoning", "subject"), ""),
+        "context_data": {},
+    }
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Their goals, with every step towards them."""
+        async with work.begin() as unit:
+            mine = locked_ids(Goal, Goal.contractor_id.in_(whom.ids))
+            return {Goal.__tablename__: await count_changed(unit.session, delete(Goal).where(Goal.id.in_(mine)))}
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable:
+        """Whatever it is: a contact has one under way at a time."""
+        return "proactive"
 
     def __init__(self, safeguards: Safeguards) -> None:
         self.floor = safeguards.floor

@@ -21,7 +21,7 @@ from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.models import ShopMessage
 from tidings.features.shops.rules.contexts import topic_of
 from tidings.log import current_request_id
-from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.addresses import contact_with
 from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.dead_letters import storable_json
 from tidings.messages.gate.terms import Purpose
@@ -79,7 +79,7 @@ async def store_told_message(work: Work, data: SendData, request_id: str) -> int
             return known
         row = ShopMessage(
             shop_id=shop.id,
-            contractor_id=await unit.session.scalar(select(Contractor.id).where(Contractor.phone == phone)),
+            contractor_id=await contact_with(unit.session, phone),
             deduplication_key=key,
             purpose=data.purpose,
             recipient=phone,

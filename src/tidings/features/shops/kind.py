@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import case, select
+from sqlalchemy import case, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
@@ -35,12 +35,13 @@ from tidings.features.shops.rules.stored import from_json
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.countries import country_of
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Purpose, Terms, promotional
-from tidings.messages.kind import Content, Ended, Message, MessageKind
+from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind
 from tidings.messages.statuses import Reason
 from tidings.messages.tenants import shop_tenant
 from tidings.messages.text.segments import measure
 from tidings.messages.text.templates import Sandbox
 from tidings.providers.mitto import Mitto
+from tidings.work import Work
 
 CHANNEL = "sms"
 
@@ -139,6 +140,30 @@ class ShopMessages(MessageKind):
         rows = [row for row in rows if row["id"] not in paused]
         reached = await reached_among(connection, rows)
         return [self.message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
+
+    personal: ClassVar[Mapping[str, Any]] = {
+        **dict.fromkeys(("recipient", "text", "goal_key", "error_message")),
+        "context": null(),
+    }
+    of_another = True
+
+    @classmethod
+    async def erase_person(cls, work: Work, whom: Addressee) -> Mapping[str, int]:
+        """Everything that shops know of them, as `customers/redact` has it erased."""
+        # Erasing looks at messages, whose kind this is.
+        from tidings.features.shops.privacy.asked import erase_customers
+
+        return await erase_customers(work, whom.ids)
+
+    @classmethod
+    def says(cls, row: Any) -> Hashable | None:
+        """One campaign says the same to everybody."""
+        return None if row.campaign_id is None else (row.shop_id, row.campaign_id)
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """What of a shop it comes from."""
+        return "campaign of a shop" if row.campaign_id is not None else f"{row.purpose} message of a shop"
 
     def message(self, row: Mapping[str, Any], obsolete: Reason | None = None) -> Message:
         """One row of LOADED as a message."""

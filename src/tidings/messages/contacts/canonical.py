@@ -114,3 +114,36 @@ _RULES: dict[str, Callable[[str], str]] = {
     "+22": _ivory_coast_or_benin,
     "+24": _gabon,
 }
+
+
+def canonical_address(address: str) -> str:
+    """What an address as it is stored is compared by: a number's canonical form, a mail address in lower case.
+
+    An id by which a channel knows somebody, without a number, is compared as it is.
+    """
+    if "@" in address:
+        return address.lower()
+    return canonical_number(address) if address.startswith("+") else address
+
+
+def spellings_of(address: str) -> set[str]:
+    """The ways in which a carrier or WhatsApp may write the same address, itself among them."""
+    same = canonical_address(address)
+    found = {address, same}
+    for pattern, other in _REWRITES:
+        found |= {pattern.sub(other, one) for one in found}
+    return {one for one in found if canonical_address(one) == same}
+
+
+_REWRITES = (
+    (re.compile(r"^\+521(\d{10})$"), r"+52\1"),
+    (re.compile(r"^\+52(\d{10})$"), r"+521\1"),
+    (re.compile(r"^\+549(\d{10})$"), r"+54\1"),
+    (re.compile(r"^\+54(\d{10})$"), r"+549\1"),
+    (re.compile(r"^\+55(\d\d)9(\d{8})$"), r"+55\1\2"),
+    (re.compile(r"^\+55(\d\d)(\d{8})$"), r"+55\g<1>9\2"),
+    (re.compile(r"^\+(22[59])0[157](\d{8})$"), r"+\1\2"),
+    (re.compile(r"^\+241\d(\d{7})$"), r"+241\1"),
+    (re.compile(r"^\+241(\d{7})$"), r"+2410\1"),
+)
+"""The rules above the other way round; what they make counts where it leads back to the same number."""

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
 from tidings.fields import MAX_ID
-from tidings.messages.contacts.contractors import Contractor, contacts_with, find_contractor
+from tidings.messages.contacts.addresses import contacts_with, follow, known_by
+from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.listing import own_entry
 from tidings.messages.contacts.opting import CHANNELS
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import canonical, find_opt_outs, parse_address
@@ -132,7 +134,7 @@ class Consents:
             await _check_tenant(unit.session, tenant)
             if address is None:
                 assert isinstance(who, int)
-                contact = await find_contractor(unit.session, who)
+                contact = await own_entry(unit.session, who)
                 theirs = contact.email if said.channel == "email" else contact.phone
                 [row] = await _keep(unit.session, said, [(contact.id, theirs)], now)
             else:
@@ -231,39 +233,31 @@ async def contacts_of(session: AsyncSession, people: Collection[Newcomer], now: 
 
     Raises IntegrityError as `keep_word` does.
     """
-    by_column = {"phone": [one for one in people if "@" not in one.address]}
-    by_column["email"] = [one for one in people if "@" in one.address]
-    found: dict[str, list[int]] = {one.address: [] for one in people}
-    for name, some in by_column.items():
-        if not some:
-            continue
-        column = getattr(Contractor, name)
-        rows = await session.execute(
-            select(Contractor.id, column)
-            .where(column.in_(sorted({one.address for one in some})))
-            .order_by(Contractor.id)
-        )
-        for contact_id, address in rows:
-            found[address].append(contact_id)
-        new = {one.address: one for one in some if not found[one.address]}
-        if new:
-            values = [
-                {
-                    "name": one.name,
-                    "first_name": one.first_name,
-                    "last_name": one.last_name,
-                    name: address,
-                    "created_at": now,
-                    "updated_at": now,
-                }
-                for address, one in new.items()
-            ]
-            ids = await session.scalars(
-                insert(Contractor).returning(Contractor.id, sort_by_parameter_order=True), values
-            )
-            for address, contact_id in zip(new, ids.all(), strict=True):
-                found[address].append(contact_id)
-    return found
+    by_canonical = {canonical(one.address): one for one in people}
+    known = await known_by(session, by_canonical.keys())
+    holders: dict[str, list[int]] = {address: [] for address in by_canonical}
+    for one in known:
+        for address in one.addresses:
+            holders[address].append(one.id)
+    if new := [address for address, theirs in holders.items() if not theirs]:
+        values = [
+            {
+                "name": one.name,
+                "first_name": one.first_name,
+                "last_name": one.last_name,
+                "phone": None if "@" in one.address else one.address,
+                "email": one.address if "@" in one.address else None,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for one in map(by_canonical.__getitem__, new)
+        ]
+        returned = insert(Contractor).returning(Contractor.id, sort_by_parameter_order=True)
+        ids = (await session.scalars(returned, values)).all()
+        for address, contact_id in zip(new, ids, strict=True):
+            holders[address].append(contact_id)
+        await follow(session, ids, source="consent", now=now, known=known)
+    return {one.address: holders[canonical(one.address)] for one in people}
 
 
 async def _keep(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,12 +16,22 @@ from tidings.errors import Conflict, NotFound
 PROFILE = ("name", "phone", "email", "company_name")
 """What makes a profile complete."""
 
+_IS_MERGED = text("merged_into IS NOT NULL")
+
 
 class Contractor(Base):
-    """A person. `phone` is E.164; `timezone` an IANA name, when it is known; `vip` goes first where it can."""
+    """A person. `timezone` is an IANA name, when it is known; `vip` goes first where it can.
+
+    `phone` (E.164) and `email` are the addresses that messages go to; all that the person has are `ContactAddress`es.
+    `merged_into` names the person whose second entry this was; after `erased_at` nothing is known of them.
+    """
 
     __tablename__ = "contractors"
-    __table_args__ = (UniqueConstraint("phone"), UniqueConstraint("email"))
+    __table_args__ = (
+        Index(None, "phone"),
+        Index(None, "email"),
+        Index(None, "merged_into", sqlite_where=_IS_MERGED, postgresql_where=_IS_MERGED),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     name: Mapped[str] = mapped_column(String(200))
@@ -34,6 +44,8 @@ class Contractor(Base):
     vip: Mapped[bool] = mapped_column(default=False)
     ghl_contact_id: Mapped[str | None] = mapped_column(String(64), default=None)
     ghl_location_id: Mapped[str | None] = mapped_column(String(64), default=None)
+    merged_into: Mapped[int | None] = mapped_column(ForeignKey("contractors.id"), default=None)
+    erased_at: Mapped[datetime | None] = mapped_column(default=None)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -56,46 +68,15 @@ def is_complete(person: Any) -> bool:
 
 
 async def find_contractor(session: AsyncSession, contractor_id: int) -> Contractor:
-    """Raises NotFound when there is no such contractor."""
+    """Raises NotFound when there is no such contractor, and Conflict when it was merged into another one."""
     found = await session.get(Contractor, contractor_id)
-    if found is None:
+    if found is None or found.erased_at is not None:
         raise NotFound("contractor", contractor_id)
+    require_own(found)
     return found
 
 
-async def save_contractor(session: AsyncSession, values: Mapping[str, Any], now: datetime) -> tuple[Contractor, bool]:
-    """Adds a person, or completes the one with the same phone number or mail address.
-
-    Empty values never erase known ones. Returns the contractor and whether it is new. Raises Conflict when
-    phone and mail belong to two different people.
-    """
-    phone, email = values.get("phone"), values.get("email")
-    matches: dict[int, Contractor] = {}
-    for column, value in ((Contractor.phone, phone), (Contractor.email, email)):
-        if value and (match := await session.scalar(select(Contractor).where(column == value))):
-            matches[match.id] = match
-    require_one(matches, values)
-    if not matches:
-        new = Contractor(**values, created_at=now, updated_at=now)
-        session.add(new)
-        await session.flush()
-        return new, True
-    known = next(iter(matches.values()))
-    known.complete(values, now)
-    await session.flush()
-    return known, False
-
-
-async def contacts_with(session: AsyncSession, address: str) -> list[int]:
-    """The contacts with this phone number (E.164) or mail address, oldest first."""
-    column = Contractor.email if "@" in address else Contractor.phone
-    return list(await session.scalars(select(Contractor.id).where(column == address).order_by(Contractor.id)))
-
-
-def require_one(ids: Collection[int], values: Mapping[str, Any]) -> None:
-    """Raises Conflict when the phone and the mail of one person belong to several contractors."""
-    if len(ids) > 1:
-        raise Conflict(
-            f"phone {values.get('phone')} belongs to contractor {min(ids)} and email {values.get('email')} to "
-            f"contractor {max(ids)}, or the other way round; merge them first"
-        )
+def require_own(contact: Contractor) -> None:
+    """Raises Conflict for an entry that was merged into another one."""
+    if contact.merged_into is not None:
+        raise Conflict(f"contractor {contact.id} was merged into contractor {contact.merged_into}; use that one")

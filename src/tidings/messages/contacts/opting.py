@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.fields import MAX_ID
 from tidings.messages.changes import wake_held
-from tidings.messages.contacts.contractors import contacts_with
+from tidings.messages.contacts.addresses import contacts_with
 from tidings.messages.gate.opt_outs import (
     ANY_CHANNEL,
     OptOut,

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.errors import BadRow, InvalidInput, InvalidRows
+from tidings.messages.contacts.names import Likeness, compare_names
 from tidings.messages.contacts.people_columns import Line, decode, read_layout
 from tidings.messages.contacts.phones import DEFAULT_REGION, parse_phone
 
@@ -79,7 +80,7 @@ class _Collector:
     columns: list[str | None]
     people: list[Person] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
-    _first_seen: dict[tuple[str, str], int] = field(default_factory=dict)
+    _first_seen: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
 
     def take(self, line: Line) -> None:
         before = len(self.bad)
@@ -107,11 +108,11 @@ class _Collector:
                 self._complain(line, name, "holds a control character; delete it")
             if "\N{REPLACEMENT CHARACTER}" in value:
                 self._complain(line, name, "holds \N{REPLACEMENT CHARACTER} where a letter was lost; write it again")
-        phone = self._phone(line, values)
-        email = self._email(line, values)
+        names = _names(values)
+        phone = self._phone(line, values, names["name"] or "")
+        email = self._email(line, values, names["name"] or "")
         if "phone" not in values and "email" not in values:
             self._complain(line, "phone", "is missing, and so is an email; one of them is needed")
-        names = _names(values)
         if not names["name"]:
             self._complain(line, "name", "is missing")
         self._check_timezone(line, values.get("timezone"))
@@ -132,7 +133,7 @@ class _Collector:
             line=line.number,
         )
 
-    def _phone(self, line: Line, values: Mapping[str, str]) -> str | None:
+    def _phone(self, line: Line, values: Mapping[str, str], name: str) -> str | None:
         raw = values.get("phone", "").removeprefix("'")  # a spreadsheet's mark for "this is text"
         if not raw:
             return None
@@ -145,10 +146,10 @@ class _Collector:
                 raise
             self._complain(line, "phone", error.message)
             return None
-        self._check_new(line, "phone", phone)
+        self._check_new(line, "phone", phone, name)
         return phone
 
-    def _email(self, line: Line, values: Mapping[str, str]) -> str | None:
+    def _email(self, line: Line, values: Mapping[str, str], name: str) -> str | None:
         raw = values.get("email", "").removeprefix("'")
         if not raw:
             return None
@@ -157,7 +158,7 @@ class _Collector:
         except EmailNotValidError as error:
             self._complain(line, "email", f"{raw[:80]!r} is not an email address: {error}")
             return None
-        self._check_new(line, "email", email)
+        self._check_new(line, "email", email, name)
         return email
 
     def _check_timezone(self, line: Line, name: str | None) -> None:
@@ -168,10 +169,13 @@ class _Collector:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self._complain(line, "timezone", f"{name[:80]!r} is not an IANA timezone; write one like Europe/Berlin")
 
-    def _check_new(self, line: Line, name: str, value: str) -> None:
-        first = self._first_seen.setdefault((name, value), line.number)
-        if first != line.number:
-            self._complain(line, name, f"{value} stands in line {first} already; keep one of the two")
+    def _check_new(self, line: Line, column: str, value: str, name: str) -> None:
+        """Complains of an address that stands there already, but for that of a relative: two names, one address."""
+        seen = self._first_seen.setdefault((column, value), [])
+        same = next((first for first, known in seen if compare_names(known, name) is not Likeness.CLASH), line.number)
+        if same != line.number:
+            self._complain(line, column, f"{value} stands in line {same} already; keep one of the two")
+        seen.append((line.number, name))
 
     def _complain(self, line: Line, name: str, message: str) -> None:
         self.bad.append(BadRow(line.number, name, message))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tidings.errors import ConfigurationError, NotFound
-from tidings.messages.contacts.contractors import contacts_with
+from tidings.messages.contacts.addresses import contacts_with
 from tidings.messages.gate.opt_outs import (
     OptOut,
     OptOutRequest,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, Text, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -18,7 +18,7 @@ from tidings.db.base import Base
 from tidings.engine.policy import QueuePolicy
 from tidings.messages.gate.terms import TRANSACTIONAL, Terms
 from tidings.messages.inbound.keywords import Command
-from tidings.messages.kind import OPEN_ROWS, Content, Message, MessageColumns, MessageKind, message_job
+from tidings.messages.kind import OPEN_ROWS, Addressee, Content, Message, MessageColumns, MessageKind, message_job
 from tidings.messages.statuses import Reason, Status
 from tidings.messages.tenants import INSTALLATION, Sender, divided
 from tidings.providers.base import Account
@@ -168,6 +168,16 @@ class Notices(MessageKind):
     def tenant_of(cls, row: Any) -> str:
         """In whose name it speaks."""
         return str(row.tenant)
+
+    @classmethod
+    def written_to(cls, whom: Addressee) -> ColumnElement[bool]:
+        """Those to their addresses; no other person is meant by a STOP or START of theirs."""
+        return or_(Notice.contact_id.in_(whom.ids), Notice.address.in_(whom.addresses))
+
+    @classmethod
+    def about(cls, row: Any) -> str:
+        """What it says."""
+        return f"notice, {row.notice_type.replace('_', ' ')}"
 
     async def load(self, connection: AsyncConnection, rows: Sequence[dict[str, Any]]) -> Sequence[Message]:
         """The messages of claimed rows, with the accounts of the tenants that have their own."""

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
 from tidings.log import get_logger
-from tidings.messages.contacts.contractors import contacts_with
+from tidings.messages.contacts.addresses import contacts_with, latest_of
 from tidings.messages.gate.opt_outs import (
     ANY_CHANNEL,
     OptOut,
@@ -115,7 +115,7 @@ class Replies:
             await session.flush()
             return _received(row, duplicate=False)
         contact_ids = await contacts_with(session, address)
-        row.contact_id = contact_ids[0] if contact_ids else None
+        row.contact_id = await latest_of(session, contact_ids)
         await session.flush()
         if row.command is None and await self._understand(unit, reply, address, row, now):
             log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.features.chat.models import ChatChannel
-from tidings.messages.contacts.contractors import contacts_with
+from tidings.messages.contacts.addresses import contacts_with
 from tidings.messages.gate.opt_outs import (
     OptOut,
     OptOutRequest,

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound
@@ -21,6 +20,7 @@ from tidings.features.shops.segments.audience import read_all, read_customer, re
 from tidings.features.shops.segments.models import ShopSegment
 from tidings.features.shops.test_numbers.sending import write_test
 from tidings.fields import in_zone
+from tidings.messages.contacts.addresses import contact_with
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.gate.rules import Rules
@@ -87,7 +87,8 @@ async def find_recipient(session: AsyncSession, shop: Shop, wanted: TestIn) -> M
     customer = await read_customer(session, shop.id, ShopCustomer.phone == phone)
     if customer is not None:
         return customer
-    contact = await session.scalar(select(Contractor).where(Contractor.phone == phone))
+    contact_id = await contact_with(session, phone)
+    contact = None if contact_id is None else await session.get(Contractor, contact_id)
     blank: defaultdict[str, Any] = defaultdict(lambda: None)
     blank |= {
         **{column.key: None for column in ShopCustomer.__table__.columns},

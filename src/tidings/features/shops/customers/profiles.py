@@ -1,11 +1,12 @@
 """Customers as webhooks tell of them: found again by id, mail address or number, and linked to a contact.
 
-The contact is found by the phone number alone. A mail address that a shop tells is not copied to it, because it may
-be another person's.
+The contact is found by the phone number and the name: a family's phone is several contacts. A mail address that a
+shop tells is not copied to it, because it may be another person's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +18,11 @@ from tidings.features.shops.customers.people import phone_of
 from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.customers import CustomerDetails, SmsConsent
+from tidings.messages.contacts.addresses import contact_with, follow, known_by
+from tidings.messages.contacts.canonical import canonical_address
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.identity import Known, find_person
+from tidings.messages.contacts.names import words_of
 from tidings.messages.gate.consents import Consent
 from tidings.messages.statuses import Status
 from tidings.messages.tenants import shop_tenant
@@ -110,14 +115,15 @@ async def _find(
 
 
 async def _link(session: AsyncSession, row: ShopCustomer, now: datetime) -> bool:
-    """Finds or makes the contact with the customer's number; whether it is another one than before."""
+    """Finds or makes the contact with the customer's number and name; whether it is another one than before."""
     if row.phone is None:
         return False
-    contact_id = await session.scalar(select(Contractor.id).where(Contractor.phone == row.phone))
+    name = " ".join(part for part in (row.first_name, row.last_name) if part)
+    known = await known_by(session, {canonical_address(row.phone)})
+    contact_id = await _contact_of(session, row.phone, name, row.contractor_id, known)
     if contact_id is None:
-        name = " ".join(part for part in (row.first_name, row.last_name) if part) or "Customer"
         contact = Contractor(
-            name=name[:200],
+            name=(name or "Customer")[:200],
             first_name=row.first_name,
             last_name=row.last_name,
             phone=row.phone,
@@ -126,6 +132,7 @@ async def _link(session: AsyncSession, row: ShopCustomer, now: datetime) -> bool
         )
         session.add(contact)
         await session.flush()
+        await follow(session, [contact.id], source=SOURCE, now=now, known=known)
         contact_id = contact.id
     if row.contractor_id == contact_id:
         return False
@@ -133,6 +140,16 @@ async def _link(session: AsyncSession, row: ShopCustomer, now: datetime) -> bool
         row.former_contacts = [*(one for one in row.former_contacts if one != row.contractor_id), row.contractor_id]
     row.contractor_id = contact_id
     return True
+
+
+async def _contact_of(
+    session: AsyncSession, phone: str, name: str, present: int | None, known: Sequence[Known]
+) -> int | None:
+    """Who has the number under a name that is the customer's, too; their present contact goes before others."""
+    known = sorted(known, key=lambda one: one.id != present)
+    if not words_of(name) and len(known) > 1 and known[0].id != present:
+        return await contact_with(session, phone)
+    return find_person(name, {canonical_address(phone)}, known).id
 
 
 async def _readdress(session: AsyncSession, row: ShopCustomer, now: datetime) -> None:

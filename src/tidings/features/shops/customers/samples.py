@@ -10,6 +10,7 @@ from sqlalchemy import insert
 
 from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer
+from tidings.messages.contacts.addresses import follow
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.gate.consents import Consent
 from tidings.messages.tenants import shop_tenant
@@ -48,6 +49,7 @@ async def add_customers(work: Work, shop: Shop, people: Sequence[NewCustomer]) -
                     [{"name": _name(one), "phone": one.phone, "timezone": one.timezone, **times} for one in page],
                 )
             ).all()
+            await follow(unit.session, contacts, source="import", now=now)
             await unit.session.execute(
                 insert(ShopCustomer),
                 [

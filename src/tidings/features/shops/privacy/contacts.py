@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import Executable, delete, or_, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.base import Base
-from tidings.db.rows import locked_ids
 from tidings.features.shops.models import Shop
+from tidings.messages.contacts.addresses import ContactAddress
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.records import ContactMerge
+from tidings.messages.contacts.traces import erase_traces
+from tidings.messages.contacts.words import ContactWord
 from tidings.messages.gate.consents import Consent
-from tidings.messages.gate.opt_outs import OptOut, canonical
-from tidings.messages.gate.standing import Admission, hold_caps
+from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
 from tidings.messages.inbound.stored import StoredReply
-from tidings.messages.ledger import LedgerEntry
 from tidings.messages.tenants import shop_tenant
 
 _PAGE = 500
 
-_Step = Callable[[Sequence[int], Sequence[str]], Executable]
-"""What is done to contacts, by their ids and addresses."""
+_IN_BULK = {"synchronize_session": False}
 
 
 async def forget_consents(session: AsyncSession, shop: Shop, contact_ids: Collection[int]) -> None:
@@ -41,54 +40,15 @@ async def release_contacts(session: AsyncSession, contact_ids: Collection[int]) 
     Table by table for all of them, in the order in which everybody locks: what was written to people before people,
     and what is known about them after that.
     """
-    unknown = sorted(set(contact_ids) - await _known_elsewhere(session, sorted(contact_ids)))
-    found = select(Contractor.id, Contractor.phone, Contractor.email).order_by(Contractor.id)
-    portions = [(await session.execute(found.where(Contractor.id.in_(some)))).all() for some in pages(unknown)]
-    await _each(session, portions, _lines, _notices)
-    await hold_caps(session, unknown)  # or a message that is let out just now would keep its place
-    await _each(session, portions, _themselves, _opt_outs, _trust, _admissions, _replies, _gone)
-
-
-async def _each(session: AsyncSession, portions: Sequence[Sequence[Any]], *steps: _Step) -> None:
-    for step in steps:
-        for rows in portions:
-            ids, addresses = [row.id for row in rows], [one for row in rows for one in (row.phone, row.email) if one]
-            await session.execute(step(ids, addresses).execution_options(synchronize_session=False))
-
-
-def _lines(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    theirs = or_(LedgerEntry.contact_id.in_(ids), LedgerEntry.address.in_([canonical(one) for one in addresses]))
-    return update(LedgerEntry).where(theirs).values(contact_id=None, address=None, error=None)
-
-
-def _notices(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    theirs = or_(Notice.contact_id.in_(ids), Notice.address.in_(addresses))
-    return delete(Notice).where(Notice.id.in_(locked_ids(Notice, theirs)))
-
-
-def _themselves(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return select(Contractor.id).where(Contractor.id.in_(ids)).order_by(Contractor.id).with_for_update()
-
-
-def _opt_outs(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    theirs = or_(OptOut.contact_id.in_(ids), OptOut.address.in_([canonical(one) for one in addresses]))
-    return update(OptOut).where(OptOut.id.in_(locked_ids(OptOut, theirs))).values(contact_id=None, words=None)
-
-
-def _trust(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return delete(Trust).where(Trust.contact_id.in_(ids))
-
-
-def _admissions(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return delete(Admission).where(Admission.contact_id.in_(ids))
-
-
-def _replies(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return delete(StoredReply).where(or_(StoredReply.contact_id.in_(ids), StoredReply.sender.in_(addresses)))
-
-
-def _gone(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    return delete(Contractor).where(Contractor.id.in_(ids))
+    entries = select(Contractor.id, Contractor.merged_into).where(Contractor.merged_into.in_(contact_ids))
+    merged = {row.id: row.merged_into for row in await session.execute(entries)}
+    wanted = {*contact_ids, *merged}
+    known = await _known_elsewhere(session, sorted(wanted))
+    known |= {kept for entry, kept in merged.items() if entry in known and kept is not None}
+    unknown = sorted(wanted - known)
+    await erase_traces(session, unknown)
+    for some in pages(unknown):
+        await session.execute(delete(Contractor).where(Contractor.id.in_(some)).execution_options(**_IN_BULK))
 
 
 def pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -98,8 +58,9 @@ def pages(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 _THEIR_OWN = frozenset(
-    model.__tablename__ for model in (OptOut, StoredReply, Notice, Trust)
-)  # fmt: skip
+    model.__tablename__
+    for model in (Contractor, OptOut, StoredReply, Notice, Trust, ContactAddress, ContactWord, ContactMerge)
+)
 """Tables that refer to a contact because of messages only; they go with the contact, or let go of it."""
 
 
