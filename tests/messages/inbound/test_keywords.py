@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import every_case
-from tidings.messages.inbound.keywords import Command, command_of
+from tidings.messages.inbound.keywords import Command, CommandReading, command_of, read_command
 
 LONG = 10_000
 
@@ -38,7 +38,7 @@ LONG = 10_000
         "not interested in your messages", "STOP END QUIT", "stop stop stop", "enough already", "pls stop",
         "stop pls", "no stop", "Why don't you stop texting me", "when will you stop texting me",
         "I need you to stop texting me", "will you stop texting me", "make it stop", "un-subscribe",
-        "please don't text, call or email me again", "stop or I'll sue", "stop for good", "Reply STOP to opt out",
+        "please don't text, call or email me again", "stop or I'll sue", "stop for good",
         "STOP to end", "don?t text me", "don t text me", "no me escriban más", "no quiero recibir mensajes",
         "Deja de enviarme mensajes", "arrêtez de m'envoyer des messages", "Ne m'écrivez plus", "désabonnez-moi",
         "keine Nachrichten mehr", "Hören Sie auf", "schreiben Sie mir nicht mehr", "lasst mich in Ruhe",
@@ -110,7 +110,6 @@ LONG = 10_000
         "hey stop", "y'all need to stop texting me", "you need to stop texting me",
         "you guys have to stop sending these", "Stop or I'm reporting you", "I told you to stop",
         "Im asking you to stop", "stop contacting this number", "discontinue all texts", "this is wrong # stop",
-        "please cancel",
         "I want these messages stopped", "Delete me from your contacts", "cut it out", "Knock it off!",
         "i dont live there anymore wrong number", "this is harassment, stop", "Don't write me again",
     ],
@@ -249,9 +248,38 @@ def test_our_own_words_quoted_back_are_not_the_readers() -> None:
     assert command_of('"Your talk is at 3. Reply STOP to opt out" - which room?') is None
 
 
-@pytest.mark.parametrize("text", ["> STOP", "-- \nSTOP", ".\n-- \nstop", '"Reply STOP to opt out"'])
+@pytest.mark.parametrize("text", ["> STOP", "-- \nSTOP", ".\n-- \nstop"])
 def test_a_reply_that_is_nothing_but_a_quotation_or_a_signature_is_read_all_the_same(text: str) -> None:
     assert command_of(text) is Command.STOP
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Reply STOP to opt out", '"Reply STOP to opt out"', "Reply STOP to cancel", "Please cancel.", "not her",
+        "fin?", "She is deceased", "This isn't Bob", "please cancel", "I'm calling my lawyer", "this is spam!!", "🖕",
+        "how did you get my number?", "Stopp! Wo ist Raum 4?",
+    ],
+)  # fmt: skip
+def test_what_may_wish_for_no_more_messages_is_for_a_person_to_decide(text: str) -> None:
+    assert read_command(text) == CommandReading(unsure=True)
+
+
+@every_case(
+    "text",
+    [
+        "ST0P", "5top", "ѕtop", "ЅТОР", "ＳＴＯＰ", "𝐒𝐓𝐎𝐏", "🆂🆃🅾🅿", "ꜱᴛᴏᴘ", "stoρ", "$top", "STOOOOP", "S T O P",
+        "S-T-O-P", "STOP2END", "STOPALL", "STOP2", "stahp", "unsubscirbe", "UNSUBSCRIBEE", "dezabonnare", "abmeldne",
+        "stopplease", "🛑", "⛔", "🚫🚫", "✋",
+    ],
+)  # fmt: skip
+def test_a_keyword_in_other_letters_or_with_a_slip_is_the_keyword(text: str) -> None:
+    assert command_of(text) is Command.STOP
+
+
+@every_case("text", ["shop", "step", "top", "stoop", "spot", "backstop", "atop", "subscriber", "10 top"])
+def test_a_word_that_is_only_like_a_keyword_commands_nothing(text: str) -> None:
+    assert command_of(text) is None
 
 
 def test_another_machines_notice_is_not_a_request() -> None:
@@ -269,7 +297,7 @@ def test_a_request_in_quotes_is_a_request(text: str) -> None:
 
 
 KEYWORDS = {
-    Command.STOP: ["stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "opt out", "optout", "arrêt"],
+    Command.STOP: ["stop", "stopall", "unsubscribe", "opt out", "optout", "arrêt", "abmelden"],
     Command.START: ["start", "unstop", "subscribe", "resume"],
     Command.HELP: ["help", "info", "aide", "ayuda"],
 }
@@ -297,16 +325,53 @@ def test_neither_case_nor_padding_nor_politeness_changes_a_keyword(
     after: str,
 ) -> None:
     command, word = case
+    assert command_of(before + polite_before + _written(word, upper, wide) + polite_after + after) is command
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    word=st.sampled_from(["cancel", "end", "quit", "revoke", "fin", "baja", "ende"]),
+    upper=st.lists(st.booleans(), min_size=12, max_size=12),
+    wide=st.booleans(),
+    before=PADDING.map(lambda padding: padding.replace("?", "")),
+    polite_after=st.sampled_from(["", " please", " now", ", thanks", " THANK YOU"]),
+    after=st.sampled_from(["", "!", ".", "?", "??", " ?", "!?"]),
+)
+def test_a_word_of_daily_life_alone_is_stop_and_a_question_when_asked(
+    word: str, upper: list[bool], wide: bool, before: str, polite_after: str, after: str
+) -> None:
+    reading = read_command(before + _written(word, upper, wide) + polite_after + after)
+    assert reading == (CommandReading(unsure=True) if "?" in after else CommandReading(Command.STOP))
+
+
+def _written(word: str, upper: list[bool], wide: bool) -> str:
     written = "".join(c.upper() if big else c for c, big in zip(word, upper, strict=False))
     if wide:
         written = "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in written)
-    assert command_of(before + polite_before + written + polite_after + after) is command
+    return written
+
+
+NOTICES = st.builds(
+    "{} {} {} {}".format,
+    st.sampled_from(["Reply", "Text", "reply", "Please reply", "Send"]),
+    st.sampled_from(["STOP", "Stop", "UNSUBSCRIBE", "CANCEL", '"STOP"']),
+    st.sampled_from(["to opt out", "to unsubscribe", "to stop messages", "to end", "to cancel", "to opt-out."]),
+    st.sampled_from(["", ".", "HELP for help.", "Msg & data rates may apply.", "at any time"]),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(notice=NOTICES, before=st.sampled_from(["", "Your talk begins at 3. ", "Doors open soon! ", "> "]))
+def test_our_notice_quoted_back_is_never_a_stop(notice: str, before: str) -> None:
+    assert command_of(before + notice) is None
 
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text() | st.lists(st.sampled_from(FRAGMENTS)).map(" ".join))
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    assert command_of(text) in {None, *Command}
+    for mail in (False, True):
+        reading = read_command(text, mail=mail)
+        assert reading.command is None or not reading.unsure
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """What a reply commands: to be left alone, to be written to again, or to be told who writes.
 
-A person may take consent back "in any reasonable manner" (47 CFR 64.1200(a)(10)), which for a text means in
-their own words. The rule here: who plausibly asks not to be messaged is taken at their word, since a missed STOP
-is a broken law and a wrong one is a lost reader, who can write START. A text that only contains such a word, as in
-"stop by the booth", commands nothing and is for a person to read.
+A person may take consent back "in any reasonable manner" (47 CFR 64.1200(a)(10)), which for a text means in their own
+words and language. There are three answers: a plain wish is STOP, a text that may be one is `unsure` and for a person
+to decide, and one that only contains such a word, as in "stop by the booth", is neither.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tidings.messages.inbound.keywords import words
-from tidings.messages.inbound.keywords.phrases import asks_to_be_left_alone, asks_to_come_back
-from tidings.messages.inbound.keywords.reading import Clause, clauses_of, first_line_of, is_reaction, is_stop_sign
+from tidings.messages.inbound.keywords.clauses import clauses_of
+from tidings.messages.inbound.keywords.judging import judge
+from tidings.messages.inbound.keywords.quoting import first_line_of, is_reaction, own_words
+from tidings.messages.inbound.keywords.signs import is_doubtful_sign, is_stop_sign
 
 
 class Command(StrEnum):
@@ -26,49 +26,38 @@ class Command(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandReading:
-    """What a text commands, if anything, and whether it may mean STOP, so that a person has to look."""
+    """What a text commands, if anything; `unsure` when it commands nothing but may wish for no more messages."""
 
     command: Command | None = None
     unsure: bool = False
 
 
 def read_command(text: str, *, mail: bool = False) -> CommandReading:
-    """What a reply says; `mail` says that it may carry quotations and a signature."""
-    return CommandReading(command_of(text))
+    """How `text`, a reply as it came in, is read; of a mail (`mail`) without what it quotes.
+
+    STOP is a keyword of 47 CFR 64.1200(a)(10), the CTIA or a carrier in one of the languages that there are packs
+    for (`languages/`), with politeness around it, or a request in plain words. START is its keyword or a plain "put
+    me back"; YES is not, since people answer questions with it. HELP stands alone. STOP wins over the others.
+
+    CANCEL, END, QUIT and other words of daily life command only when nothing but politeness goes with them;
+    "cancel my appointment" is not for us, and "please cancel" is `unsure`, since it does not say what. A phone's
+    report of a reaction (`Liked “Reply STOP to opt out”`) and our own notice, quoted back, command nothing.
+
+    Never raises, and takes time in proportion to the text, of which it reads the first 4,000 characters after quotes.
+    """
+    if is_reaction(text):
+        return CommandReading()
+    if is_stop_sign(text):
+        return CommandReading(Command.STOP)
+    said = own_words(text, mail=mail)
+    judged = judge(clauses_of(said))
+    if judged.stop or ((first := first_line_of(said)) != said and judge(clauses_of(first)).stop):
+        return CommandReading(Command.STOP)
+    if judged.start or judged.help:
+        return CommandReading(Command.START if judged.start else Command.HELP)
+    return CommandReading(unsure=judged.unsure or is_doubtful_sign(text))
 
 
 def command_of(text: str) -> Command | None:
-    """What `text`, a reply as it came in, commands; None when it is for a person or a feature to read.
-
-    STOP is a keyword of 47 CFR 64.1200(a)(10) or one that carriers list in other languages, with politeness around
-    it, or a request in plain words, English or the commonest of six other languages. START is its keyword or a
-    plain "put me back"; YES is not, since people answer questions with it. HELP stands alone. STOP wins over
-    the others in one text. "Unsubscribed by accident, put me back" is START: the words ask for messages.
-
-    CANCEL, END, QUIT and REVOKE command only when nothing but politeness or a name on the next line goes with
-    them, or when what they end is the messages: "cancel my appointment" is for a person. A phone's report of a
-    reaction (`Liked “Reply STOP to opt out”`) quotes us and commands nothing.
-
-    Never raises, and takes time in proportion to the text.
-    """
-    if is_reaction(text):
-        return None
-    if is_stop_sign(text):
-        return Command.STOP
-    clauses = clauses_of(text)
-    if _is_stop(clauses) or words.are_stop(_all_words(clauses_of(first_line_of(text)))):
-        return Command.STOP
-    spoken = _all_words(clauses)
-    if words.are_start(spoken) or any(asks_to_come_back(" ".join(clause)) for clause in clauses):
-        return Command.START
-    return Command.HELP if words.are_help(spoken) else None
-
-
-def _is_stop(clauses: list[Clause]) -> bool:
-    if words.are_stop(_all_words(clauses)):
-        return True
-    return any(words.are_plainly_stop(clause) or asks_to_be_left_alone(" ".join(clause)) for clause in clauses)
-
-
-def _all_words(clauses: list[Clause]) -> Clause:
-    return tuple(word for clause in clauses for word in clause)
+    """What `text` commands, as `read_command` reads it."""
+    return read_command(text).command
