@@ -11,15 +11,16 @@ from chat.providers import Provider, signed, text_event, webhook
 from chat.support import KNOWLEDGE, NUMBER, USER, Chats, OpenChats
 from shops.market import Market
 from support.app import client_of
-from support.unsure import UNSURE
 from support.workshop import eventually
 from tidings.features.chat.models import ChatMessage, Conversation, Role
 from tidings.features.shops.models import ShopCustomer
 from tidings.messages.gate.opt_outs import OptOut
-from tidings.messages.inbound.keywords import CommandReading, read_command
 from tidings.messages.inbound.notices import Notice
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.statuses import Reason
+
+UNSURE = "Please cancel"
+"""It does not say what, so a person decides."""
 
 OTHER_NUMBER, OTHER_SECRET = "106540352242999", "another-app-secret"
 WORDS = ("help me", "info", "Start", "cancel", "STOP", "end", "quit", "HELP", "unsubscribe")
@@ -112,13 +113,8 @@ async def test_a_stop_to_one_customers_bot_touches_neither_another_customers_bot
 
 
 async def test_a_text_that_may_mean_stop_is_answered_and_a_person_is_asked(
-    open_chats: OpenChats, monkeypatch: pytest.MonkeyPatch
+    open_chats: OpenChats,
 ) -> None:
-    def read(text: str, *, mail: bool = False) -> CommandReading:
-        return CommandReading(unsure=True) if text == UNSURE else read_command(text, mail=mail)
-
-    for module in ("tidings.messages.inbound.replies", "tidings.features.chat.conversations.incoming"):
-        monkeypatch.setattr(f"{module}.read_command", read)
     async with Provider() as graph:
         chats = await open_chats(whatsapp_graph_url=graph.url)
         bot = await chats.chatbot(items={"Cancel an order": "Within an hour."}, keywords=True)

@@ -10,17 +10,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from support.unsure import UNSURE, leave_open
 from tidings.app import App
 from tidings.cli import app as commands
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.registry import load
 
-
-@pytest.fixture(autouse=True)
-def _left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_open(monkeypatch)
+UNSURE = "Please cancel"
+"""It does not say what, so a person decides."""
 
 
 def hear(*texts: str, sender: str = "+12125550123") -> None:

@@ -18,19 +18,16 @@ from messages.due_messages import (
     person_of,
 )
 from support.app import due_in
-from support.unsure import UNSURE, leave_open
 from support.workshop import eventually
 from tidings.app import App
 from tidings.messages.inbound.reply import IncomingReply
 
+UNSURE = "Please cancel"
+"""It does not say what, so a person decides."""
+
 pytestmark = pytest.mark.both_databases
 
 OTHER = "+12125550124"
-
-
-@pytest.fixture(autouse=True)
-def _left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_open(monkeypatch)
 
 
 @pytest.fixture

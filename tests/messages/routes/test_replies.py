@@ -8,18 +8,15 @@ from typing import Any
 import pytest
 
 from messages.routes.api import PHONE, Api
-from support.unsure import UNSURE, leave_open
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.tenants import add_tenant
+
+UNSURE = "Please cancel"
+"""It does not say what, so a person decides."""
 
 pytestmark = pytest.mark.both_databases
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(autouse=True)
-def _left_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_open(monkeypatch)
 
 
 async def hear(api: Api, text: str, sender: str = PHONE, **more: Any) -> int:

@@ -34,7 +34,7 @@ from tidings.messages.gate import trust
 from tidings.messages.gate.opt_outs import OptOutRequest, Reach, add_opt_out, channel_of
 from tidings.messages.gate.trust import change_trust
 from tidings.messages.gate.zones import Zone
-from tidings.messages.inbound.keywords import Command, command_of
+from tidings.messages.inbound.keywords import Command, read_aside
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
 from tidings.messages.statuses import LEFT, OPEN, Reason, Status
@@ -158,6 +158,7 @@ class FollowUps:
         """
         wanted = parse(ResponseIn, response)
         now = self._work.clock.now()
+        reading = await read_aside(wanted.response_text)
         try:
             async with self._work.begin() as unit:
                 row = await find_follow_up(unit.session, follow_up_id, lock=True)
@@ -166,7 +167,7 @@ class FollowUps:
                 person = await find_contractor(unit.session, row.contractor_id)
                 zones = await zones_of_follow_ups(unit.session, [row.id], self._timezone)
                 received = in_zone(wanted.received_at or now, zones[row.id].name)
-                command, action = command_of(wanted.response_text), wanted.action_taken
+                command, action = reading.command, wanted.action_taken
                 if command is Command.STOP:
                     action = OPTED_OUT
                     await _opt_out(unit.session, self._reach, person, now, wanted.response_text)

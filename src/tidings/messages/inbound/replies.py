@@ -31,7 +31,7 @@ from tidings.messages.gate.opt_outs import (
 )
 from tidings.messages.gate.trust import HELPFUL_REPLY, NEUTRAL_REPLY, OPTED_OUT, UNHAPPY_REPLY, change_trust
 from tidings.messages.inbound.concerned import find_answered, find_concerned, find_referred
-from tidings.messages.inbound.keywords import Command, read_command
+from tidings.messages.inbound.keywords import Command, CommandReading, read_aside
 from tidings.messages.inbound.notices import ANSWERS, add_notice, notice_text
 from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.reply import IncomingReply, Received
@@ -88,13 +88,15 @@ class Replies:
         if address is not None:
             reply = replace(reply, channel=reply.channel or channel_of(address))
 
-        async def take_in(unit: Unit) -> Received:
-            # The same reply, or the same person's first one, may come at the same moment.
-            return await _known(unit.session, reply) or await self._take_in(unit, reply, address)
-
         async with self._work.read() as session:
             if (known := await _known(session, reply)) is not None:
                 return known
+        reading = await read_aside(reply.text, mail=reply.channel == "email")
+
+        async def take_in(unit: Unit) -> Received:
+            # The same reply, or the same person's first one, may come at the same moment.
+            return await _known(unit.session, reply) or await self._take_in(unit, reply, reading, address)
+
         return await self._work.retry(take_in)
 
     def _address_of(self, reply: IncomingReply) -> str | None:
@@ -106,9 +108,11 @@ class Replies:
             log.warning("the sender of a reply cannot be read", door=reply.door, error=error.message)
             return None
 
-    async def _take_in(self, unit: Unit, reply: IncomingReply, address: str | None) -> Received:
+    async def _take_in(
+        self, unit: Unit, reply: IncomingReply, reading: CommandReading, address: str | None
+    ) -> Received:
         session, now = unit.session, self._work.clock.now()
-        row = self._row(reply, address, now)
+        row = _row_of(reply, reading, address, now)
         session.add(row)
         if address is None:
             row.action_taken, row.needs_person = UNREADABLE, True
@@ -180,25 +184,6 @@ class Replies:
                 )
             return True
         return False
-
-    def _row(self, reply: IncomingReply, address: str | None, now: datetime) -> StoredReply:
-        reading = read_command(reply.text, mail=reply.channel == "email")
-        said = reading.command is not None or reading.unsure
-        return StoredReply(
-            provider=reply.provider,
-            door=reply.door,
-            channel=reply.channel,
-            provider_message_id=reply.provider_message_id,
-            sender=address or reply.sender[:254],
-            text=reply.text,
-            received_at=min(reply.received_at or now, now).astimezone(UTC),
-            command=reading.command,
-            unsure=reading.unsure,
-            sentiment_score=None if reading.command else sentiment_of(reply.text),
-            rating=None if said else rating_of(reply.text),
-            tenant=reply.tenant or INSTALLATION,
-            created_at=now,
-        )
 
     async def _obey(self, unit: Unit, command: Command, said: _Said) -> str:
         session = unit.session
@@ -278,6 +263,25 @@ class _Said:
     contact_id: int | None
     tenants: Sequence[str]
     now: datetime
+
+
+def _row_of(reply: IncomingReply, reading: CommandReading, address: str | None, now: datetime) -> StoredReply:
+    said = reading.command is not None or reading.unsure
+    return StoredReply(
+        provider=reply.provider,
+        door=reply.door,
+        channel=reply.channel,
+        provider_message_id=reply.provider_message_id,
+        sender=address or reply.sender[:254],
+        text=reply.text,
+        received_at=min(reply.received_at or now, now).astimezone(UTC),
+        command=reading.command,
+        unsure=reading.unsure,
+        sentiment_score=None if reading.command else sentiment_of(reply.text),
+        rating=None if said else rating_of(reply.text),
+        tenant=reply.tenant or INSTALLATION,
+        created_at=now,
+    )
 
 
 async def _known(session: AsyncSession, reply: IncomingReply) -> Received | None:

@@ -22,7 +22,7 @@ from tidings.features.chat.models import (
     UsageKind,
     UsageLog,
 )
-from tidings.messages.inbound.keywords import Command, CommandReading, read_command
+from tidings.messages.inbound.keywords import Command, CommandReading, read_aside
 from tidings.messages.inbound.notices import ANSWERS, notice_text
 from tidings.messages.inbound.replies import Replies
 from tidings.messages.inbound.reply import IncomingReply, Received
@@ -54,7 +54,7 @@ class IncomingMessages:
         if row.status != RECEIVED:
             return "taken in already"
         obeyed = chatbot.keywords and ChatChannel(conversation.channel).is_whatsapp
-        reading = read_command(row.content) if obeyed else CommandReading()
+        reading = await read_aside(row.content) if obeyed else CommandReading()
         command = reading.command
         said = command is not None or reading.unsure  # who is unsure is answered all the same
         answered = await self._obey(row, conversation, chatbot.customer_id) if said else None

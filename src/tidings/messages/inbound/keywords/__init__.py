@@ -7,6 +7,7 @@ to decide, and one that only contains such a word, as in "stop by the booth", is
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -56,6 +57,11 @@ def read_command(text: str, *, mail: bool = False) -> CommandReading:
     if judged.start or judged.help:
         return CommandReading(Command.START if judged.start else Command.HELP)
     return CommandReading(unsure=judged.unsure or is_doubtful_sign(text))
+
+
+async def read_aside(text: str, *, mail: bool = False) -> CommandReading:
+    """The same on a thread of its own: a long text, or the first one of a language, makes no message late."""
+    return await asyncio.to_thread(read_command, text, mail=mail)
 
 
 def command_of(text: str) -> Command | None:
