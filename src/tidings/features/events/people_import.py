@@ -6,7 +6,7 @@ plan has changed. So orchestration goes on with what a process has left undone t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,24 +19,25 @@ from tidings.db.batches import among_many, update_rows
 from tidings.db.bulk_insert import bulk_insert, reserve_ids
 from tidings.db.rows import locked_ids
 from tidings.errors import BadRow, Conflict, InvalidRows
+from tidings.features.events.acquaintances import Acquaintances, addresses_in, find_known
 from tidings.features.events.lookup import find_event
 from tidings.features.events.models import Event, EventMessage, EventStatus, Registration
 from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schedule import CLEARED, make_schedules
 from tidings.fields import MAX_ID
-from tidings.messages.contacts.addresses import follow, known_by
-from tidings.messages.contacts.canonical import canonical_address
+from tidings.messages.contacts.addresses import follow, refresh_words
 from tidings.messages.contacts.contractors import PROFILE, Contractor
-from tidings.messages.contacts.identity import Known, find_person
+from tidings.messages.contacts.identity import find_person
 from tidings.messages.contacts.people_file import Person
 from tidings.messages.contacts.saving import news, rivalry
 from tidings.messages.statuses import Reason, Status
-from tidings.work import Work
+from tidings.work import Portions, Work
 
-AT_ONCE = 1000
+AT_ONCE = 400
 Item = TypeVar("Item")
 
 _WITHOUT_AGENDA = (Registration.cancelled_at.is_(None), Registration.profile_completed_at.is_(None))
+_ADDRESSES = frozenset({"phone", "email"})
 _COLUMNS = tuple(column.name for column in fields(Person) if hasattr(Contractor, column.name))
 
 Progress = Callable[[str, int, int], None]
@@ -68,10 +69,12 @@ async def import_people(
     mail, whose name does not clash, is completed; somebody registered stays so. Raises InvalidRows with every line
     that may be about two people, NotFound, and Conflict: the event is over, or somebody else is saving one of them.
     """
+    async with work.read() as session:
+        in_order, events = await _prepare(session, people, event_id)
     try:
         async with work.begin() as unit:
             run = _Import(unit.session, work.clock.now(), on_progress)
-            in_order = await run.prepare(people, event_id)
+            await run.lock(events)
             event = None if event_id is None else await _living_event(unit.session, event_id)
             contractors = await run.save(in_order, source)
             if event is not None:
@@ -81,6 +84,10 @@ async def import_people(
         raise Conflict(
             f"{source}: somebody else is saving one of these people right now; nothing was imported, so try again"
         ) from error
+    portions = Portions(work)
+    for some in _chunks(run.reworded):
+        async with portions.begin() as unit:
+            await refresh_words(unit.session, some)
     for one, ids, what in run.to_schedule:
         run.result.messages.add(await _schedule(work, one, ids, what, on_progress))
     return run.result
@@ -108,34 +115,21 @@ async def _living_event(session: AsyncSession, event_id: int) -> Event:
 
 
 class _Import:
-    """One import under way. `to_schedule` are people whose messages are to follow: event, ids, and what they are."""
+    """One import under way. `to_schedule` are people whose messages are to follow: event, ids, and what they are;
+    `reworded` are those whose names or firms have changed, by which they are found."""
 
     def __init__(self, session: AsyncSession, now: datetime, on_progress: Progress) -> None:
         self.result = ImportResult()
         self.to_schedule: list[tuple[int, list[int], str]] = []
+        self.reworded: list[int] = []
         self._session = session
         self._now = now
         self._progress = on_progress
 
-    async def prepare(self, people: Sequence[Person], event_id: int | None) -> list[Person]:
-        """Locks the events that may be planned again; the people, those who are known first, in order of id.
-
-        Everybody locks events before people, and both in order of id. Those who are new come in order of their phones
-        and mails, on which two imports of the same people would wait for each other.
-        """
-        places: dict[int, int] = {}
-        events = set() if event_id is None else {event_id}
-        for chunk in _chunks(people):
-            known = _Acquaintances(await self._known(chunk))
-            for person in chunk:
-                found = find_person(person.name, _addresses(person), known.of(person))
-                places[id(person)] = found.id or (min(found.rivals) if found.rivals else MAX_ID)
-        for ids in _chunks(sorted(set(places.values()) - {MAX_ID})):
-            theirs = select(Registration.event_id).where(Registration.contractor_id.in_(ids), *_WITHOUT_AGENDA)
-            events.update(await self._session.scalars(theirs))
+    async def lock(self, events: Collection[int]) -> None:
+        """Locks the events that may be planned again, before people, as everybody does."""
         for some in _chunks(sorted(events)):
             await self._session.execute(locked_ids(Event, Event.id.in_(some)))
-        return sorted(people, key=lambda one: (places[id(one)], one.phone or "", one.email or ""))
 
     async def save(self, people: Sequence[Person], source: str) -> dict[int, bool]:
         """The ids of the contractors that the people are now, and whether each one's profile is complete."""
@@ -143,14 +137,15 @@ class _Import:
         bad: list[BadRow] = []
         done = 0
         for chunk in _chunks(people):
-            before = await self._known(chunk)
-            known = _Acquaintances(before)
+            before = await find_known(self._session, chunk)
+            known = Acquaintances(before)
             contractors = await self._contractors(known.ids)
             changed: set[int] = set()
+            moved: set[int] = set()
             added: list[dict[str, Any]] = []
             for person in chunk:
                 values = {name: value for name in _COLUMNS if (value := getattr(person, name)) is not None}
-                found = find_person(person.name, _addresses(person), known.of(person))
+                found = find_person(person.name, addresses_in(person), known.of(person))
                 if found.rivals is not None:
                     bad.append(BadRow(person.line, "phone", rivalry(found.rivals, values)))
                     continue
@@ -161,16 +156,20 @@ class _Import:
                 contractor = added[-found.id - 1] if found.id < 0 else contractors[found.id]
                 self.result.completed += 1
                 told = news(values, contractor["name"], contractor["phone"])
-                if any(contractor[name] != value for name, value in told.items()):
+                other = {name for name, value in told.items() if contractor[name] != value}
+                if other:
                     contractor |= told
                     if found.id > 0:
                         contractor["updated_at"] = self._now
                         changed.add(found.id)
+                        if other & _ADDRESSES:
+                            moved.add(found.id)
                 if found.id > 0:
                     saved[found.id] = all(contractor[name] for name in PROFILE)
             await self._change([contractors[row_id] for row_id in sorted(changed)])
             new = await self._add(added)
-            await follow(self._session, [*changed, *new], source="import", now=self._now, known=before)
+            await follow(self._session, [*moved, *new], source="import", now=self._now, known=before)
+            self.reworded += sorted(changed - moved)
             saved.update(new)
             self.result.added += len(added)
             done += len(chunk)
@@ -265,10 +264,6 @@ class _Import:
             (await find_event(self._session, event_id)).mark_changed(self._now)
             self.to_schedule.append((event_id, ids, "personal agendas"))
 
-    async def _known(self, people: Sequence[Person]) -> list[Known]:
-        """Everybody who has a phone or a mail of the people."""
-        return await known_by(self._session, {address for person in people for address in _addresses(person)})
-
     async def _without_agenda(self, contractor_ids: Sequence[int]) -> Sequence[Registration]:
         rows = await self._session.scalars(
             select(Registration)
@@ -282,31 +277,25 @@ class _Import:
         return rows.all()
 
 
-class _Acquaintances:
-    """Those who are known by some addresses, found by each."""
+async def _prepare(
+    session: AsyncSession, people: Sequence[Person], event_id: int | None
+) -> tuple[list[Person], set[int]]:
+    """The people, those who are known first, in order of id, and the events that may be planned again.
 
-    def __init__(self, known: Sequence[Known]) -> None:
-        self.ids = [one.id for one in known]
-        self._having: dict[str, list[Known]] = {}
-        for one in known:
-            self._note(one)
-
-    def of(self, person: Person) -> list[Known]:
-        """Those who have an address of the person, each once."""
-        found = {one.id: one for address in _addresses(person) for one in self._having.get(address, ())}
-        return [found[one] for one in sorted(found, key=lambda one: (one < 0, abs(one)))]
-
-    def add(self, number: int, person: Person) -> None:
-        """Somebody who is known from now on."""
-        self._note(Known(number, person.name, _addresses(person)))
-
-    def _note(self, known: Known) -> None:
-        for address in known.addresses:
-            self._having.setdefault(address, []).append(known)
-
-
-def _addresses(person: Person) -> frozenset[str]:
-    return frozenset(canonical_address(one) for one in (person.phone, person.email) if one)
+    Everybody locks events before people, and both in order of id. Those who are new come in order of their phones
+    and mails, on which two imports of the same people would wait for each other.
+    """
+    places: dict[int, int] = {}
+    events = set() if event_id is None else {event_id}
+    for chunk in _chunks(people):
+        known = Acquaintances(await find_known(session, chunk))
+        for person in chunk:
+            found = find_person(person.name, addresses_in(person), known.of(person))
+            places[id(person)] = found.id or (min(found.rivals) if found.rivals else MAX_ID)
+    for ids in _chunks(sorted(set(places.values()) - {MAX_ID})):
+        theirs = select(Registration.event_id).where(Registration.contractor_id.in_(ids), *_WITHOUT_AGENDA)
+        events.update(await session.scalars(theirs))
+    return sorted(people, key=lambda one: (places[id(one)], one.phone or "", one.email or "")), events
 
 
 def _chunks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:

@@ -222,6 +222,13 @@ async def follow(
     await keep_words(session, {person.id: (person, values[person.id]) for person in people})
 
 
+async def refresh_words(session: AsyncSession, contact_ids: Sequence[int]) -> None:
+    """Has the words of contacts be those of their present names and addresses, where only names have changed."""
+    people = await session.scalars(select(Contractor).where(Contractor.id.in_(contact_ids)))
+    addresses = await addresses_of(session, contact_ids)
+    await keep_words(session, {one.id: (one, {row.value for row in addresses[one.id]}) for one in people})
+
+
 async def insert_addresses(
     session: AsyncSession,
     rows: Sequence[Mapping[str, Any]],
