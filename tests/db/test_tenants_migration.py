@@ -85,7 +85,7 @@ async def test_a_start_ends_what_a_reply_had_said_by_a_door_of_the_installation_
 ) -> None:
     app = await open_app(database_url=upgraded, clock=ManualClock(NOON), providers={"sms": Provider()})
     by_shop = IncomingReply("mitto", "r2", PHONE, "START", tenant="shop:3")
-    assert (await app.inbound.receive_reply(by_shop)).action_taken == "opted_in"
+    assert (await app.inbound.receive_reply(by_shop)).action_taken == "still_opted_out"  # and that is what it is told
     message = await message_to(app, 1)
     assert await outcome_of(app, EVENT_MESSAGE, message.id) == OPTED_OUT
     await app.inbound.receive_reply(IncomingReply("n8n", "r3", PHONE, "START"))
@@ -103,7 +103,9 @@ async def test_what_was_a_shops_is_that_tenants(upgraded: str, open_app: OpenApp
         tenant = await session.get_one(Tenant, shop)
         assert (tenant.name, tenant.timezone) == ("Amber", "Europe/Berlin")
         assert [line.tenant for line in await session.scalars(select(LedgerEntry))] == [shop]
-        assert await find_consents(session, [2]) == {(2, "sms", shop): True, (2, "sms", INSTALLATION): False}
+        consents = await find_consents(session, [2])
+        assert consents.granted(2, "sms", shop, OTHER) is True
+        assert consents.granted(2, "sms", INSTALLATION, OTHER) is False
     received = await app.inbound.receive_reply(IncomingReply("n8n", "r4", OTHER, "STOP"))
     assert (received.action_taken, received.tenant) == ("opted_out", shop)
     again = await app.inbound.receive_reply(IncomingReply("n8n", "r1", OTHER, "Thanks"))

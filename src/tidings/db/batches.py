@@ -23,6 +23,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
@@ -58,6 +59,20 @@ async def insert_rows(
         await connection.execute(insertion(table, columns), arrays(columns, rows))
     else:
         await connection.execute(insert(table), rows)
+
+
+async def insert_missing(connection: AsyncConnection, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Adds those rows that are not there; all have the same columns, and come in the order of their keys."""
+    if not rows:
+        return
+    table = model.metadata.tables[model.__tablename__]
+    if connection.dialect.name == "postgresql":
+        columns = tuple(rows[0])
+        given = select(*_given(table, columns, "all").c)
+        statement = postgresql.insert(table).from_select(columns, given).on_conflict_do_nothing()
+        await connection.execute(statement, arrays(columns, rows))
+    else:
+        await connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
 
 
 async def update_rows(

@@ -73,6 +73,7 @@ LOCK_ORDER: tuple[str, ...] = (
     "contact_merges",
     "contact_merge_moves",
     # Only ever added to.
+    "correspondents",
     "usage_logs",
     "ai_usage",
     "contact_erasures",

@@ -92,10 +92,19 @@ class OptOutDesk:
 
         return await self._work.retry(opt_out)  # a STOP of the same address may come at the same moment
 
-    async def end(self, address: str, *, tenant: str = EVERY, channel: str = ANY_CHANNEL, door: str = DOOR) -> bool:
+    async def end(
+        self,
+        address: str,
+        *,
+        tenant: str = EVERY,
+        channel: str = ANY_CHANNEL,
+        door: str = DOOR,
+        only_own: bool = False,
+    ) -> bool:
         """Ends the opt-outs of an address, by default whatever holds; False when there was none.
 
-        With `tenant` only what was said to that tenant: what holds for all of them stays. Raises what `add` raises.
+        With `tenant` only what was said to that tenant: what holds for all of them stays. With `only_own` only what
+        was said by the same door. Raises what `add` raises.
         """
         spec, now = parse_address(address, self._region), self._work.clock.now()
         _check_channel(channel)
@@ -106,6 +115,8 @@ class OptOutDesk:
                 which &= OptOut.tenant == tenant
             elif contact_ids := await contacts_with(unit.session, spec):
                 which = or_(which, OptOut.contact_id.in_(contact_ids) & OptOut.whole_person)
+            if only_own:
+                which &= OptOut.door == door
             if channel != ANY_CHANNEL:
                 which &= OptOut.channel == channel
             ended = await end_opt_outs(unit.session, which, door, now) > 0

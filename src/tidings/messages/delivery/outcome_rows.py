@@ -17,6 +17,7 @@ from tidings.db.failures import is_passing
 from tidings.db.prepared import Prepared
 from tidings.engine.jobs import Job
 from tidings.log import get_logger
+from tidings.messages.correspondents import Correspondents, Key
 from tidings.messages.delivery.outcome import LINE, Record, Result, row_of
 from tidings.messages.gate.standing import is_capped, settle_places
 from tidings.messages.kind import Content, Ended, Message, MessageKind, follows
@@ -38,6 +39,7 @@ class OutcomeRows:
         self._kind = kind
         self._database = database
         self._clock = clock
+        self._correspondents = Correspondents()
 
     async def prepare(self, connection: AsyncConnection) -> None:
         """Has the statement made and planned on this connection that writes down what was sent."""
@@ -54,12 +56,23 @@ class OutcomeRows:
         twice. `patiently`: an error that will pass in what follows undoes the whole, to be tried again.
         """
         records = sorted(records, key=lambda record: record.message.id)
+        written = self._correspondents.new_among(one.message for one in records if one.status in LEFT)
+        jobs = await self._write(records, again, written, patiently=patiently)
+        self._correspondents.remember(written)
+        return jobs
+
+    async def _write(
+        self, records: Sequence[Record], again: Collection[int], written: Sequence[Key], *, patiently: bool
+    ) -> list[Job]:
+        now = self._clock.now()
         if not again and self._are_plain(records):
             async with self._database.road_at_once.begin() as connection:
+                await self._correspondents.store(connection, written, now)
                 rows, lines = [record.row for record in records], [record.line for record in records]
                 await self._write_sent(connection, tuple(records[0].row), rows, lines)
             return []
         async with self._database.road.begin() as connection:
+            await self._correspondents.store(connection, written, now)
             if again:
                 present = await self._present(connection, again)
                 records = [record for record in records if _name_of(record.line) not in present]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, select
@@ -43,19 +43,31 @@ class Consent(Base):
     proof: Mapped[str | None] = mapped_column(Text, default=None)
 
 
-async def find_consents(
-    connection: AsyncConnection | AsyncSession, contact_ids: Collection[int]
-) -> dict[tuple[int, str, str], bool]:
-    """The word about promotional messages that counts for each contact, channel and tenant that has one.
+class ConsentWords:
+    """The words about promotional messages of some contacts, the latest one last."""
 
-    True: granted, False: taken back.
-    """
+    def __init__(self, rows: Iterable[tuple[int, str, str, str | None, bool]] = ()) -> None:
+        self._words: dict[tuple[int, str, str], list[tuple[str | None, bool]]] = {}
+        for contact_id, channel, tenant, address, granted in rows:
+            self._words.setdefault((contact_id, channel, tenant), []).append((address, granted))
+
+    def granted(self, contact_id: int | None, channel: str, tenant: str, address: str | None) -> bool | None:
+        """The word that counts for an address (in its canonical form): True granted, False taken back, None: none.
+
+        A word counts for the address that it was said about, and for every one of the contact's when it names none.
+        """
+        said = self._words.get((contact_id or 0, channel, tenant), ())
+        return next((granted for about, granted in reversed(said) if about is None or about == address), None)
+
+
+async def find_consents(connection: AsyncConnection | AsyncSession, contact_ids: Collection[int]) -> ConsentWords:
+    """The words about promotional messages of the contacts, to whomever."""
     rows = await connection.execute(
-        select(Consent.contact_id, Consent.channel, Consent.tenant, Consent.granted)
+        select(Consent.contact_id, Consent.channel, Consent.tenant, Consent.address, Consent.granted)
         .where(Consent.contact_id.in_(sorted(contact_ids)), Consent.purpose == Purpose.PROMOTIONAL.value)
-        .order_by(Consent.at, Consent.id)  # below, the last word replaces the earlier ones
+        .order_by(Consent.at, Consent.id)
     )
-    return {(contact_id, channel, tenant): granted for contact_id, channel, tenant, granted in rows}
+    return ConsentWords((row[0], row[1], row[2], row[3], row[4]) for row in rows)
 
 
 async def consents_of(session: AsyncSession, contact_id: int) -> Sequence[Consent]:

@@ -240,15 +240,16 @@ async def opted_out_among(
 async def add_opt_out(session: AsyncSession, word: OptOutRequest, now: datetime) -> bool:
     """Opts out in the caller's transaction; False when nothing more is stopped by it than before.
 
-    What is said by another door is kept as well, since each ends by itself. Who was unsure is not any more. Raises
-    IntegrityError at the flush when somebody else does the same right now.
+    What is said by another door is kept as well, since each ends by itself. Who was unsure is not any more, unless
+    the word is about promotions only. Raises IntegrityError at the flush when somebody else does the same right
+    now.
     """
     mine = (_HOLDS, OptOut.address == word.address, OptOut.tenant == word.tenant, OptOut.channel == word.channel)
     rows = (await session.scalars(select(OptOut).where(*mine).order_by(OptOut.id).with_for_update())).all()
-    if word.stops is Stops.UNSURE and rows:
+    if word.stops is Stops.UNSURE and any(row.stops in (Stops.ALL, Stops.UNSURE) for row in rows):
         return False
     for row in rows:
-        if row.stops == Stops.UNSURE:
+        if row.stops == Stops.UNSURE and word.stops is Stops.ALL:
             row.ended_at, row.ended_by = now, word.door
     stopped = [row for row in rows if row.stops in (Stops.ALL, word.stops)]
     if (present := next((row for row in stopped if row.door == word.door), None)) is not None:

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.messages.gate.consents import find_consents
-from tidings.messages.gate.opt_outs import family_of, find_opt_outs
+from tidings.messages.gate.opt_outs import find_opt_outs
 from tidings.messages.gate.policy import Decision, Standing, decide
 from tidings.messages.gate.rules import Rules
-from tidings.messages.gate.standing import Admission
+from tidings.messages.gate.standing import Admission, word_about
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.kind import Message
 from tidings.messages.tenants import rules_of
@@ -55,7 +55,7 @@ async def _read_standings(
     return [
         Standing(
             *opt_outs.about(message),
-            consent=consents.get((message.contact_id or 0, family_of(message.channel), message.tenant)),
+            consent=word_about(consents, message),
             trust=trust.get(message.contact_id or 0),
             admitted=tuple(admitted.get((message.contact_id or 0, message.tenant), ())),
         )

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId
-from tidings.messages.gate.consents import find_consents
-from tidings.messages.gate.opt_outs import family_of, find_opt_outs
+from tidings.messages.gate.consents import ConsentWords, find_consents
+from tidings.messages.gate.opt_outs import canonical, family_of, find_opt_outs
 from tidings.messages.gate.policy import Decision, Send, Standing, decide
 from tidings.messages.gate.rules import LONGEST_WINDOW, Rules
 from tidings.messages.gate.terms import ConsentNeed, Purpose
@@ -63,7 +63,7 @@ async def admit(
         {message.contact_id for message in messages if message.contact_id is not None},
     )
     asked = _ids(message for message in messages if message.terms.consent is not ConsentNeed.NONE)
-    consents = await find_consents(connection, asked) if asked else {}
+    consents = await find_consents(connection, asked) if asked else ConsentWords()
     judged = _ids(message for message in messages if message.terms.min_trust is not None)
     trust = await trust_of(connection, judged) if judged else {}
     admitted = await _admitted(connection, _ids(capped), now) if capped else {}
@@ -80,7 +80,7 @@ async def admit(
         standing = Standing(
             opted_out_since=opted_out_since,
             unsure_since=unsure_since,
-            consent=consents.get((who[0], family_of(message.channel), message.tenant)),
+            consent=word_about(consents, message),
             trust=trust.get(who[0]),
             admitted=tuple(
                 sorted(at for name, number, at in theirs if at > since and (name, number) != (kind, message.id))
@@ -97,6 +97,12 @@ async def admit(
     if places:
         await connection.execute(insert(Admission), places)
     return decisions
+
+
+def word_about(consents: ConsentWords, message: Message) -> bool | None:
+    """What the recipient said to the message's tenant about its channel and its address."""
+    address = canonical(message.address) if message.address else None
+    return consents.granted(message.contact_id, family_of(message.channel), message.tenant, address)
 
 
 async def hold_caps(connection: AsyncConnection | AsyncSession, contact_ids: Collection[int]) -> None:

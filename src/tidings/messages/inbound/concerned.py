@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
-from tidings.messages.gate.opt_outs import canonical, family_of
+from tidings.messages.correspondents import tenants_writing_to
+from tidings.messages.gate.opt_outs import canonical, channel_of, family_of
 from tidings.messages.inbound.notices import NOTICE_KIND
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.kind import Kinds
@@ -26,11 +27,16 @@ _TENANT = func.coalesce(LedgerEntry.tenant, INSTALLATION)
 """Whose message a line is about; lines that are older than tenants are the installation's."""
 
 
-async def find_referred(session: AsyncSession, reply: IncomingReply, kinds: Kinds) -> LedgerEntry | None:
-    """The line of the message that a reply names, which left by the door that the reply came in by."""
+async def find_referred(
+    session: AsyncSession, reply: IncomingReply, kinds: Kinds, address: str, contact_ids: Collection[int]
+) -> LedgerEntry | None:
+    """The line of the message that a reply names, which left for this address by the door that the reply came in by.
+
+    What was written to somebody else is no message that the sender can mean.
+    """
     if not reply.in_reply_to:
         return None
-    named = _sent(reply, kinds).where(LedgerEntry.provider_message_id == reply.in_reply_to)
+    named = _sent(reply, kinds).where(LedgerEntry.provider_message_id == reply.in_reply_to, _to(address, contact_ids))
     return await session.scalar(named.order_by(LedgerEntry.id.desc()).limit(1))
 
 
@@ -47,8 +53,12 @@ async def find_answered(
 
     A rating answers the latest message that asked for one.
     """
+    tenants = await find_concerned(session, reply, address, None)  # a relative's other number has others
     recent = _sent(reply, kinds).where(
-        _to(address, contact_ids), LedgerEntry.at > clock.now() - ANSWERABLE, LedgerEntry.kind != NOTICE_KIND
+        _TENANT.in_(tenants),
+        _to(address, contact_ids),
+        LedgerEntry.at > clock.now() - ANSWERABLE,
+        LedgerEntry.kind != NOTICE_KIND,
     )
     lines = (await session.scalars(recent.order_by(LedgerEntry.at.desc(), LedgerEntry.id.desc()).limit(LATEST))).all()
     if rating is not None:
@@ -58,11 +68,7 @@ async def find_answered(
 
 
 async def find_concerned(
-    session: AsyncSession,
-    reply: IncomingReply,
-    address: str,
-    contact_ids: Collection[int],
-    referred: LedgerEntry | None,
+    session: AsyncSession, reply: IncomingReply, address: str, referred: LedgerEntry | None
 ) -> list[str]:
     """The tenants whom a STOP or START by this reply's door concerns, in order of their names.
 
@@ -73,8 +79,7 @@ async def find_concerned(
         return [reply.tenant]
     if referred is not None:
         return [referred.tenant or INSTALLATION]
-    written = select(_TENANT).where(*_by_door(reply), _to(address, contact_ids), LedgerEntry.kind != NOTICE_KIND)
-    return sorted(await session.scalars(written.distinct())) or [INSTALLATION]
+    return await tenants_writing_to(session, address, reply.channel or channel_of(address)) or [INSTALLATION]
 
 
 def _to(address: str, contact_ids: Collection[int]) -> ColumnElement[bool]:

@@ -46,6 +46,7 @@ class NoticeType(StrEnum):
     OPT_OUT_CONFIRMATION = "opt_out_confirmation"
     OPT_IN_CONFIRMATION = "opt_in_confirmation"
     HELP = "help"
+    OPT_OUT_HOLDS = "opt_out_holds"
     SIGN_UP_QUESTION = "sign_up_question"
     SIGN_UP_CONFIRMATION = "sign_up_confirmation"
     TEST_CODE = "test_code"
@@ -55,6 +56,7 @@ SUBJECTS = {
     NoticeType.OPT_OUT_CONFIRMATION: "You are unsubscribed",
     NoticeType.OPT_IN_CONFIRMATION: "You are subscribed again",
     NoticeType.HELP: "Help",
+    NoticeType.OPT_OUT_HOLDS: "You are still unsubscribed",
     NoticeType.SIGN_UP_QUESTION: "Please confirm",
     NoticeType.SIGN_UP_CONFIRMATION: "You are signed up",
     NoticeType.TEST_CODE: "Your code",
@@ -113,6 +115,12 @@ def notice_text(command: Command, sender: Sender) -> str:
             who = f"{sender.brand} ({sender.programme})" if sender.programme else sender.brand
             reach = f" For help, contact {sender.support}." if sender.support else ""
             return f"{who}:{reach} Message and data rates may apply. Reply STOP to unsubscribe."
+
+
+def holds_text(sender: Sender) -> str:
+    """The answer to a START that ends nothing: who gets nothing is not told that they are subscribed."""
+    reach = f" To get messages again, contact {sender.support}." if sender.support else ""
+    return f"{sender.brand}: you are still unsubscribed, as that was asked for in another way.{reach}"
 
 
 async def add_notice(

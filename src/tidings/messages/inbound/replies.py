@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
@@ -27,16 +28,17 @@ from tidings.messages.gate.opt_outs import (
     channel_of,
     end_opt_outs,
     family_of,
+    find_opt_outs,
     parse_address,
 )
 from tidings.messages.gate.trust import HELPFUL_REPLY, NEUTRAL_REPLY, OPTED_OUT, UNHAPPY_REPLY, change_trust
 from tidings.messages.inbound.concerned import find_answered, find_concerned, find_referred
 from tidings.messages.inbound.keywords import Command, CommandReading, read_aside
-from tidings.messages.inbound.notices import ANSWERS, add_notice, notice_text
+from tidings.messages.inbound.notices import ANSWERS, NoticeType, add_notice, holds_text, notice_text
 from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.sentiment import sentiment_of
-from tidings.messages.inbound.stored import UNREADABLE, StoredReply
+from tidings.messages.inbound.stored import ERASED, UNREADABLE, StoredReply
 from tidings.messages.inbound.tenant_words import Heard, TenantKeywords
 from tidings.messages.kind import Kinds, Reply
 from tidings.messages.tenants import EVERY, INSTALLATION, Sender, senders_of
@@ -89,6 +91,7 @@ class Replies:
             reply = replace(reply, channel=reply.channel or channel_of(address))
 
         async with self._work.read() as session:
+            reply = await _told_apart(session, reply, address)
             if (known := await _known(session, reply)) is not None:
                 return known
         reading = await read_aside(reply.text, mail=reply.channel == "email")
@@ -124,11 +127,11 @@ class Replies:
         if row.command is None and await self._understand(unit, reply, address, row, now):
             log.info("reply taken in", sender=address, action=row.action_taken, tenant=row.tenant)
             return _received(row, duplicate=False)
-        referred = await find_referred(session, reply, self._kinds)
+        referred = await find_referred(session, reply, self._kinds, address, contact_ids)
         answered = referred or await find_answered(
             session, reply, self._kinds, address, contact_ids, row.rating, self._work.clock
         )
-        tenants = await find_concerned(session, reply, address, contact_ids, referred)
+        tenants = await find_concerned(session, reply, address, referred)
         if answered is not None:
             row.contact_id = answered.contact_id or row.contact_id
             if row.command is not None:  # the message before the opt-out, as everybody locks
@@ -136,7 +139,7 @@ class Replies:
         row.tenant = (answered.tenant or INSTALLATION) if answered is not None else tenants[0]
         if row.command == Command.HELP:
             tenants = [row.tenant]
-        said = _Said(reply, address, row.contact_id, tenants, now)
+        said = _Said(reply, address, row.contact_id, tenants, now, row.received_at)
         if row.command is not None:
             row.action_taken = await self._obey(unit, Command(row.command), said)
         elif row.unsure:
@@ -168,8 +171,11 @@ class Replies:
             row.tenant, row.action_taken, row.unsure = understood.tenant, understood.action, False
             row.contact_id = understood.contact_id or row.contact_id
             if understood.opens:
-                said = _Said(reply, address, row.contact_id, [row.tenant], now)
+                said = _Said(reply, address, row.contact_id, [row.tenant], now, row.received_at)
                 await self._end(unit.session, said)
+                if held := await self._holding(unit.session, said):
+                    await self._say_it_holds(unit, said, held)
+                    return True
             if understood.notice is not None:
                 notice_type, text = understood.notice
                 await add_notice(
@@ -189,13 +195,17 @@ class Replies:
         session = unit.session
         match command:
             case Command.STOP:
-                new = [await add_opt_out(session, word, said.now) for word in self._words(said, Stops.ALL)]
+                new = [await add_opt_out(session, word, said.at) for word in self._words(said, Stops.ALL)]
                 if not any(new):
                     return "opted_out_already"  # the first one was confirmed, and one confirmation is all
                 action = "opted_out"
             case Command.START:
                 await self._end(session, said)
-                action = "opted_in"
+                held = await self._holding(session, said)
+                action = "opted_in" if not held else "still_opted_out"
+                if held and not said.reply.answered:
+                    await self._say_it_holds(unit, said, held)
+                    return action
             case Command.HELP:
                 action = "help_sent"
         if not said.reply.answered:
@@ -204,7 +214,7 @@ class Replies:
 
     async def _hold(self, session: AsyncSession, said: _Said) -> None:
         for word in self._words(said, Stops.UNSURE):
-            await add_opt_out(session, word, said.now)
+            await add_opt_out(session, word, said.at)
 
     def _words(self, said: _Said, stops: Stops) -> list[OptOutRequest]:
         """What a reply says about each tenant that it concerns."""
@@ -215,11 +225,11 @@ class Replies:
         return self._reach.requests(said.tenants, reply.channel or "sms", word)
 
     async def _end(self, session: AsyncSession, said: _Said) -> None:
-        """Ends what was said to the same tenants by the same door; where all are one brand, whatever holds."""
+        """Ends what was said before to the same tenants by the same door; where all are one brand, whatever holds."""
         mine = OptOut.address == canonical(said.address)
         if self._reach.everywhere:
             theirs = or_(mine, OptOut.contact_id == said.contact_id) if said.contact_id else mine
-            await end_opt_outs(session, theirs, said.reply.door, said.now)
+            await end_opt_outs(session, theirs & (OptOut.opted_out_at <= said.at), said.reply.door, said.now)
             return
         shared = said.reply.tenant is None
         doors = [said.reply.door, *([ANY_DOOR] if shared else [])]
@@ -227,8 +237,34 @@ class Replies:
         if shared and said.contact_id is not None:  # what was said before addresses were told apart
             mine = or_(mine, (OptOut.contact_id == said.contact_id) & OptOut.whole_person)
         channels = OptOut.channel.in_([family_of(said.reply.channel or "sms"), ANY_CHANNEL])
-        which = mine & OptOut.tenant.in_(tenants) & OptOut.door.in_(doors) & channels
+        which = (
+            mine & (OptOut.opted_out_at <= said.at) & OptOut.tenant.in_(tenants) & OptOut.door.in_(doors) & channels
+        )
         await end_opt_outs(session, which, said.reply.door, said.now)
+
+    async def _holding(self, session: AsyncSession, said: _Said) -> list[str]:
+        """Those of the tenants from whom the address still gets nothing, as that was said in another way."""
+        contact_ids = [said.contact_id] if said.contact_id is not None else []
+        found = await find_opt_outs(session, [said.address], contact_ids)
+        channel = said.reply.channel or "sms"
+        return [one for one in said.tenants if found.since(said.address, said.contact_id, one, channel)[0]]
+
+    async def _say_it_holds(self, unit: Unit, said: _Said, tenants: Sequence[str]) -> None:
+        """Nobody is told that they are subscribed who gets nothing."""
+        senders = await senders_of(unit.session, tenants, self._sender)
+        brands = _listed([*dict.fromkeys(senders[one].brand for one in tenants)])
+        alone = tenants[0] if len(tenants) == 1 else INSTALLATION
+        own = replace(senders.get(alone, self._sender), brand=brands)
+        await add_notice(
+            unit,
+            NoticeType.OPT_OUT_HOLDS,
+            holds_text(own),
+            tenant=alone,
+            address=said.address,
+            channel=said.reply.channel or "sms",
+            contact_id=said.contact_id,
+            now=said.now,
+        )
 
     async def _confirm(self, unit: Unit, command: Command, said: _Said) -> None:
         """One answer in the name of everybody concerned, through the account of the tenant if it is one."""
@@ -256,13 +292,14 @@ class Replies:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A reply, whose address it came from, and the tenants whom its command concerns."""
+    """A reply, whose address it came from, the tenants whom its command concerns, and when it was said (`at`)."""
 
     reply: IncomingReply
     address: str
     contact_id: int | None
     tenants: Sequence[str]
     now: datetime
+    at: datetime
 
 
 def _row_of(reply: IncomingReply, reading: CommandReading, address: str | None, now: datetime) -> StoredReply:
@@ -284,13 +321,26 @@ def _row_of(reply: IncomingReply, reading: CommandReading, address: str | None, 
     )
 
 
+async def _told_apart(session: AsyncSession, reply: IncomingReply, address: str | None) -> IncomingReply:
+    """The reply under an id of its own, when its provider has given the id of another sender's or another text's."""
+    present = await session.scalar(_of_id(reply))
+    if present is None or present.sender == ERASED:
+        return reply
+    if (present.sender, present.text) == (address or reply.sender[:254], reply.text):
+        return reply
+    content = blake2b(f"{reply.sender}\0{reply.text}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
+    return replace(reply, provider_message_id=f"{reply.provider_message_id[:230]}#{content}")
+
+
+def _of_id(reply: IncomingReply) -> Select[StoredReply]:
+    return select(StoredReply).where(
+        StoredReply.door == reply.door, StoredReply.provider_message_id == reply.provider_message_id
+    )
+
+
 async def _known(session: AsyncSession, reply: IncomingReply) -> Received | None:
     """What became of the reply when it came before."""
-    row = await session.scalar(
-        select(StoredReply).where(
-            StoredReply.door == reply.door, StoredReply.provider_message_id == reply.provider_message_id
-        )
-    )
+    row = await session.scalar(_of_id(reply))
     return _received(row, duplicate=True) if row is not None else None
 
 

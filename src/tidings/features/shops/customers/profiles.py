@@ -186,6 +186,7 @@ def _write_consent(session: AsyncSession, shop: Shop, row: ShopCustomer, at: dat
     session.add(
         Consent(
             contact_id=row.contractor_id,
+            address=canonical_address(row.phone) if row.phone else None,
             channel=CHANNEL,
             tenant=shop_tenant(shop.id),
             granted=granted,

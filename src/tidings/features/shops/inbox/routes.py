@@ -8,6 +8,7 @@ from fastapi import Body, Query
 
 from tidings.features.shops.inbox.schemas import (
     ShopConsentIn,
+    ShopOptInIn,
     ShopOptOutIn,
     ShopRepliesOut,
     ShopReplyOut,
@@ -67,7 +68,7 @@ async def list_shop_opt_outs(
 
 @router.post("/opt-outs")
 async def opt_out_of_shop(shops: Service, desk: Desk, domain: InPath, who: ShopOptOutIn) -> OptOutChanged:
-    """The shop sends nothing to an address any more. Only the person ends it, by START."""
+    """The shop sends nothing to an address any more, until the shop ends what it has noted here itself."""
     shop = await shops.accounts.get(domain)
     changed = await desk.add(
         _as_dialled(who.address, shop),
@@ -78,6 +79,14 @@ async def opt_out_of_shop(shops: Service, desk: Desk, domain: InPath, who: ShopO
         door=_door(shop),
     )
     return OptOutChanged(changed=changed)
+
+
+@router.post("/opt-ins")
+async def opt_in_to_shop(shops: Service, desk: Desk, domain: InPath, who: ShopOptInIn) -> OptOutChanged:
+    """Ends what the shop has noted here itself. What a person said by text, only that person ends."""
+    shop = await shops.accounts.get(domain)
+    address, door = _as_dialled(who.address, shop), _door(shop)
+    return OptOutChanged(changed=await desk.end(address, tenant=shop_tenant(shop.id), door=door, only_own=True))
 
 
 @router.post("/opt-outs/{opt_out_id}/decision")

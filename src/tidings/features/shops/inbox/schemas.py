@@ -35,6 +35,12 @@ class ShopOptOutIn(Input):
     words: Annotated[str, StringConstraints(max_length=1000), Storable] | None = None
 
 
+class ShopOptInIn(Input):
+    """Whose opt-outs end that the shop has noted itself."""
+
+    address: Address
+
+
 class ShopReplyOut(Output):
     """What somebody wrote to the shop; `message_id` is the shop's message that it answers, if it is known.
 

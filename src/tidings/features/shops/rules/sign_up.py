@@ -113,6 +113,27 @@ _YES = frozenset(
     ]
 )
 
+_NO = frozenset(
+    {
+        "no",
+        "nope",
+        "nein",
+        "non",
+        "nao",
+        "não",
+        "nie",
+        "ne",
+        "nee",
+        "nej",
+        "nei",
+        "ei",
+        "нет",
+        "hayır",
+        "不",
+        "いいえ",
+    }
+)
+
 _TEXTS = {
     "en": (
         "{who}: reply YES to get our promotional texts. Message and data rates may apply. Reply HELP for help, "
@@ -151,6 +172,8 @@ def read_keyword(raw: str) -> str:
     keyword = _plain(raw).upper()
     if not _KEYWORD.fullmatch(keyword) or not 2 <= len(keyword) <= 40 or not re.search(r"[^\W\d_]", keyword):
         raise ValueError("is no keyword; write one to three words of letters and digits, such as JOIN")
+    if keyword.casefold() in _NO:
+        raise ValueError("is what people say who do not want to; write another word, such as JOIN")
     reading = read_command(keyword)
     if reading.command is not None or reading.unsure:
         raise ValueError("is read as STOP, START or HELP; write another word, such as JOIN")

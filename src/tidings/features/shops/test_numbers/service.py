@@ -139,7 +139,9 @@ class TestNumbers:
             raise Conflict(f"{shop.domain} has uninstalled the app; nothing leaves for it any more")
         found = await find_opt_outs(session, {number}, ())
         if found.since(number, None, shop_tenant(shop.id), CHANNEL)[0] is not None:
-            raise Conflict(f"{number} has said STOP to this shop; text START from it first")
+            raise Conflict(
+                f"{number} has opted out of this shop's messages, and tests are such messages; end that first"
+            )
 
 
 async def is_verified(session: AsyncSession, shop: Shop, phone: str | None) -> bool:
