@@ -16,6 +16,7 @@ from tidings.log import mask_phones
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.people import People
 from tidings.messages.contacts.timeline import TimelinePage
+from tidings.messages.gate.opt_outs import in_words
 
 app = typer.Typer(name="contacts", help="People: found, shown with all that happened, edited, merged and erased.")
 
@@ -99,9 +100,9 @@ def show(who: Who, as_json: AsJson = False) -> None:
         preferred = ", messages go there" if row.is_preferred else ""
         console.print(f"  {row.kind}: {row.value} (address {row.id}, {row.source}{preferred})", soft_wrap=True)
     for stop in standing.opt_outs:
-        ended = f", ended {stop.ended_at:%d %b %Y}" if stop.ended_at else ""
-        whose = "everybody" if stop.tenant == "*" else stop.tenant
-        console.print(f"  opted out {stop.opted_out_at:%d %b %Y}: {stop.address}, of {whose}{ended}", soft_wrap=True)
+        ended = f"; ended {stop.ended_at:%d %b %Y}" if stop.ended_at else ""
+        said = in_words(stop.stops, stop.channel, stop.tenant)
+        console.print(f"  {stop.opted_out_at:%d %b %Y}: {stop.address} {said}{ended}", soft_wrap=True)
     for consent in standing.consents:
         said = "consented" if consent.granted else "took consent back"
         console.print(f"  {said} {consent.at:%d %b %Y}: {consent.channel}, to {consent.tenant}", soft_wrap=True)
@@ -218,6 +219,9 @@ def undo_merge(merge_id: Annotated[int, typer.Argument(help="The merge's id; `me
 @app.command()
 def export(who: Who) -> None:
     """Prints everything that is kept about a person, as JSON."""
+    from tidings.app import load_everything
+
+    load_everything()  # whatever refers to people is asked, and what is not loaded refers to nobody
 
     async def question(people: People) -> Any:
         return await people.export(await people.identify(who))

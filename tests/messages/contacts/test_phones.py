@@ -104,3 +104,8 @@ def test_a_number_written_as_e164_is_read_as_the_library_reads_it(code: int, dig
     at_once = read()
     with patch.object(phones, "_stays", lambda e164: False):
         assert at_once == read()
+
+
+@pytest.mark.parametrize("written", ["33612345678", "34612345678"])
+def test_a_foreign_mobile_without_plus_is_no_italian_voicemail(written: str) -> None:
+    assert parse_phone(written, "IT") == f"+{written}"

@@ -114,19 +114,6 @@ async def test_a_stop_years_later_concerns_everybody_who_ever_wrote(app: App, lo
     assert {row.tenant for row in await rows(app, OptOut)} >= {"shop:1", "shop:2"}
 
 
-async def test_an_old_start_that_is_delivered_again_after_an_erasure_ends_nothing(app: App) -> None:
-    person = await person_of(app)
-    said = [
-        IncomingReply("n8n", f"old-{number}", PHONE, text) for number, text in enumerate(("STOP", "START", "STOP"))
-    ]
-    for reply in said:
-        await app.inbound.receive_reply(reply)
-        app.clock.move(MINUTE)  # type: ignore[attr-defined]
-    await app.contacts.erase(person)
-    assert (await app.inbound.receive_reply(said[1])).duplicate
-    assert [row.ended_at is None for row in await rows(app, OptOut)] == [False, True]
-
-
 async def test_what_may_mean_stop_waits_for_a_person_also_when_promotions_were_unsubscribed(app: App) -> None:
     await hear(app, "Please cancel", "ada@example.com")
     token = app.parts.links.token("installation", "ada@example.com")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -108,21 +110,29 @@ async def test_numbers_and_nul_characters_of_a_careless_workflow_are_read_as_tex
 
 
 async def test_every_mistake_in_a_reply_is_named(api: Api) -> None:
-    assert await api.fields("POST", REPLIES, {}) == ["phone", "message", "provider_message_id"]
+    assert await api.fields("POST", REPLIES, {}) == ["message", "provider_message_id"]
     for field, value, named in (
-        ("phone", "", "phone"),
-        ("phone", None, "phone"),
         ("message", "x" * 10_001, "message"),
         ("message", {"text": "STOP"}, "message"),
         ("provider_message_id", " ", "provider_message_id"),
         ("provider_message_id", "x" * 256, "provider_message_id"),
-        ("received_at", "2026-11-24T12:00:00", "received_at"),
-        ("received_at", "0001-01-01T00:00:00+14:00", "received_at"),
-        ("received_at", "9999-12-31T23:59:59-14:00", "received_at"),
         ("in_reply_to", "", "in_reply_to"),
     ):
         assert await api.fields("POST", REPLIES, STOP | {field: value}) == [named], (field, value)
     assert (await api("POST", REPLIES, [STOP]))[0] == 422
+
+
+@pytest.mark.parametrize("sender", ["", None, [], True, "x" * 300, "INFO", {"number": 1}])
+async def test_a_stop_whose_sender_is_no_address_is_kept_for_a_person(api: Api, sender: Any) -> None:
+    assert (await api.hook(REPLIES, STOP | {"phone": sender}))["action_taken"] == "sender_unreadable"
+    missing = {name: value for name, value in STOP.items() if name != "phone"}
+    kept = await api.hook(REPLIES, missing | {"provider_message_id": "without"})
+    assert (kept["action_taken"], kept["command"]) == ("sender_unreadable", "stop")
+
+
+@pytest.mark.parametrize("moment", ["2026-11-24T12:00:00", "0001-01-01T00:00:00+14:00", "yesterday", 17, None])
+async def test_a_moment_that_cannot_be_read_loses_no_stop(api: Api, moment: Any) -> None:
+    assert (await api.hook(REPLIES, STOP | {"received_at": moment}))["action_taken"] == "opted_out"
 
 
 # Delivery reports

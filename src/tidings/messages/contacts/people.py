@@ -34,6 +34,7 @@ from tidings.messages.gate.trust import trust_of
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.kind import MessageKind
 from tidings.messages.ledger import LedgerEntry
+from tidings.messages.tenants import EVERY, INSTALLATION
 from tidings.work import Unit, Work
 
 LATEST = 50
@@ -233,7 +234,10 @@ class People:
             return ContactStanding(
                 contractor=contractor,
                 addresses=addresses,
-                opted_out=any(row.ended_at is None and row.stops == Stops.ALL for row in opt_outs),
+                opted_out=any(
+                    row.ended_at is None and row.stops == Stops.ALL and row.tenant in (INSTALLATION, EVERY)
+                    for row in opt_outs
+                ),
                 opt_outs=opt_outs,
                 consents=await consents_of(session, contractor_id),
                 trust=(await trust_of(session, [contractor_id]))[contractor_id],

@@ -77,7 +77,9 @@ def parse_phone(raw: str, region: str = DEFAULT_REGION) -> str:
         if abroad is not None:
             return abroad.e164
         raise InvalidInput(error.field, error.message.format(_shown(raw), country)) from error
-    if abroad is None or abroad.e164 == here.e164 or len(abroad.e164) < _LONG_ENOUGH or _is_in_full(text, here):
+    if abroad is None or abroad.e164 == here.e164 or len(abroad.e164) < _LONG_ENOUGH:
+        return here.e164
+    if _is_in_full(text, here) and not here.is_voicemail:
         return here.e164
     if here.may_be_mobile:
         raise InvalidInput(
@@ -121,6 +123,10 @@ class _Candidate:
     @property
     def may_be_mobile(self) -> bool:
         return phonenumbers.number_type(self.number) in _MOBILES or _FICTIONAL.fullmatch(self.e164) is not None
+
+    @property
+    def is_voicemail(self) -> bool:
+        return bool(phonenumbers.number_type(self.number) == PhoneNumberType.VOICEMAIL)
 
     @classmethod
     def of(cls, text: str, country: str | None) -> _Candidate:

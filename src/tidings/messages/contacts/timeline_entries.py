@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.messages.gate.consents import consents_of
-from tidings.messages.gate.opt_outs import history_of
+from tidings.messages.gate.opt_outs import OptOut, Stops, history_of, in_words
 from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.kind import Addressee, MessageKind, due_time
 from tidings.messages.ledger import DeliveryStatus, LedgerEntry
@@ -34,8 +34,8 @@ class TimelineEntry:
     """One thing that happened, or is to happen, at a moment (UTC).
 
     `what` is planned, sent, unknown, retry, deferred, skipped, failed, cancelled, again, in_doubt, reply, chat,
-    opted_out, opted_in, or consent. `message` names the message (`event-message-123`), `about` says what that is.
-    `sentences` tell what happened and why; `delivery_status` is its provider's last word.
+    opted_out, unsure, opted_in, or consent. `message` names the message (`event-message-123`), `about` says what that
+    is. `sentences` tell what happened and why; `delivery_status` is its provider's last word.
     """
 
     at: datetime
@@ -202,16 +202,20 @@ async def opt_outs_of(session: AsyncSession, whom: Addressee, source: int) -> li
     rows = {row.id: row for one in whom.ids for row in await history_of(session, one, whom.addresses)}
     for row in rows.values():
         words = f", in the words {row.words!r}" if row.words else ""
-        said = f"{row.address} opted out ({row.source}){words}."
+        said = f"{row.address} {in_words(row.stops, row.channel, row.tenant)} ({row.source}){words}."
         found.append(
-            TimelineEntry(row.opted_out_at, "opted_out", (said,), place=(row.opted_out_at, source, row.id * 2))
+            TimelineEntry(row.opted_out_at, _what(row), (said,), place=(row.opted_out_at, source, row.id * 2))
         )
         if row.ended_at is not None:
-            said = f"{row.address} opted in again."
+            said = f"{row.address} no longer {in_words(row.stops, row.channel, row.tenant)}."
             found.append(
                 TimelineEntry(row.ended_at, "opted_in", (said,), place=(row.ended_at, source, row.id * 2 + 1))
             )
     return found
+
+
+def _what(row: OptOut) -> str:
+    return "unsure" if row.stops == Stops.UNSURE else "opted_out"
 
 
 async def consents_to(session: AsyncSession, whom: Addressee, source: int) -> list[TimelineEntry]:

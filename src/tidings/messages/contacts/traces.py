@@ -23,7 +23,7 @@ from tidings.messages.gate.opt_outs import OptOut, canonical
 from tidings.messages.gate.standing import Admission, hold_caps
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.notices import Notice
-from tidings.messages.inbound.stored import ERASED, StoredReply
+from tidings.messages.inbound.stored import StoredReply
 from tidings.messages.ledger import LedgerEntry
 
 _PAGE = 500
@@ -103,12 +103,7 @@ def _admissions(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
 
 
 def _replies(ids: Sequence[int], addresses: Sequence[str]) -> Executable:
-    theirs = or_(StoredReply.contact_id.in_(ids), StoredReply.sender.in_(addresses))
-    return (
-        update(StoredReply)
-        .where(theirs)
-        .values(sender=ERASED, contact_id=None, text="", sentiment_score=None, rating=None, needs_person=False)
-    )
+    return delete(StoredReply).where(or_(StoredReply.contact_id.in_(ids), StoredReply.sender.in_(addresses)))
 
 
 def _of_merges(ids: Sequence[int]) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.gate.opt_outs import history_of
+from tidings.messages.gate.opt_outs import history_of, in_words
 from tidings.messages.kind import Addressee, MessageKind, due_time
 from tidings.messages.why import summary_of
 
@@ -89,7 +89,8 @@ async def _about_the_person(session: AsyncSession, contact: Contractor, whom: Ad
         if row.ended_at is None
     }
     sentences += [
-        f"{row.address} opted out at {row.opted_out_at:%a %d %b %Y %H:%M} UTC, and has not opted in again."
+        f"{row.address} {in_words(row.stops, row.channel, row.tenant)}, "
+        f"since {row.opted_out_at:%a %d %b %Y %H:%M} UTC."
         for row in opted_out.values()
     ]
     return sentences

@@ -26,7 +26,7 @@ from tidings.messages.contacts.phones import canonical_number, parse_phone, pars
 from tidings.messages.contacts.written import is_whatsapp_id
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.kind import Message
-from tidings.messages.tenants import EVERY
+from tidings.messages.tenants import EVERY, INSTALLATION
 
 ANY_CHANNEL = "*"
 
@@ -288,6 +288,15 @@ async def history_of(session: AsyncSession, contact_id: int, addresses: Iterable
     """Every opt-out of a contact and of their addresses, the ended ones included, oldest first."""
     theirs = or_(OptOut.contact_id == contact_id, OptOut.address.in_([canonical(one) for one in addresses if one]))
     return (await session.scalars(select(OptOut).where(theirs).order_by(OptOut.id))).all()
+
+
+def in_words(stops: str, channel: str, tenant: str) -> str:
+    """What an opt-out says, behind the address that it is about: `opted out of sms from shop:3`."""
+    whose = {EVERY: "everybody", INSTALLATION: "this installation"}.get(tenant, tenant)
+    kind = "messages" if channel == ANY_CHANNEL else channel
+    if stops == Stops.UNSURE:
+        return f"may have opted out of {kind} from {whose}, and a person has to decide"
+    return f"opted out of {'promotional ' if stops == Stops.PROMOTIONAL else ''}{kind} from {whose}"
 
 
 async def is_unsure(session: AsyncSession, address: str) -> bool:

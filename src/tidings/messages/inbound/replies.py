@@ -38,7 +38,7 @@ from tidings.messages.inbound.notices import ANSWERS, NoticeType, add_notice, ho
 from tidings.messages.inbound.ratings import rating_of
 from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.inbound.sentiment import sentiment_of
-from tidings.messages.inbound.stored import ERASED, UNREADABLE, StoredReply
+from tidings.messages.inbound.stored import UNREADABLE, StoredReply
 from tidings.messages.inbound.tenant_words import Heard, TenantKeywords
 from tidings.messages.kind import Kinds, Reply
 from tidings.messages.tenants import EVERY, INSTALLATION, Sender, senders_of
@@ -324,9 +324,7 @@ def _row_of(reply: IncomingReply, reading: CommandReading, address: str | None, 
 async def _told_apart(session: AsyncSession, reply: IncomingReply, address: str | None) -> IncomingReply:
     """The reply under an id of its own, when its provider has given the id of another sender's or another text's."""
     present = await session.scalar(_of_id(reply))
-    if present is None or present.sender == ERASED:
-        return reply
-    if (present.sender, present.text) == (address or reply.sender[:254], reply.text):
+    if present is None or (present.sender, present.text) == (address or reply.sender[:254], reply.text):
         return reply
     content = blake2b(f"{reply.sender}\0{reply.text}".encode(errors="surrogatepass"), digest_size=8).hexdigest()
     return replace(reply, provider_message_id=f"{reply.provider_message_id[:230]}#{content}")

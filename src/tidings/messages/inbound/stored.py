@@ -13,9 +13,6 @@ from tidings.db.base import Base, BigId
 from tidings.db.rows import locked_ids
 from tidings.messages.tenants import INSTALLATION
 
-ERASED = "erased"
-"""The sender of a reply whose person was erased. Its id stays, so that it is not taken in once more."""
-
 UNREADABLE = "sender_unreadable"
 """What is done about a reply of whose sender no address can be made: a person has to look."""
 

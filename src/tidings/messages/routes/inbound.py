@@ -7,7 +7,19 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.keywords import Command
@@ -42,18 +54,34 @@ class _FromProvider(BaseModel):
         return {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in data.items()}
 
 
+def _as_text(sender: Any) -> str:
+    """Whatever stands in the sender's place, as text; what is too long for an address is cut."""
+    return sender[:254] if isinstance(sender, str) else "" if sender is None else str(sender)[:254]
+
+
+def _or_now(moment: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
+    try:
+        found: datetime | None = read(moment)
+    except ValidationError:
+        return None
+    return found
+
+
 class ReplyIn(_FromProvider):
     """A reply. `provider_message_id` is the provider's id of the reply; the same id is taken in once.
 
-    `channel` is sms for a phone number and email for a mail address, unless it says whatsapp.
+    `channel` is sms for a phone number and email for a mail address, unless it says whatsapp. A sender or a moment
+    that cannot be read is no reason to lose a STOP: the one is kept for a person to look at, the other counts as now.
     """
 
-    phone: str = Field(min_length=1, max_length=254, validation_alias=AliasChoices("phone", "from", "sender"))
+    phone: Annotated[str, BeforeValidator(_as_text)] = Field(
+        "", validation_alias=AliasChoices("phone", "from", "sender")
+    )
     message: str = Field(max_length=10_000, validation_alias=AliasChoices("message", "text", "body"))
     provider_message_id: ProviderId = Field(
         validation_alias=AliasChoices("provider_message_id", "message_id", "messageId", "id")
     )
-    received_at: Moment | None = None
+    received_at: Annotated[Moment | None, WrapValidator(_or_now)] = None
     in_reply_to: ProviderId | None = None
     channel: Literal["sms", "whatsapp", "email"] | None = None
 
