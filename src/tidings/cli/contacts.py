@@ -253,7 +253,9 @@ def _list(console: Console, contacts: Iterable[Contractor]) -> None:
     if not rows:
         console.print("There is no such person.")
         return
-    table = new_table(console, "contact", "name", "phone", "mail", "company", wrapped=("name", "company"))
+    # A mail address gives way, too, or a long one would leave nobody a name.
+    table = new_table(console, "contact", "name", "phone", "mail", "company", wrapped=("name", "mail", "company"))
+    table.columns[1].min_width = 12
     for row in rows:
         phone = mask_phones(None, "", {"phone": row.phone or ""})["phone"]
         table.add_row(f"contact-{row.id}", row.name, phone, row.email or "", row.company_name or "")
