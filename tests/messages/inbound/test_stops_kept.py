@@ -123,16 +123,15 @@ async def test_what_may_mean_stop_waits_for_a_person_also_when_promotions_were_u
     assert len((await app.opt_outs.list(unsure=True)).rows) == 1
 
 
-async def test_a_shared_door_reports_nothing_about_what_left_through_a_tenants_own_account(app: App) -> None:
+async def test_a_tenants_own_door_reports_nothing_about_another_tenants_message(app: App) -> None:
     await app.shops.accounts.change(CEDAR, {"sender": "Cedar", "mitto_api_key": "a secret key"})
     await order(app, CEDAR)
     [line] = await rows(app, LedgerEntry)
     name = f"shop-message-{line.message_id}"
     told = StatusUpdate(DeliveryStatus.DELIVERED, message=name, tenant="shop:1")
     assert await app.inbound.receive_status(told)
-    for foreign in (None, "shop:2"):
-        with pytest.raises(NotFound, match="there is no sent message"):
-            await app.inbound.reports._take(StatusUpdate(DeliveryStatus.READ, message=name, tenant=foreign))
+    with pytest.raises(NotFound, match="there is no sent message"):
+        await app.inbound.receive_status(StatusUpdate(DeliveryStatus.READ, message=name, tenant="shop:2"))
 
 
 async def test_consent_counts_for_the_number_that_it_was_given_for(app: App) -> None:

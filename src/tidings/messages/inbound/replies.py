@@ -134,7 +134,7 @@ class Replies:
         tenants = await find_concerned(session, reply, address, referred)
         if answered is not None:
             row.contact_id = answered.contact_id or row.contact_id
-            if row.command is not None:  # the message before the opt-out, as everybody locks
+            if row.command is not None or row.unsure:  # the message before the opt-out, as everybody locks
                 await session.get(self._kinds[answered.kind].model, answered.message_id, with_for_update=True)
         row.tenant = (answered.tenant or INSTALLATION) if answered is not None else tenants[0]
         if row.command == Command.HELP:

@@ -162,9 +162,8 @@ async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
         raise InvalidInput("provider_message_id", sentence)
     query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(HANDED_OVER), or_(*names))
-    # A door tells of what left by it: through a tenant's own account, or through the installation's.
-    own = LedgerEntry.account.is_(None) if update.tenant is None else LedgerEntry.tenant == update.tenant
-    query = query.where(own)
+    if update.tenant is not None:
+        query = query.where(LedgerEntry.tenant == update.tenant)
     found = (await session.execute(query.order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()
     if found is None:
         raise NotFound("sent message", update.provider_message_id or update.message)
