@@ -8,7 +8,7 @@ from messages.inbound.keywords.tables import figures_of, misread, read_table
 from tidings.messages.inbound.keywords import Command, read_command
 from tidings.messages.inbound.keywords.packs import GROUPS, Pack, packs
 
-TABLES = ["texts.txt", "held_back.txt", "fresh.txt", "later.txt", "kinds.txt"]
+TABLES = ["texts.txt", "held_back.txt", "fresh.txt", "later.txt", "kinds.txt", "answers.txt"]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -48,8 +48,8 @@ def judge(clauses: list[Clause]) -> Judged:
         return Judged(start=True)
     if _are(own, packs, "help"):
         return Judged(help=True)
-    unsure = (noticed and not own) or any(_may_ask(clause, one) for clause in own for one in packs)
-    return Judged(unsure=unsure)
+    only_noticed = noticed and all(_part(clause, packs) is Part.POLITE for clause in own)
+    return Judged(unsure=only_noticed or any(_may_ask(clause, one) for clause in own for one in packs))
 
 
 def _by_keywords(clauses: list[Clause], packs: list[Pack]) -> tuple[bool, bool]:
