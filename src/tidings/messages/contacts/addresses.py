@@ -223,8 +223,12 @@ async def follow(
 
 
 async def refresh_words(session: AsyncSession, contact_ids: Sequence[int]) -> None:
-    """Has the words of contacts be those of their present names and addresses, where only names have changed."""
-    people = await session.scalars(select(Contractor).where(Contractor.id.in_(contact_ids)))
+    """Has the words of contacts be those of their present names and addresses, where only names have changed.
+
+    Locks them, in order of id: two that are at it would both add a word.
+    """
+    query = select(Contractor).where(Contractor.id.in_(contact_ids)).order_by(Contractor.id)
+    people = await session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True))
     addresses = await addresses_of(session, contact_ids)
     await keep_words(session, {one.id: (one, {row.value for row in addresses[one.id]}) for one in people})
 
