@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.cases import every_case
-from tidings.messages.inbound.keywords import Command, CommandReading, command_of, read_command
+from tidings.messages.inbound.keywords import Command, CommandReading, read_command
 
 LONG = 10_000
 
@@ -115,7 +115,7 @@ LONG = 10_000
     ],
 )  # fmt: skip
 def test_whoever_asks_not_to_be_messaged_is_taken_at_their_word(text: str) -> None:
-    assert command_of(text) is Command.STOP
+    assert read_command(text).command is Command.STOP
 
 
 @every_case(
@@ -215,7 +215,7 @@ def test_whoever_asks_not_to_be_messaged_is_taken_at_their_word(text: str) -> No
     ],
 )  # fmt: skip
 def test_a_text_that_only_contains_such_a_word_commands_nothing(text: str) -> None:
-    assert command_of(text) is None
+    assert read_command(text).command is None
 
 
 @every_case(
@@ -228,29 +228,29 @@ def test_a_text_that_only_contains_such_a_word_commands_nothing(text: str) -> No
     ],
 )  # fmt: skip
 def test_whoever_asks_for_messages_again_gets_them(text: str) -> None:
-    assert command_of(text) is Command.START
+    assert read_command(text).command is Command.START
 
 
 @pytest.mark.parametrize(
     "text", ["help", "HELP!", "Info", "AIDE", "Ayuda", "help please", "help me", "Ｈｅｌｐ", "info?", "Hilfe"]
 )
 def test_help_alone_asks_who_writes(text: str) -> None:
-    assert command_of(text) is Command.HELP
+    assert read_command(text).command is Command.HELP
 
 
 @pytest.mark.parametrize("text", ["start stop", "STOP. Start.", "help, stop", "Stop! No, start again"])
 def test_stop_wins_over_the_other_commands_in_one_text(text: str) -> None:
-    assert command_of(text) is Command.STOP
+    assert read_command(text).command is Command.STOP
 
 
 def test_our_own_words_quoted_back_are_not_the_readers() -> None:
-    assert command_of("> Reply STOP to opt out\nGreat, see you there") is None
-    assert command_of('"Your talk is at 3. Reply STOP to opt out" - which room?') is None
+    assert read_command("> Reply STOP to opt out\nGreat, see you there").command is None
+    assert read_command('"Your talk is at 3. Reply STOP to opt out" - which room?').command is None
 
 
 @pytest.mark.parametrize("text", ["> STOP", "-- \nSTOP", ".\n-- \nstop"])
 def test_a_reply_that_is_nothing_but_a_quotation_or_a_signature_is_read_all_the_same(text: str) -> None:
-    assert command_of(text) is Command.STOP
+    assert read_command(text).command is Command.STOP
 
 
 @pytest.mark.parametrize(
@@ -274,18 +274,19 @@ def test_what_may_wish_for_no_more_messages_is_for_a_person_to_decide(text: str)
     ],
 )  # fmt: skip
 def test_a_keyword_in_other_letters_or_with_a_slip_is_the_keyword(text: str) -> None:
-    assert command_of(text) is Command.STOP
+    assert read_command(text).command is Command.STOP
 
 
 @every_case("text", ["shop", "step", "top", "stoop", "spot", "backstop", "atop", "subscriber", "10 top"])
 def test_a_word_that_is_only_like_a_keyword_commands_nothing(text: str) -> None:
-    assert command_of(text) is None
+    assert read_command(text).command is None
 
 
 def test_another_machines_notice_is_not_a_request() -> None:
-    assert command_of("Thanks for texting Acme! We will answer soon. Reply STOP to opt out.") is None
+    assert read_command("Thanks for texting Acme! We will answer soon. Reply STOP to opt out.").command is None
     assert (
-        command_of("Thanks for texting Acme! Please stop texting this number. Reply STOP to opt out.") is Command.STOP
+        read_command("Thanks for texting Acme! Please stop texting this number. Reply STOP to opt out.").command
+        is Command.STOP
     )
 
 
@@ -293,7 +294,7 @@ def test_another_machines_notice_is_not_a_request() -> None:
     "text", ['"please stop sending me these messages"', 'I said "stop sending me these texts now"']
 )
 def test_a_request_in_quotes_is_a_request(text: str) -> None:
-    assert command_of(text) is Command.STOP
+    assert read_command(text).command is Command.STOP
 
 
 KEYWORDS = {
@@ -325,7 +326,9 @@ def test_neither_case_nor_padding_nor_politeness_changes_a_keyword(
     after: str,
 ) -> None:
     command, word = case
-    assert command_of(before + polite_before + _written(word, upper, wide) + polite_after + after) is command
+    assert (
+        read_command(before + polite_before + _written(word, upper, wide) + polite_after + after).command is command
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -363,7 +366,7 @@ NOTICES = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(notice=NOTICES, before=st.sampled_from(["", "Your talk begins at 3. ", "Doors open soon! ", "> "]))
 def test_our_notice_quoted_back_is_never_a_stop(notice: str, before: str) -> None:
-    assert command_of(before + notice) is None
+    assert read_command(before + notice).command is None
 
 
 @settings(max_examples=200, deadline=None)
@@ -380,5 +383,5 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
 def test_a_text_of_ten_thousand_characters_is_read_in_a_moment(unit: str) -> None:
     text = (unit * LONG)[:LONG]
     began = time.process_time()
-    command_of(text)
+    read_command(text)
     assert time.process_time() - began < 1.0

@@ -62,8 +62,3 @@ def read_command(text: str, *, mail: bool = False) -> CommandReading:
 async def read_aside(text: str, *, mail: bool = False) -> CommandReading:
     """The same on a thread of its own: a long text, or the first one of a language, makes no message late."""
     return await asyncio.to_thread(read_command, text, mail=mail)
-
-
-def command_of(text: str) -> Command | None:
-    """What `text` commands, as `read_command` reads it."""
-    return read_command(text).command
