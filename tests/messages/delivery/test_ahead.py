@@ -78,6 +78,8 @@ async def test_a_burst_is_claimed_ahead_but_no_more_than_the_concurrency_is_at_t
     await schedule(app, 120)
     await app.start_workers(["event-messages"])
     await until(app, Status.SENDING, 6)  # nobody has been sent yet, and more than three are claimed
+    while provider.most < 3:
+        await asyncio.sleep(0.001)
     assert provider.most == 3
     provider.open.set()
     await until(app, Status.SENT, 120)
@@ -95,7 +97,9 @@ async def test_a_stop_counts_for_messages_that_were_claimed_before_and_wait_for_
     app = await open_app(database_url=database_url, providers={"sms": provider}, queue_settings=settings)
     await schedule(app, 5)
     await app.start_workers(["event-messages"])
-    await until(app, Status.SENDING, 2)  # one is at the provider
+    await until(app, Status.SENDING, 2)
+    while not provider.inside:  # until one is at the provider
+        await asyncio.sleep(0.001)
     await app.contacts.opt_out("+18105550123")
     claimed = time.monotonic()
     while time.monotonic() - claimed < 2 * pipeline.FRESH:  # until what the gate said of the second is old
