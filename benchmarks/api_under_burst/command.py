@@ -26,7 +26,7 @@ from tidings.cli.demo.rehearsal import OFFLINE
 from tidings.cli.output import new_table, open_console
 from tidings.cli.running import run
 from tidings.features.events.people_import import import_people
-from tidings.messages.contacts.people_file import read_people
+from tidings.messages.contacts.files.people_file import read_people
 from tidings.registry import load
 
 PATHS = ("/health", "/event-messages?limit=50")

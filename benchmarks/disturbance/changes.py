@@ -21,7 +21,7 @@ from tidings.features.shops.events.process import process_event
 from tidings.features.shops.models import ShopCustomer
 from tidings.features.shops.reports.rollup import roll_up
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.files.people_file import Person
 
 Change = AsyncGenerator[None]
 HOUR = timedelta(hours=1)

@@ -15,7 +15,7 @@ from tidings.errors import TidingsError
 from tidings.features.events.kind import EventMessages
 from tidings.features.events.people_import import import_people
 from tidings.features.followups.kind import FollowUpMessages
-from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.files.people_file import Person
 from tidings.messages.kind import idempotency_key
 from tidings.providers.base import Outgoing, Receipt
 

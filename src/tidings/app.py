@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tidings.engine.policy import QueuePolicy
     from tidings.engine.queues import Queues
     from tidings.feature import Feature, Parts
-    from tidings.messages.contacts.consents import Consents
+    from tidings.messages.contacts.consents.consents import Consents
     from tidings.messages.contacts.opting import OptOutDesk
     from tidings.messages.contacts.people import People
     from tidings.messages.dead_letters import DeadLetters
@@ -269,7 +269,7 @@ class App(Features):
     @cached_property
     def consents(self) -> Consents:
         """What people agreed to."""
-        from tidings.messages.contacts.consents import Consents
+        from tidings.messages.contacts.consents.consents import Consents
 
         return Consents(self.work, region=self.settings.default_region, enrol=self.parts.enrol)
 

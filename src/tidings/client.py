@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tidings.app import App
-from tidings.messages.contacts.consents import Consents
+from tidings.messages.contacts.consents.consents import Consents
 from tidings.messages.contacts.opting import OptOutDesk
 from tidings.messages.contacts.people import People
 from tidings.messages.inbound.door import Inbound

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tidings.ai.openai import OpenAIModel
     from tidings.engine.broadcast import Broadcast
     from tidings.engine.policy import QueuePolicy
-    from tidings.messages.contacts.consents import Enrol
+    from tidings.messages.contacts.consents.consents import Enrol
     from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.gate.opt_outs import Reach

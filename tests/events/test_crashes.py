@@ -20,7 +20,7 @@ from tidings.engine.slots import IN_DOUBT
 from tidings.features.events.models import EventMessage
 from tidings.features.events.people_import import import_people
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.files.people_file import Person
 from tidings.messages.ledger import LedgerEntry, Outcome
 from tidings.messages.statuses import OPEN, Status
 

@@ -14,7 +14,7 @@ from tidings.features.events import people_import
 from tidings.features.events.models import EventMessage, Registration
 from tidings.features.events.people_import import import_people
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.people_file import Person, read_people
+from tidings.messages.contacts.files.people_file import Person, read_people
 
 NOW = datetime(2030, 4, 1, 12, tzinfo=UTC)
 ADA = Person(name="Ada", phone="+18105550123", email="ada@example.org", company_name="Engines")

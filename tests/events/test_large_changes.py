@@ -20,7 +20,7 @@ from tidings.features.events.jobs import ORCHESTRATE, Orchestrate
 from tidings.features.events.people_import import import_people
 from tidings.messages import changes
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.files.people_file import Person
 from tidings.messages.statuses import Status
 from tidings.work import Portions, Unit
 

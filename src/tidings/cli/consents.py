@@ -13,8 +13,8 @@ from tidings.cli.running import prepare, run
 from tidings.errors import InvalidInput
 from tidings.features.shops.lookup import find_shop
 from tidings.log import mask_phones
-from tidings.messages.contacts.consent_import import ImportedConsents
-from tidings.messages.contacts.consents import ConsentPage
+from tidings.messages.contacts.consents.consent_import import ImportedConsents
+from tidings.messages.contacts.consents.consents import ConsentPage
 from tidings.messages.tenants import INSTALLATION, shop_tenant
 from tidings.registry import Settings
 

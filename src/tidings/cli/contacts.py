@@ -15,7 +15,7 @@ from tidings.errors import InvalidInput
 from tidings.log import mask_phones
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.people import People
-from tidings.messages.contacts.timeline import TimelinePage
+from tidings.messages.contacts.timeline.timeline import TimelinePage
 from tidings.messages.gate.opt_outs import in_words
 
 app = typer.Typer(name="contacts", help="People: found, shown with all that happened, edited, merged and erased.")

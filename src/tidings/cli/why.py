@@ -11,7 +11,7 @@ from tidings.cli.output import local_time, open_console
 from tidings.cli.running import prepare, run
 from tidings.errors import InvalidInput
 from tidings.log import mask_phones
-from tidings.messages.contacts.why_person import PersonStory
+from tidings.messages.contacts.timeline.why_person import PersonStory
 from tidings.messages.kind import parse_name
 from tidings.messages.why import Story
 from tidings.registry import Settings

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from tidings.errors import Conflict, InvalidInput
 from tidings.fields import Input, Storable, Timezone
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.tenants import INSTALLATION, SHOP, Tenant, check_rules, divided, find_tenant
 from tidings.settings import CoreSettings
 from tidings.work import Work

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.consent_file import read_consents
+from tidings.messages.contacts.consents.consent_file import read_consents
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 NEW_YORK = "America/New_York"

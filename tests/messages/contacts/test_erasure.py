@@ -16,7 +16,7 @@ from tidings.clock import ManualClock
 from tidings.errors import NotFound
 from tidings.features.events.models import EventMessage
 from tidings.features.followups.models import FollowUp
-from tidings.messages.contacts import erasure
+from tidings.messages.contacts.privacy import erasure
 from tidings.messages.inbound.reply import IncomingReply
 
 OpenApp = Callable[..., Awaitable[App]]

@@ -15,9 +15,9 @@ from tidings.app import App
 from tidings.clock import ManualClock
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.followups.models import FollowUp
-from tidings.messages.contacts import merging
 from tidings.messages.contacts.addresses import contacts_with
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.merging import merging
 from tidings.messages.gate.standing import Admission
 from tidings.messages.gate.trust import Trust
 from tidings.messages.inbound.reply import IncomingReply

@@ -15,7 +15,7 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, PhoneNumberType
 from support.cases import every_case
 from support.examples import examples
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.phones import (
+from tidings.messages.contacts.numbers.phones import (
     canonical_number,
     is_mobile,
     parse_phone,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.cases import every_case
 from tidings.errors import InvalidInput, InvalidRows
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.people_file import LIMITS, Person, read_people
+from tidings.messages.contacts.files.people_file import LIMITS, Person, read_people
 
 ADA = Person(name="Ada Lovelace", first_name="Ada", last_name="Lovelace", phone="+18105550123")
 

@@ -11,8 +11,8 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from support.cases import every_case
 from support.examples import examples
 from tidings.errors import InvalidInput
-from tidings.messages.contacts import phones
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers import phones
+from tidings.messages.contacts.numbers.phones import parse_phone
 
 
 @every_case(

@@ -9,8 +9,8 @@ import pytest
 from support.cases import every_case
 from tidings.app import App
 from tidings.errors import InvalidInput
-from tidings.messages.contacts import search
-from tidings.messages.contacts.search import read_search
+from tidings.messages.contacts.search import search
+from tidings.messages.contacts.search.search import read_search
 
 OpenApp = Callable[..., Awaitable[App]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from support.cases import every_case
-from tidings.messages.contacts.canonical import spellings_of
+from tidings.messages.contacts.numbers.canonical import spellings_of
 
 
 @every_case(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules.prices import Load, estimate, loads_by_country, read_price_table
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.text.segments import measure
 
 TABLE = read_price_table({"US": "0.0079", "+49": "0.075", "1": 0.01, "gb": Decimal("0.04")}, "0.10", "usd")

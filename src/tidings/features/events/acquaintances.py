@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.messages.contacts.addresses import known_by
-from tidings.messages.contacts.canonical import canonical_address
+from tidings.messages.contacts.files.people_file import Person
 from tidings.messages.contacts.identity import Known
-from tidings.messages.contacts.people_file import Person
+from tidings.messages.contacts.numbers.canonical import canonical_address
 
 
 async def find_known(session: AsyncSession, people: Sequence[Person]) -> list[Known]:

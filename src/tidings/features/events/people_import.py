@@ -27,8 +27,8 @@ from tidings.features.events.schedule import CLEARED, make_schedules
 from tidings.fields import MAX_ID
 from tidings.messages.contacts.addresses import follow, refresh_words
 from tidings.messages.contacts.contractors import PROFILE, Contractor
+from tidings.messages.contacts.files.people_file import Person
 from tidings.messages.contacts.identity import find_person
-from tidings.messages.contacts.people_file import Person
 from tidings.messages.contacts.saving import news, rivalry
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Portions, Work

@@ -23,7 +23,7 @@ from tidings.features.events.plan_changes import clear
 from tidings.features.events.schedule import make_schedule
 from tidings.features.events.schemas import ContractorIn, RegistrationIn
 from tidings.messages.contacts.contractors import Contractor, find_contractor
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.contacts.saving import save_contractor
 from tidings.messages.statuses import Reason
 from tidings.work import Unit, Work

@@ -22,7 +22,7 @@ from tidings.features.events.wanted import Wanted
 from tidings.fields import in_zone
 from tidings.messages.changes import refuse, revive
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.statuses import LEFT, Reason, Status
 from tidings.work import Unit
 

@@ -22,7 +22,7 @@ from tidings.features.shops.models import ShopMessage
 from tidings.features.shops.rules.contexts import topic_of
 from tidings.log import current_request_id
 from tidings.messages.contacts.addresses import contact_with
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.dead_letters import storable_json
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.statuses import Reason, Status

@@ -33,7 +33,7 @@ from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import PriceTable
 from tidings.features.shops.rules.stored import from_json
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.gate.terms import TRANSACTIONAL, ConsentNeed, IfBlocked, Purpose, Terms, promotional
 from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind
 from tidings.messages.statuses import Reason

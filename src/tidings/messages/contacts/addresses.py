@@ -18,10 +18,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from tidings.db.base import Base, BigId
 from tidings.db.batches import among_many, update_rows
 from tidings.db.bulk_insert import bulk_insert, reserve_ids
-from tidings.messages.contacts.canonical import canonical_address, is_mobile
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.identity import Known
-from tidings.messages.contacts.words import SAID, Letters, keep_words
+from tidings.messages.contacts.numbers.canonical import canonical_address, is_mobile
+from tidings.messages.contacts.search.words import SAID, Letters, keep_words
 from tidings.messages.ledger import HANDED_OVER, LedgerEntry
 
 

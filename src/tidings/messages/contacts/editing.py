@@ -21,9 +21,9 @@ from tidings.messages.contacts.addresses import (
     follow,
     insert_addresses,
 )
-from tidings.messages.contacts.canonical import canonical_address, is_mobile
 from tidings.messages.contacts.contractors import Contractor, require_own
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.canonical import canonical_address, is_mobile
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.gate.opt_outs import parse_address
 
 LIMITS = {"name": 200, "first_name": 100, "last_name": 100, "company_name": 200, "timezone": 64}

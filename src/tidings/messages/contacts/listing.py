@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.db.rows import find
 from tidings.errors import NotFound
 from tidings.messages.contacts.addresses import addresses_of, contacts_with
-from tidings.messages.contacts.canonical import spellings_of
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.search import ids_beginning
+from tidings.messages.contacts.numbers.canonical import spellings_of
+from tidings.messages.contacts.search.search import ids_beginning
 from tidings.messages.kind import Addressee
 
 

@@ -19,15 +19,15 @@ from tidings.messages.contacts.editing import (
     read_changes,
     remove_address,
 )
-from tidings.messages.contacts.erasure import erase_contact
-from tidings.messages.contacts.export import export_contact
 from tidings.messages.contacts.listing import ContactPage, addressee_of, list_people, own_entry
-from tidings.messages.contacts.merging import merge_contacts, undo_merge
+from tidings.messages.contacts.merging.merging import merge_contacts, undo_merge
 from tidings.messages.contacts.opting import OptOutDesk
+from tidings.messages.contacts.privacy.erasure import erase_contact
+from tidings.messages.contacts.privacy.export import export_contact
 from tidings.messages.contacts.records import ContactErasure, ContactMerge
-from tidings.messages.contacts.search import SearchResult, find_people, name_one
-from tidings.messages.contacts.timeline import TimelinePage, read_timeline
-from tidings.messages.contacts.why_person import PersonStory, explain_person
+from tidings.messages.contacts.search.search import SearchResult, find_people, name_one
+from tidings.messages.contacts.timeline.timeline import TimelinePage, read_timeline
+from tidings.messages.contacts.timeline.why_person import PersonStory, explain_person
 from tidings.messages.gate.consents import Consent, consents_of
 from tidings.messages.gate.opt_outs import OptOut, Stops, history_of
 from tidings.messages.gate.trust import trust_of

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import Conflict
 from tidings.messages.contacts.addresses import follow, known_by, preferred_phone
-from tidings.messages.contacts.canonical import canonical_address
 from tidings.messages.contacts.contractors import Contractor, find_contractor
 from tidings.messages.contacts.identity import find_person
 from tidings.messages.contacts.names import says_less
+from tidings.messages.contacts.numbers.canonical import canonical_address
 
 NAMES = ("name", "first_name", "last_name")
 

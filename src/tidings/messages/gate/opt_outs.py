@@ -22,8 +22,8 @@ from tidings.db.batches import among
 from tidings.db.prepared import Prepared
 from tidings.db.rows import locked_ids
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.phones import canonical_number, parse_phone, parse_provider_phone
-from tidings.messages.contacts.written import is_whatsapp_id
+from tidings.messages.contacts.numbers.phones import canonical_number, parse_phone, parse_provider_phone
+from tidings.messages.contacts.numbers.written import is_whatsapp_id
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.kind import Message
 from tidings.messages.tenants import EVERY, INSTALLATION

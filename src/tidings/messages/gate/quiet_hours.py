@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 
-from tidings.messages.contacts.phones import canonical_number
+from tidings.messages.contacts.numbers.phones import canonical_number
 
 OUTLOOK = timedelta(hours=48)
 """How far ahead `next_allowed` looks. The hours of a day repeat; only a DST change makes two days differ."""

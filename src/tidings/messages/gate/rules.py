@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.gate.quiet_hours import QuietHours
 
 LONGEST_WINDOW = timedelta(days=31)

@@ -9,8 +9,8 @@ from fastapi import Path, Query
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from tidings.fields import MAX_ID, Input, Limit, Output, Storable
-from tidings.messages.contacts.consent_import import ImportedConsents
-from tidings.messages.contacts.consents import ConsentPage, Consents, Recorded
+from tidings.messages.contacts.consents.consent_import import ImportedConsents
+from tidings.messages.contacts.consents.consents import ConsentPage, Consents, Recorded
 from tidings.messages.routes.opt_outs import Address
 from tidings.web.routing import new_router, provided
 

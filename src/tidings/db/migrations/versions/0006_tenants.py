@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from tidings.messages.contacts.phones import canonical_number
+from tidings.messages.contacts.numbers.phones import canonical_number
 
 revision = "0006"
 down_revision = "0005"

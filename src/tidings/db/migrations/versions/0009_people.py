@@ -20,7 +20,7 @@ from anyascii import anyascii
 from sqlalchemy.dialects import postgresql
 
 from tidings.db.base import BigId, UtcDateTime
-from tidings.messages.contacts.canonical import canonical_number
+from tidings.messages.contacts.numbers.canonical import canonical_number
 
 revision = "0009"
 down_revision = "0008"

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from tidings.db.base import UtcDateTime
-from tidings.messages.contacts.phones import canonical_number
+from tidings.messages.contacts.numbers.phones import canonical_number
 
 revision = "0010"
 down_revision = "0009"

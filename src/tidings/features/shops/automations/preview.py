@@ -17,7 +17,7 @@ from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.variables import FIELDS, names_for
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.text.segments import explain, measure
 from tidings.messages.text.templates import Sandbox
 

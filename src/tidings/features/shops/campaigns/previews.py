@@ -22,7 +22,7 @@ from tidings.features.shops.test_numbers.sending import write_test
 from tidings.fields import in_zone
 from tidings.messages.contacts.addresses import contact_with
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.gate.rules import Rules
 from tidings.messages.text.templates import Sandbox
 from tidings.work import Work

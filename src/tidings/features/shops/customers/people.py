@@ -11,7 +11,7 @@ from tidings.errors import InvalidInput
 from tidings.features.shops.models import Shop
 from tidings.features.shops.rules.contexts import normalize_event_context
 from tidings.features.shops.rules.customers import CustomerDetails
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 
 
 def phone_of(told: CustomerDetails, shop: Shop) -> str | None:

@@ -19,10 +19,10 @@ from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.customers import CustomerDetails, SmsConsent
 from tidings.messages.contacts.addresses import contact_with, follow, known_by
-from tidings.messages.contacts.canonical import canonical_address
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.identity import Known, find_person
 from tidings.messages.contacts.names import words_of
+from tidings.messages.contacts.numbers.canonical import canonical_address
 from tidings.messages.gate.consents import Consent
 from tidings.messages.statuses import Status
 from tidings.messages.tenants import shop_tenant

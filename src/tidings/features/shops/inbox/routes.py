@@ -17,9 +17,9 @@ from tidings.features.shops.models import Shop
 from tidings.features.shops.schemas import InPath
 from tidings.features.shops.service import Shops
 from tidings.fields import Id, Limit
-from tidings.messages.contacts.consents import Consents
+from tidings.messages.contacts.consents.consents import Consents
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.contacts.opting import OptOutDesk
-from tidings.messages.contacts.phones import parse_phone
 from tidings.messages.routes.consents import (
     Before,
     ConsentRecorded,

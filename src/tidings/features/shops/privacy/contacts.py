@@ -11,9 +11,9 @@ from tidings.db.base import Base
 from tidings.features.shops.models import Shop
 from tidings.messages.contacts.addresses import ContactAddress
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.privacy.traces import erase_traces
 from tidings.messages.contacts.records import ContactMerge
-from tidings.messages.contacts.traces import erase_traces
-from tidings.messages.contacts.words import ContactWord
+from tidings.messages.contacts.search.words import ContactWord
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import OptOut
 from tidings.messages.gate.trust import Trust

@@ -16,7 +16,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 from tidings.errors import InvalidInput
 from tidings.features.shops.rules import reading
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.inbound.keywords import read_command
 from tidings.messages.tenants import Sender
 

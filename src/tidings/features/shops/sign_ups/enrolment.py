@@ -9,8 +9,8 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.shops.models import ShopCustomer
-from tidings.messages.contacts.consents import Newcomer, contacts_of
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.consents.consents import Newcomer, contacts_of
+from tidings.messages.contacts.numbers.countries import country_of
 
 
 async def enrol(session: AsyncSession, shop_id: int, people: Mapping[str, Newcomer], now: datetime) -> None:

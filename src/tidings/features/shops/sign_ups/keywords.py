@@ -15,7 +15,7 @@ from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop
 from tidings.features.shops.rules.sign_up import asks_twice, is_yes, question, said_word, welcome
 from tidings.features.shops.sign_ups.models import ShopSignUp
-from tidings.messages.contacts.consents import Agreement, Enrol, Newcomer, keep_word
+from tidings.messages.contacts.consents.consents import Agreement, Enrol, Newcomer, keep_word
 from tidings.messages.gate.opt_outs import canonical, find_opt_outs
 from tidings.messages.inbound.notices import NoticeType
 from tidings.messages.inbound.tenant_words import Heard, Understood

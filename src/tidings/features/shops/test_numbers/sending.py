@@ -15,7 +15,7 @@ from tidings.features.shops.models import Shop, ShopMessage
 from tidings.features.shops.rules.stored import to_json
 from tidings.features.shops.test_numbers.service import is_verified
 from tidings.log import current_request_id
-from tidings.messages.contacts.countries import country_of
+from tidings.messages.contacts.numbers.countries import country_of
 from tidings.messages.gate.policy import Defer, Skip
 from tidings.messages.gate.preview import preview_decisions
 from tidings.messages.gate.rules import Rules

@@ -15,7 +15,7 @@ from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.lookup import find_shop
 from tidings.features.shops.models import Shop
 from tidings.features.shops.test_numbers.models import ShopTestNumber
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.gate.opt_outs import canonical, find_opt_outs
 from tidings.messages.inbound.notices import CODE_USEFUL, NoticeType, add_notice
 from tidings.messages.tenants import Sender, senders_of, shop_tenant

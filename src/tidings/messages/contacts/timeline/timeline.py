@@ -16,7 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.timeline_entries import (
+from tidings.messages.contacts.timeline.entries import (
     EPOCH,
     Kinds,
     Place,

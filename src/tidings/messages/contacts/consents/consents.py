@@ -24,7 +24,7 @@ from tidings.messages.tenants import INSTALLATION, divided, find_tenant
 from tidings.work import Unit, Work
 
 if TYPE_CHECKING:
-    from tidings.messages.contacts.consent_import import ImportedConsents
+    from tidings.messages.contacts.consents.consent_import import ImportedConsents
 
 PAGE = 100
 NAMELESS = "Customer"
@@ -187,9 +187,9 @@ class Consents:
         so it may be large. `timezone` is that of times which name none, `source` where the file is from, `name` what
         it is called. Raises NotFound, and InvalidInput for a file that cannot be read as a whole.
         """
-        from tidings.messages.contacts.consent_file import read_consents
-        from tidings.messages.contacts.consent_import import take_lines
-        from tidings.messages.contacts.people_columns import decode, open_decoded
+        from tidings.messages.contacts.consents.consent_file import read_consents
+        from tidings.messages.contacts.consents.consent_import import take_lines
+        from tidings.messages.contacts.files.people_columns import decode, open_decoded
 
         async with self._work.read() as session:
             await _check_tenant(session, tenant)

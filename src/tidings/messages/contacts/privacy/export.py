@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.db.base import Base
 from tidings.messages.contacts.addresses import ContactAddress
 from tidings.messages.contacts.contractors import Contractor
-from tidings.messages.contacts.moves import places
+from tidings.messages.contacts.merging.moves import places
 from tidings.messages.gate.opt_outs import history_of
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.kind import Addressee, MessageKind

@@ -28,8 +28,8 @@ from phonenumbers import (
 )
 
 from tidings.errors import InvalidInput
-from tidings.messages.contacts.canonical import canonical_number, is_mobile, same_number
-from tidings.messages.contacts.written import bare, count_numbers, is_power_of_ten
+from tidings.messages.contacts.numbers.canonical import canonical_number, is_mobile, same_number
+from tidings.messages.contacts.numbers.written import bare, count_numbers, is_power_of_ten
 
 __all__ = ["DEFAULT_REGION", "canonical_number", "is_mobile", "parse_phone", "parse_provider_phone", "same_number"]
 

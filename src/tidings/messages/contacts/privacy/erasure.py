@@ -20,11 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.db.base import Base
 from tidings.db.rows import count_changed
 from tidings.messages.changes import cancel_where
-from tidings.messages.contacts.canonical import spellings_of
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.listing import addressee_of, own_entry
+from tidings.messages.contacts.numbers.canonical import spellings_of
+from tidings.messages.contacts.privacy.traces import erase_traces, own_addresses
 from tidings.messages.contacts.records import ContactErasure
-from tidings.messages.contacts.traces import erase_traces, own_addresses
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import OptOut, OptOutRequest, Stops, add_opt_out, canonical
 from tidings.messages.kind import Addressee, MessageKind

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from tidings.db.batches import insert_rows
 from tidings.errors import BadRow
-from tidings.messages.contacts.consent_file import ConsentLine, ReadLine
-from tidings.messages.contacts.consents import Agreement, Enrol, contacts_of
+from tidings.messages.contacts.consents.consent_file import ConsentLine, ReadLine
+from tidings.messages.contacts.consents.consents import Agreement, Enrol, contacts_of
 from tidings.messages.gate.consents import Consent
 from tidings.messages.gate.opt_outs import canonical, find_opt_outs
 from tidings.messages.gate.terms import Purpose

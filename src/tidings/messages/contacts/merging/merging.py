@@ -22,9 +22,9 @@ from tidings.errors import Conflict, InvalidInput
 from tidings.messages.changes import end
 from tidings.messages.contacts.addresses import ContactAddress, addresses_of, follow, preferred_phone
 from tidings.messages.contacts.contractors import Contractor, require_own
-from tidings.messages.contacts.moves import as_columns, differs, note, places, stands_in_the_way
+from tidings.messages.contacts.merging.moves import as_columns, differs, note, places, stands_in_the_way
 from tidings.messages.contacts.records import ContactMerge, ContactMergeMove
-from tidings.messages.contacts.words import keep_words
+from tidings.messages.contacts.search.words import keep_words
 from tidings.messages.gate.standing import Admission
 from tidings.messages.gate.trust import Trust
 from tidings.messages.kind import MessageKind, RowChange

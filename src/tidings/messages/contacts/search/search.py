@@ -19,11 +19,11 @@ from sqlalchemy.orm import aliased
 
 from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.messages.contacts.addresses import contacts_with
-from tidings.messages.contacts.canonical import spellings_of
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.names import plain, words_of
-from tidings.messages.contacts.phones import parse_phone
-from tidings.messages.contacts.words import ContactWord
+from tidings.messages.contacts.numbers.canonical import spellings_of
+from tidings.messages.contacts.numbers.phones import parse_phone
+from tidings.messages.contacts.search.words import ContactWord
 
 MOST = 500
 """People who are looked at, at most."""

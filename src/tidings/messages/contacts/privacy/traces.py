@@ -18,7 +18,7 @@ from tidings.db.rows import count_changed, locked_ids
 from tidings.messages.contacts.addresses import ContactAddress
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.records import ContactMerge, ContactMergeMove
-from tidings.messages.contacts.words import ContactWord
+from tidings.messages.contacts.search.words import ContactWord
 from tidings.messages.gate.opt_outs import OptOut, canonical
 from tidings.messages.gate.standing import Admission, hold_caps
 from tidings.messages.gate.trust import Trust

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.errors import BadRow, InvalidInput
-from tidings.messages.contacts.consents import Newcomer
-from tidings.messages.contacts.people_columns import Columns, Layout, Line, OpenText, read_layout
-from tidings.messages.contacts.phones import parse_phone
+from tidings.messages.contacts.consents.consents import Newcomer
+from tidings.messages.contacts.files.people_columns import Columns, Layout, Line, OpenText, read_layout
+from tidings.messages.contacts.numbers.phones import parse_phone
 
 _SMS, _MAIL = ("sms", "text", "sms marketing", "text marketing"), ("email", "email marketing")
 

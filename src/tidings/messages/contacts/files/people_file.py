@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from email_validator import EmailNotValidError, validate_email
 
 from tidings.errors import BadRow, InvalidInput, InvalidRows
+from tidings.messages.contacts.files.people_columns import Line, decode, read_layout
 from tidings.messages.contacts.names import Likeness, compare_names
-from tidings.messages.contacts.people_columns import Line, decode, read_layout
-from tidings.messages.contacts.phones import DEFAULT_REGION, parse_phone
+from tidings.messages.contacts.numbers.phones import DEFAULT_REGION, parse_phone
 
 LIMITS = {
     "name": 200,

@@ -1,0 +1,1 @@
+"""People in the files that others export."""

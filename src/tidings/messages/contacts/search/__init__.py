@@ -1,0 +1,1 @@
+"""Finding people, and the words by which they are found."""
