@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import signal
 import sys
 import time
@@ -285,7 +284,47 @@ async def test_a_request_id_that_is_no_text_does_not_keep_a_job_from_running(ope
     await shop.work()
     await shop.bullmq.add("order", {"number": 7, "requestId": {"odd": True}})
     ran = (await shop.runs(1))[0]
-    assert re.fullmatch(r"req_\d+_\w{6}", ran.run.request_id)
+    assert ran.run.request_id.startswith("orders-1-")
+
+
+async def test_a_job_without_a_request_is_the_same_request_at_every_attempt_and_another_one_after_redis_was_emptied(
+    open_workshop: OpenWorkshop,
+) -> None:
+    shop = await open_workshop()
+
+    async def fail_twice(order: Order, run: Run) -> None:
+        if run.attempt < 3:
+            raise RuntimeError("not yet")
+
+    await shop.work(fail_twice)
+    await shop.bullmq.add("order", {"number": 7}, {"attempts": 3})
+    first = await shop.runs(3)
+    await shop.finished(1)
+    assert len({ran.run.request_id for ran in first}) == 1
+    await shop.redis.delete(shop.key("id"), shop.key("1"), shop.key("completed"))
+    await shop.bullmq.add("order", {"number": 8}, {"attempts": 3})
+    again = (await shop.runs(6))[3]
+    assert (again.run.job_id, first[0].run.job_id) == ("1", "1")
+    assert again.run.request_id != first[0].run.request_id
+
+
+async def test_another_programs_job_that_names_no_attempts_has_those_of_its_queue_and_is_kept_as_long(
+    open_workshop: OpenWorkshop,
+) -> None:
+    shop = await open_workshop(attempts=3, backoff=0.001, keep_completed=0)
+
+    async def fail_twice(order: Order, run: Run) -> None:
+        if run.attempt < 3:
+            raise RuntimeError("not yet")
+
+    await shop.work(fail_twice)
+    await shop.bullmq.add("order", {"number": 7})
+    await shop.runs(3)
+
+    async def is_gone() -> bool:
+        return not await shop.redis.exists(shop.key("1"))
+
+    await eventually(is_gone)
 
 
 async def test_jobs_of_a_killed_worker_are_taken_over_by_another(

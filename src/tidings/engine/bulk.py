@@ -99,7 +99,7 @@ class NewJobs:
     def __init__(self, policy: QueuePolicy, now: int) -> None:
         self._options = {
             "attempts": policy.attempts,
-            "backoff": {"type": "exponential", "delay": round(policy.backoff * 1000)},
+            "backoff": policy.backoff_option,
             **policy.retention,
         }
         self._now = now

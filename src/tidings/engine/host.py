@@ -6,7 +6,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,13 +16,23 @@ from pydantic import ValidationError
 from redis.asyncio import Redis
 
 from tidings.clock import Clock, SystemClock
-from tidings.engine.jobs import AnyHandler, BatchHandler, DeadJob, GiveUpJob, Handler, HeldJob, PostponeJob, Run
+from tidings.engine.jobs import (
+    AnyHandler,
+    BatchHandler,
+    DeadJob,
+    GiveUpJob,
+    Handler,
+    HeldJob,
+    PostponeJob,
+    Run,
+    comes_again,
+)
 from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.slots import Slots
 from tidings.engine.worker import Batch, Worker
 from tidings.errors import TidingsError
-from tidings.log import get_logger, new_request_id, work_on
+from tidings.log import get_logger, work_on
 
 log = get_logger(__name__)
 
@@ -70,15 +80,15 @@ class WorkerHost:
 
     def start(self, policy: QueuePolicy, handlers: Sequence[AnyHandler]) -> None:
         """Starts working on one queue; jobs are told apart by their kind."""
-        by_name = {handler.job_type.name: handler for handler in handlers}
+        named = _Named(handlers)
         slots = Slots(policy.concurrency)
         in_batches = [isinstance(handler, BatchHandler) for handler in handlers]
 
         async def process(job: Any, token: str) -> Any:
-            return await self._process(policy, by_name, slots, job, token)
+            return await self._process(policy, named, slots, job, token)
 
         async def process_many(batch: Batch) -> None:
-            await self._process_many(policy, by_name, slots, batch)
+            await self._process_many(policy, named, slots, batch)
 
         options: dict[str, Any] = {
             "connection": self._connect(),
@@ -89,6 +99,7 @@ class WorkerHost:
             "stalledInterval": max(self._lock_milliseconds // STALLED_CHECKS, 1),
             "maxStalledCount": 10,
             "autorun": False,
+            **policy.retention,
         }
         if policy.rate_limit:
             options["limiter"] = {
@@ -128,15 +139,13 @@ class WorkerHost:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await asyncio.gather(*self._reports)
 
-    async def _process(
-        self, policy: QueuePolicy, by_name: Mapping[str, Any], slots: Slots, job: Any, token: str
-    ) -> Any:
+    async def _process(self, policy: QueuePolicy, named: _Named, slots: Slots, job: Any, token: str) -> Any:
         run = _run_of(policy, slots, job)
         work_on(policy.name, run.job_id, run.attempt, run.request_id)  # each job is worked on in a task of its own
         started = time.perf_counter()
         try:
-            data = _read(by_name.get(job.name), job)
-            result = await by_name[job.name].handle(data, run)
+            handler, data = named.read(job)
+            result = await handler.handle(data, run)
         except Exception as error:
             told = await self._tell(policy, job, run, started, error)
             if told is error:
@@ -145,24 +154,21 @@ class WorkerHost:
         log.info("job completed", result=result, duration_ms=_since(started))
         return result
 
-    async def _process_many(
-        self, policy: QueuePolicy, by_name: Mapping[str, Any], slots: Slots, batch: Batch
-    ) -> None:
-        held: dict[str, list[HeldJob[Any]]] = {}
+    async def _process_many(self, policy: QueuePolicy, named: _Named, slots: Slots, batch: Batch) -> None:
+        held: dict[str, tuple[Any, list[HeldJob[Any]]]] = {}
         unanswered = {job.id for job in batch}
         started = time.perf_counter()
         for job in list(batch):
             run = _run_of(policy, slots, job)
             end = partial(self._end, policy, batch, unanswered, job, run, started)
             try:
-                data = _read(by_name.get(job.name), job)
+                handler, data = named.read(job)
             except GiveUpJob as error:
                 end(error)
             else:
-                held.setdefault(job.name, []).append(HeldJob(data, run, end))
+                held.setdefault(handler.job_type.name, (handler, []))[1].append(HeldJob(data, run, end))
         async with asyncio.TaskGroup() as tasks:
-            for name, jobs in held.items():
-                handler = by_name[name]
+            for handler, jobs in held.values():
                 if isinstance(handler, BatchHandler):
                     await self._hand_over(handler, jobs)
                 else:
@@ -282,17 +288,40 @@ class WorkerHost:
             log.exception("dead letter not kept", queue=policy.name, job_id=run.job_id)
 
 
-def _read(handler: AnyHandler | None, job: Any) -> Any:
-    """A job's data, as its handler wants it. Raises GiveUpJob when there is none, or the data is unusable."""
-    if handler is None:
-        raise GiveUpJob(f"no handler for jobs named {job.name!r} in this queue")
-    try:
-        return handler.job_type.model.model_validate(job.data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        sentence = f"{path}: {first['msg']}" if path else first["msg"]
-        raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
+class _Named:
+    """The handlers of a queue by what they handle."""
+
+    def __init__(self, handlers: Sequence[AnyHandler]) -> None:
+        self._by_name: dict[str, Any] = {handler.job_type.name: handler for handler in handlers}
+
+    def read(self, job: Any) -> tuple[Any, Any]:
+        """Who handles a job, and its data as they want it. Raises GiveUpJob when nobody does, or it is unusable."""
+        handler, data = self._by_name.get(job.name), job.data
+        of_another_program = isinstance(data, dict) and (handler is None or "id" not in data)
+        if of_another_program:
+            handler, data = self._adopt(job.name, data, [handler] if handler else self._by_name.values())
+        if handler is None:
+            told = ", ".join(data) if isinstance(data, dict) and data else "no data"
+            known = ", ".join(self._by_name)
+            raise GiveUpJob(
+                f"no handler for jobs named {job.name!r} in this queue, with {told[:200]}; it takes {known[:300]}"
+            )
+        try:
+            return handler, handler.job_type.model.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(str(part) for part in first["loc"])
+            sentence = f"{path}: {first['msg']}" if path else first["msg"]
+            raise GiveUpJob(f"the job's data is unusable: {sentence}") from error
+
+    def _adopt(self, name: str, data: Mapping[str, Any], handlers: Iterable[Any]) -> tuple[Any, Any]:
+        """The first that takes the job for its own, with the data in its form."""
+        for handler in handlers:
+            adopt = handler.job_type.adopt
+            adopted = adopt(name, data) if adopt else None
+            if adopted is not None:
+                return handler, adopted
+        return self._by_name.get(name), data
 
 
 def _failure_of(error: Exception | asyncio.CancelledError) -> Exception:
@@ -311,16 +340,35 @@ def _prepare_ahead(worker: Worker, slots: Slots) -> None:
 
 
 def _run_of(policy: QueuePolicy, slots: Slots, job: Any) -> Run:
-    request_id = job.data.get("requestId") if isinstance(job.data, dict) else None
+    if not job.repeatJobKey:
+        _fill_in(policy, job)
     return Run(
         job_id=job.id,
         attempt=job.attemptsMade + 1,
         attempts=job.opts.get("attempts", 1),
-        request_id=request_id if isinstance(request_id, str) and request_id else new_request_id(),
+        request_id=_request_of(policy, job),
         queue=policy,
         slots=slots,
         priority=job.opts.get("priority") or 0,
     )
+
+
+def _fill_in(policy: QueuePolicy, job: Any) -> None:
+    """Another program's job that names no attempts has those of its queue; BullMQ writes 0 for it."""
+    if not job.opts.get("attempts"):
+        job.opts["attempts"] = job.attempts = policy.attempts
+        job.opts["backoff"] = job.opts.get("backoff") or policy.backoff_option
+
+
+def _request_of(policy: QueuePolicy, job: Any) -> str:
+    """The request that a job belongs to. One that names none is a request of its own, the same at every attempt: ids
+    that BullMQ counts begin anew when Redis was emptied, so the moment when it was added counts as well."""
+    told = job.data if isinstance(job.data, dict) else {}
+    for name in ("requestId", "xRequestId", "request_id"):
+        if isinstance(told.get(name), str) and told[name]:
+            return str(told[name])
+    moment = f"-{job.timestamp}" if comes_again(job.id) else ""
+    return f"{policy.name}-{job.id}{moment}"
 
 
 def _since(started: float) -> float:

@@ -42,18 +42,24 @@ def comes_again(job_id: str) -> bool:
     return job_id.isdecimal() or job_id.startswith("repeat:")
 
 
+Adopt = Callable[[str, Mapping[str, Any]], Mapping[str, Any] | None]
+"""Reads another program's job by its name and data."""
+
+
 @dataclass(frozen=True)
 class JobType(Generic[Data]):
     """A kind of job: its queue, its name in Redis, the model of its data and the rule for its id.
 
     With a deterministic id, adding the job twice is harmless. Without one each job gets an id of its own, which never
-    comes again.
+    comes again. Other programs name their jobs as they like: a job of its queue that no kind is named like is offered
+    to `adopt`, which answers with the data in this kind's own form, or with None when it is of another kind.
     """
 
     queue: QueuePolicy
     name: str
     model: type[Data]
     job_id: Callable[[Data], str] | None = None
+    adopt: Adopt | None = None
 
     def job(self, data: Data, *, due: datetime | None = None, priority: int = 0) -> Job:
         """The job for `data`, to be handed to a unit of work."""

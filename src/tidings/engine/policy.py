@@ -88,6 +88,11 @@ class QueuePolicy:
             "removeOnFail": _keep(self.keep_failed, self.keep_failed_seconds),
         }
 
+    @property
+    def backoff_option(self) -> dict[str, object]:
+        """The waits between attempts, as BullMQ's job option."""
+        return {"type": "exponential", "delay": round(self.backoff * 1000)}
+
     def backoff_after(self, attempt: int) -> float:
         """Seconds to wait after the given failed attempt, counted from 1."""
         return float(self.backoff * 2 ** (attempt - 1))

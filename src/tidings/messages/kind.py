@@ -82,6 +82,12 @@ class MessageColumns:
     updated_at: Mapped[datetime]
 
 
+_ID_FIELDS = (
+    *("id", "messageId", "message_id", "eventMessageId", "event_message_id"),
+    *("followupId", "followUpId", "followup_id", "follow_up_id", "webhookEventId", "webhook_event_id"),
+)
+
+
 class MessageJob(BaseModel):
     """Data of the job that wakes one message: its row's id."""
 
@@ -90,7 +96,13 @@ class MessageJob(BaseModel):
 
 def message_job(queue: QueuePolicy, name: str, kind: str) -> JobType[MessageJob]:
     """The job that wakes messages of a kind; its id is the message's name, as in `event-message-123`."""
-    return JobType(queue, name, MessageJob, lambda data: f"{kind}-{data.id}")
+    return JobType(queue, name, MessageJob, lambda data: f"{kind}-{data.id}", adopt_message)
+
+
+def adopt_message(name: str, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Another program's job that names a message's row as the specifications do: messageId, followup_id and so on."""
+    found = next((data[field] for field in _ID_FIELDS if data.get(field) is not None), None)
+    return None if found is None else {"id": found}
 
 
 @dataclass(frozen=True, slots=True)

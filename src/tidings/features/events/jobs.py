@@ -22,4 +22,4 @@ class Orchestrate(BaseModel):
 
 
 SEND_EVENT_MESSAGE = message_job(EVENT_MESSAGES, "send-event-message", EVENT_MESSAGE)
-ORCHESTRATE = JobType(EVENT_ORCHESTRATION, "orchestrate", Orchestrate)
+ORCHESTRATE = JobType(EVENT_ORCHESTRATION, "orchestrate", Orchestrate, adopt=lambda name, data: {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tidings.engine.jobs import JobType, Schedule
 from tidings.engine.policy import QueuePolicy, RateLimit
 from tidings.features.proactive.schemas import DeliverWaiting, EvaluateTriggers
-from tidings.messages.kind import message_job
+from tidings.messages.kind import adopt_message, message_job
 
 PROACTIVE_MESSAGE = "proactive-message"
 
@@ -15,8 +15,15 @@ PROACTIVE_MESSAGES = QueuePolicy(
 )
 QUEUES = (IGE_AUTOMATION, PROACTIVE_MESSAGES)
 
-EVALUATE_TRIGGERS = JobType(IGE_AUTOMATION, "evaluate-proactive-triggers", EvaluateTriggers)
-DELIVER_WAITING = JobType(PROACTIVE_MESSAGES, "deliver-waiting", DeliverWaiting)
+EVALUATE_TRIGGERS = JobType(
+    IGE_AUTOMATION, "evaluate-proactive-triggers", EvaluateTriggers, adopt=lambda name, data: data
+)
+DELIVER_WAITING = JobType(
+    PROACTIVE_MESSAGES,
+    "deliver-waiting",
+    DeliverWaiting,
+    adopt=lambda name, data: None if adopt_message(name, data) else data,
+)
 SEND_PROACTIVE_MESSAGE = message_job(PROACTIVE_MESSAGES, "send-proactive-message", PROACTIVE_MESSAGE)
 
 EVERY_HOUR = Schedule(
