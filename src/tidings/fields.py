@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 MAX_ID = 2**63 - 1
@@ -56,10 +56,16 @@ def _storable_json(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _lowered(word: Any) -> Any:
+    return word.strip().lower() if isinstance(word, str) else word
+
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Day = Annotated[date, AfterValidator(_plausible)]
 Moment = Annotated[datetime, AfterValidator(_plausible)]
+AnyCase = BeforeValidator(_lowered)
+"""For a word of a fixed list, however its letters are written: other programs write them in capitals."""
 Storable = AfterValidator(_storable)
 BlankIsAbsent = AfterValidator(lambda text: text or None)
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import to_milliseconds
 from tidings.engine.jobs import Job
@@ -13,19 +15,23 @@ from tidings.engine.queues import Queues
 from tidings.errors import InvalidInput, NotFound
 from tidings.feature import parse
 from tidings.features.shops.automations.evaluate import USEFUL
+from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.events.payloads import payload_key
 from tidings.features.shops.events.store import store_event
-from tidings.features.shops.jobs import JOB_TYPES, QUEUES, SendData
+from tidings.features.shops.jobs import EVENT_TYPES, JOB_TYPES, QUEUES, SendData
 from tidings.features.shops.lookup import find_shop
-from tidings.features.shops.models import ShopMessage
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.contexts import topic_of
+from tidings.features.shops.rules.customers import read_bare_customer, read_customer
+from tidings.features.shops.rules.reading import identifier
 from tidings.log import current_request_id
 from tidings.messages.contacts.addresses import contact_with
 from tidings.messages.contacts.numbers.phones import parse_phone
 from tidings.messages.dead_letters import storable_json
 from tidings.messages.gate.terms import Purpose
 from tidings.messages.statuses import Reason, Status
+from tidings.validation import nearest
 from tidings.work import Work
 
 
@@ -45,14 +51,17 @@ async def enqueue_job(queues: Queues, queue: str, name: str, data: Mapping[str, 
     await queues.arm([Job(queue, kind.name, job_id, dumped)])
 
 
-async def store_told_event(work: Work, topic: str, domain: str, raw: Mapping[str, Any], request_id: str) -> int:
+async def store_told_event(work: Work, topic: str, told: str, raw: Mapping[str, Any], request_id: str) -> int:
     """The row of an event that another program told in a job; the same content is the same event.
 
-    Raises NotFound.
+    Raises NotFound, and InvalidInput for a topic that is not understood.
     """
+    topic = topic_of(topic.strip().lower())
+    if topic not in EVENT_TYPES:
+        likely = nearest(topic, tuple(EVENT_TYPES))
+        raise InvalidInput("topic", f"{topic!r} is not understood" + (f"; did you mean {likely}?" if likely else ""))
     async with work.begin() as unit:
-        shop = await find_shop(unit.session, domain)
-        topic = topic_of(topic)
+        shop = await _find_told_shop(unit.session, told)
         unique = f"job-{payload_key(topic, raw, request_id)}"
         stored = await store_event(unit, shop, topic, unique, raw, work.clock.now(), request_id=request_id)
         unit.armed.clear()  # the job that told of it goes on with it
@@ -62,16 +71,14 @@ async def store_told_event(work: Work, topic: str, domain: str, raw: Mapping[str
 async def store_told_message(work: Work, data: SendData, request_id: str) -> int:
     """The row of a message that another program told in a job; the same content is the same message.
 
-    Raises NotFound, and InvalidInput for a recipient that is no phone number.
+    Raises NotFound, and InvalidInput for a recipient that is no phone number, or when nothing says who it is.
     """
     now = work.clock.now()
     async with work.begin() as unit:
-        shop = await find_shop(unit.session, data.shop_id or "")
-        try:
-            phone = parse_phone(data.recipient or "", shop.region)
-        except InvalidInput as error:
-            raise InvalidInput("recipient", error.message) from error
-        key = f"job-{payload_key(phone, data.template, data.context, data.purpose, request_id)}"
+        shop = await _find_told_shop(unit.session, data.shop_id or "")
+        customer, phone = await _find_recipient(unit.session, shop, data)
+        purpose = Purpose(data.purpose) if data.purpose else await _purpose_of(unit.session, shop, data.automation_id)
+        key = f"job-{payload_key(phone, data.template, data.context, purpose, request_id)}"
         known = await unit.session.scalar(
             select(ShopMessage.id).where(ShopMessage.shop_id == shop.id, ShopMessage.deduplication_key == key)
         )
@@ -79,16 +86,17 @@ async def store_told_message(work: Work, data: SendData, request_id: str) -> int
             return known
         row = ShopMessage(
             shop_id=shop.id,
-            contractor_id=await contact_with(unit.session, phone),
+            customer_id=customer.id if customer else None,
+            contractor_id=customer.contractor_id if customer else await contact_with(unit.session, phone),
             deduplication_key=key,
-            purpose=data.purpose,
+            purpose=purpose,
             recipient=phone,
             template=storable_json(data.template),
             context=storable_json(data.context),
             triggered_at=now,
             request_id=request_id[:100],
             scheduled_time=to_milliseconds(now),
-            not_after=now + USEFUL[Purpose(data.purpose)],
+            not_after=now + USEFUL[purpose],
             status=Status.SCHEDULED,
             status_reason=Reason.BY_REQUEST,
             created_at=now,
@@ -97,6 +105,60 @@ async def store_told_message(work: Work, data: SendData, request_id: str) -> int
         unit.session.add(row)
         await unit.session.flush()
         return row.id
+
+
+async def _find_told_shop(session: AsyncSession, told: str) -> Shop:
+    """The shop that a job names by its domain, by an address with it, or by its row's id. Raises NotFound."""
+    if told.isdecimal() and len(told) < 19 and (found := await session.get(Shop, int(told))) is not None:
+        return found
+    return await find_shop(session, re.sub(r"^https?://|/.*$", "", told.strip(), flags=re.I))
+
+
+async def _find_recipient(session: AsyncSession, shop: Shop, data: SendData) -> tuple[ShopCustomer | None, str]:
+    """Who a message is for: the number, and the customer where it names one. Raises NotFound and InvalidInput."""
+    customer = None
+    if data.contact_id is not None:
+        customer = await _find_told_customer(session, shop, data.contact_id)
+    if data.recipient:
+        try:
+            return customer, parse_phone(data.recipient, shop.region)
+        except InvalidInput as error:
+            raise InvalidInput("recipient", error.message) from error
+    if customer is not None:
+        if customer.phone is None:
+            raise InvalidInput("contactId", f"{data.contact_id} has no number that messages can go to")
+        return customer, customer.phone
+    person = read_customer(data.context) or read_bare_customer(data.context)
+    if person is None or person.phone is None:
+        raise InvalidInput("recipient", "is missing, and neither contactId nor the context says who it is for")
+    try:
+        return None, parse_phone(person.phone, person.country or shop.region)
+    except InvalidInput as error:
+        raise InvalidInput("context", f"the number in it cannot be used: {error.message}") from error
+
+
+async def _find_told_customer(session: AsyncSession, shop: Shop, told: int | str) -> ShopCustomer:
+    """The shop's customer by the shop's own id, or by ours. Raises NotFound."""
+    name = identifier(told)
+    found = await session.scalar(
+        select(ShopCustomer).where(ShopCustomer.shop_id == shop.id, ShopCustomer.customer_key == name)
+    )
+    if found is None and name is not None and name.isdecimal() and len(name) < 19:
+        found = await session.scalar(
+            select(ShopCustomer).where(ShopCustomer.shop_id == shop.id, ShopCustomer.id == int(name))
+        )
+    if found is None:
+        raise NotFound("customer", told)
+    return found
+
+
+async def _purpose_of(session: AsyncSession, shop: Shop, automation: int | str | None) -> Purpose:
+    """The purpose of the automation that a job names by its key or id; promotional where there is none."""
+    if automation is None:
+        return Purpose.PROMOTIONAL
+    named = ShopAutomation.id == automation if isinstance(automation, int) else ShopAutomation.key == automation
+    purpose = await session.scalar(select(ShopAutomation.purpose).where(ShopAutomation.shop_id == shop.id, named))
+    return Purpose(purpose) if purpose else Purpose.PROMOTIONAL
 
 
 async def find_campaign_of_job(work: Work, campaign: int | str, domain: str | None) -> int | None:

@@ -6,14 +6,14 @@ A Node producer may add jobs in the specification's form: then there is no row y
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.shops.rules.contexts import TOPICS
-from tidings.fields import JobData
+from tidings.fields import AnyCase, JobData
 
 
 def _queue(name: str, concurrency: int) -> QueuePolicy:
@@ -36,10 +36,16 @@ TRANSACTIONAL_PRIORITY, PROMOTIONAL_PRIORITY, CAMPAIGN_PRIORITY = 1, 5, 10
 """BullMQ priorities in `delivery`: an order confirmation overtakes every campaign."""
 
 
-class ShopJobData(JobData):
-    """What a shop's job carries. `shop_id` is the shop's domain."""
+ShopId = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+"""A shop's domain, or its id."""
 
-    request_id: str | None = Field(None, max_length=100)
+
+class ShopJobData(JobData):
+    """What a shop's job carries."""
+
+    request_id: str | None = Field(
+        None, max_length=100, validation_alias=AliasChoices("requestId", "xRequestId", "request_id")
+    )
 
 
 class EventData(ShopJobData):
@@ -47,7 +53,7 @@ class EventData(ShopJobData):
 
     id: int | None = None
     topic: str = Field(max_length=64)
-    shop_id: str = Field(max_length=255)
+    shop_id: ShopId = Field(max_length=255)
     object_id: str | int | None = None
     raw: dict[str, Any] | None = None
 
@@ -66,7 +72,7 @@ class EvaluateData(ShopJobData):
 
     id: int | None = None
     trigger: str = Field(max_length=64)
-    shop_id: str = Field(max_length=255)
+    shop_id: ShopId = Field(max_length=255)
     context: dict[str, Any] | None = None
     original_event: dict[str, Any] | None = None
 
@@ -82,22 +88,31 @@ class EvaluateData(ShopJobData):
 
 
 class SendData(ShopJobData):
-    """A message to send: a stored one (`id`), or the text `template` for `recipient` with `context` as variables.
+    """A message to send: a stored one (`id`), or the text `template` with `context` as variables.
 
-    Without `purpose` a message is promotional, so that it needs consent.
+    It goes to the number `recipient`, else to the shop's customer `contact_id` (ours, or the shop's own id), else to
+    whom the context is about. Without `purpose` it has that of its automation, or is promotional, so that it needs
+    consent.
     """
 
     id: int | None = None
-    shop_id: str | None = Field(None, max_length=255)
+    shop_id: ShopId | None = Field(None, max_length=255)
     recipient: str | None = Field(None, max_length=40)
+    contact_id: int | str | None = None
+    automation_id: int | str | None = None
+    campaign_id: int | str | None = None
     template: str | None = Field(None, max_length=10_000)
     context: dict[str, Any] = Field(default_factory=dict)
-    purpose: Literal["transactional", "promotional"] = "promotional"
+    purpose: Annotated[Literal["transactional", "promotional"] | None, AnyCase] = None
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
-        if self.id is None and not (self.shop_id and self.recipient and self.template):
-            raise ValueError("names neither a stored message (id) nor shopId, recipient and template")
+        if self.id is None and not (self.shop_id and self.template):
+            raise ValueError("names neither a stored message (id) nor shopId and template")
+        if self.id is None and not (self.recipient or self.contact_id or self.context):
+            raise ValueError(
+                "says nothing of whom it is for: recipient (a number), contactId, or a customer in context"
+            )
         return self
 
 
@@ -105,7 +120,7 @@ class BatchData(ShopJobData):
     """A campaign whose audience is to be written down; `campaign_id` is its id or its key."""
 
     campaign_id: int | str
-    shop_id: str | None = Field(None, max_length=255)
+    shop_id: ShopId | None = Field(None, max_length=255)
     batch_size: int | None = Field(None, ge=1, le=10_000)
 
 
@@ -113,7 +128,7 @@ class TaskData(ShopJobData):
     """A task of housekeeping; without `shop_id` it is done for every shop."""
 
     task: Literal["cleanup_old_messages", "retry_failed_messages", "rollup_reports"]
-    shop_id: str | None = Field(None, max_length=255)
+    shop_id: ShopId | None = Field(None, max_length=255)
 
 
 class CatchUpData(ShopJobData):
@@ -133,16 +148,26 @@ def _message_id(data: SendData) -> str:
     return f"{SHOP_MESSAGE}-{data.id}"
 
 
+def _as_told(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return data
+
+
+def _with_topic(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`events:orders/create` and `orders/create` name the topic of a job whose data does not."""
+    topic = name.removeprefix(f"{EVENTS.name}:")
+    return {"topic": topic, **data} if "/" in topic else data
+
+
 EVENT_TYPES: Mapping[str, JobType[EventData]] = {
-    topic: JobType(EVENTS, topic, EventData, event_id) for topic in TOPICS
+    topic: JobType(EVENTS, topic, EventData, event_id, _with_topic) for topic in TOPICS
 }
 """A kind of job for each topic: its name is the topic."""
 
 CATCH_UP = JobType(EVENTS, "catch-up", CatchUpData)
-EVALUATE = JobType(AUTOMATIONS, "evaluate", EvaluateData, event_id)
-BATCH = JobType(CAMPAIGNS, "batch", BatchData)
-SEND = JobType(DELIVERY, "send", SendData, _message_id)
-REPEAT = JobType(HOUSEKEEPING, "repeat", TaskData)
+EVALUATE = JobType(AUTOMATIONS, "evaluate", EvaluateData, event_id, _as_told)
+BATCH = JobType(CAMPAIGNS, "batch", BatchData, adopt=_as_told)
+SEND = JobType(DELIVERY, "send", SendData, _message_id, _as_told)
+REPEAT = JobType(HOUSEKEEPING, "repeat", TaskData, adopt=_as_told)
 CLEANUP = JobType(HOUSEKEEPING, "cleanup", TaskData)
 
 JOB_TYPES: tuple[JobType[Any], ...] = (*EVENT_TYPES.values(), EVALUATE, BATCH, SEND, REPEAT, CLEANUP)
