@@ -164,22 +164,47 @@ async def test_redis_may_be_emptied_at_any_time_and_every_question_is_still_answ
     assert {row.content for row in await chats.answers(3)} == {FAQ["How long does shipping take?"]}
 
 
-async def test_a_node_producer_may_add_a_message_in_full(chats: Chats) -> None:
-    bot = await chats.chatbot(items=FAQ)
+TOLD: list[tuple[str, dict[str, Any]]] = [
+    ("incoming-message", {"channel": "widget", "content": "How long is shipping?"}),
+    ("job", {"channel": "WIDGET", "message": "How long is shipping?"}),
+    ("process-message", {"channel": " Widget ", "text": "How long is shipping?", "externalId": "m-1"}),
+]
+
+
+@pytest.mark.parametrize(("name", "told"), TOLD)
+async def test_another_program_may_add_a_message_in_full_under_any_name_and_its_answer_too(
+    chats: Chats, name: str, told: dict[str, Any]
+) -> None:
+    bot = await chats.chatbot(items=FAQ, debounce=8)
     await chats.start()
-    data = {
-        "chatbotId": bot.id,
-        "channel": "widget",
-        "externalUserId": "visitor-1",
-        "content": "How long is shipping?",
-        "userName": "Ada",
-    }
+    data = {"chatbotId": bot.id, "externalUserId": "visitor-1", "userName": "Ada", **told}
     async with chats.redis() as redis:
-        queue = bullmq.Queue("incoming-messages", {"connection": redis, "prefix": chats.prefix})
-        await queue.add("incoming-message", data, {"attempts": 3})
-    [row] = await chats.answers(1)
+        queues = [
+            bullmq.Queue(name, {"connection": redis, "prefix": chats.prefix})
+            for name in ("incoming-messages", "ai-processing")
+        ]
+        await queues[0].add(name, data)
+
+        async def is_in() -> bool:
+            return any(row.status == "processed" for row in await chats.messages(Role.USER))
+
+        await eventually(is_in)
+        await queues[1].add("job", {"conversationId": 1})
+        [row] = await chats.answers(1)
+        [finished] = await eventually(lambda: queues[1].getCompleted())
+        assert await redis.hget(queues[1].toKey(finished.id), "finishedOn")
     conversation = await chats.conversation(row.conversation_id)
     assert (conversation.external_user_id, conversation.name, conversation.turn) == ("visitor-1", "Ada", 1)
+
+
+async def test_a_users_message_has_no_delivery_status_that_never_ends(chats: Chats) -> None:
+    bot = await chats.chatbot(items=FAQ)
+    await chats.start()
+    await chats.write(bot, "How long is shipping?", channel="widget", external_user_id="visitor-1")
+    [answer] = await chats.answers(1)
+    [told] = await chats.messages(Role.USER)
+    assert (told.delivery_status, told.status) == (None, "processed")
+    assert answer.delivery_status in ("PENDING", "SENT")
 
 
 async def test_finished_jobs_stay_for_their_time_not_by_their_number(chats: Chats) -> None:

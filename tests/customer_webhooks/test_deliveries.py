@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import bullmq
 import pytest
 from standardwebhooks import WebhookVerificationError
 
@@ -12,6 +13,7 @@ from customer_webhooks.support import Hooks, data_of
 from support.workshop import eventually
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.engine.jobs import GiveUpJob, PostponeJob
+from tidings.engine.redis import connect
 from tidings.errors import Conflict
 from tidings.messages.statuses import Status
 
@@ -173,3 +175,46 @@ async def test_a_test_event_goes_to_one_endpoint_whatever_it_wants_to_hear(hooks
         assert other.got == []
     assert posted.name == ("webhook.test", row.webhook_id, 1)
     assert data_of(posted.verified(secret))["endpoint_id"] == endpoint_id
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("by", ["webhookId", "url"])
+async def test_an_event_that_another_program_adds_in_full_is_signed_and_delivered_once(hooks: Hooks, by: str) -> None:
+    async with Receiver() as receiver:
+        endpoint, secret = await hooks.new_endpoint(receiver)
+        name = {"webhookId": endpoint} if by == "webhookId" else {"url": receiver.url}
+        told = {**name, "event": "order.shipped", "payload": {"order": 7}, "requestId": "req_1"}
+        async with connect(hooks.app.redis_url) as redis:
+            queue = bullmq.Queue("webhook-delivery", {"connection": redis, "prefix": hooks.app.settings.redis_prefix})
+            await queue.add("webhook-delivery", told)
+            await queue.add("job", told)
+            last = await queue.add("job", {**told, "payload": {"order": 8}})
+            await hooks.start()
+            await receiver.has(2)
+
+            async def is_done() -> bool:
+                return bool(await redis.hexists(queue.toKey(last.id), "finishedOn"))
+
+            await eventually(is_done)
+    assert sorted(data_of(posted.verified(secret))["order"] for posted in receiver.got) == [7, 8]
+    assert {row.status for row in await hooks.events()} == {Status.SENT}
+
+
+@pytest.mark.parametrize(
+    ("told", "sentence"),
+    [
+        ({"event": "order.shipped", "payload": {}}, "endpoint (webhookId or url)"),
+        ({"event": "order.shipped", "url": "https://nobody.example/"}, "https://nobody.example/"),
+        ({"event": "Order shipped", "webhookId": 1}, "is no name of an event"),
+    ],
+)
+async def test_an_event_that_cannot_be_told_to_anybody_fails_with_a_sentence(
+    local: Hooks, told: dict[str, object], sentence: str
+) -> None:
+    await local.new_endpoint("http://127.0.0.1:9/")
+    await local.start()
+    async with connect(local.app.redis_url) as redis:
+        queue = bullmq.Queue("webhook-delivery", {"connection": redis, "prefix": local.app.settings.redis_prefix})
+        await queue.add("webhook-delivery", told)
+        letters = await eventually(local.app.dead_letters.list_letters)
+    assert sentence in letters[0].error

@@ -103,11 +103,18 @@ async def record(
 
 
 async def record_for(
-    connection: AsyncConnection, endpoints: Sequence[Any], event: str, payload: Mapping[str, Any], now: datetime
+    connection: AsyncConnection,
+    endpoints: Sequence[Any],
+    event: str,
+    payload: Mapping[str, Any],
+    now: datetime,
+    *,
+    webhook_id: str | None = None,
 ) -> tuple[list[Job], list[int]]:
     """Records an event for the given endpoints, whatever they want to hear.
 
-    For a disabled one it is recorded as failed, so that it can be replayed when the endpoint is enabled again.
+    For a disabled one it is recorded as failed, so that it can be replayed when the endpoint is enabled again. A
+    single endpoint's event may have an id of its own.
     """
     moment = to_milliseconds(now)
     body = {"type": event, "timestamp": moment.isoformat().replace("+00:00", "Z"), "data": dict(payload)}
@@ -119,7 +126,7 @@ async def record_for(
             insert(WebhookEvent)
             .values(
                 endpoint_id=endpoint.id,
-                webhook_id=f"evt_{secrets.token_hex(16)}",
+                webhook_id=webhook_id or f"evt_{secrets.token_hex(16)}",
                 event=event,
                 payload=body,
                 scheduled_time=moment,

@@ -25,7 +25,7 @@ class WebhookEndpoint(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     customer_id: Mapped[int] = mapped_column(ForeignKey(Customer.id), index=True)
-    url: Mapped[str] = mapped_column(Text)
+    url: Mapped[str] = mapped_column(Text, index=True)
     description: Mapped[str | None] = mapped_column(String(200), default=None)
     events: Mapped[list[str]] = mapped_column(Json, default=list)
     secrets: Mapped[str] = mapped_column(Text)

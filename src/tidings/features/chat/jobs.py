@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.engine.jobs import JobType
@@ -77,8 +77,12 @@ class IncomingMessageJob(JobData):
     chatbot_id: int | None = None
     channel: ChatChannel | None = None
     external_user_id: str | None = Field(None, min_length=1, max_length=255)
-    content: str | None = Field(None, min_length=1, max_length=10_000)
-    external_id: str | None = Field(None, min_length=1, max_length=255)
+    content: str | None = Field(
+        None, min_length=1, max_length=10_000, validation_alias=AliasChoices("content", "message", "text")
+    )
+    external_id: str | None = Field(
+        None, min_length=1, max_length=255, validation_alias=AliasChoices("externalId", "externalMessageId")
+    )
     user_name: str | None = Field(None, max_length=200)
     via: str | None = Field(None, max_length=255)
 
@@ -123,10 +127,10 @@ class UpkeepJob(JobData):
 
 
 class AIProcessingJob(JobData):
-    """The answer to everything up to the user's message number `turn` of a conversation."""
+    """The answer to everything up to the user's message number `turn` of a conversation, by default its latest."""
 
     conversation_id: int
-    turn: int
+    turn: int | None = None
 
 
 class EmbeddingJob(JobData):
@@ -141,11 +145,19 @@ def _incoming_id(data: IncomingMessageJob) -> str:
     return f"incoming-message-{data.id}"
 
 
-INCOMING_MESSAGE = JobType(INCOMING_MESSAGES, "incoming-message", IncomingMessageJob, _incoming_id)
+def _as_told(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return data
+
+
+INCOMING_MESSAGE = JobType(INCOMING_MESSAGES, "incoming-message", IncomingMessageJob, _incoming_id, _as_told)
 DELIVERY_REPORT = JobType(INCOMING_MESSAGES, "delivery-report", StatusJob)
 UPKEEP = JobType(INCOMING_MESSAGES, "upkeep", UpkeepJob)
 AI_ANSWER = JobType(
-    AI_PROCESSING, "ai-answer", AIProcessingJob, lambda data: f"chat-answer-{data.conversation_id}-{data.turn}"
+    AI_PROCESSING,
+    "ai-answer",
+    AIProcessingJob,
+    lambda data: f"chat-answer-{data.conversation_id}-{data.turn}",
+    _as_told,
 )
 EMBED_ITEM = JobType(AI_PROCESSING, "embed-knowledge", EmbeddingJob, lambda data: f"knowledge-item-{data.id}")
 OUTGOING_MESSAGE = message_job(OUTGOING_MESSAGES, "outgoing-message", CHAT_MESSAGE)

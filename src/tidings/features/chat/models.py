@@ -15,7 +15,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
 from tidings.messages.kind import OPEN_ROWS, WAITING_ROWS, MessageColumns, only
-from tidings.messages.ledger import DeliveryStatus
 
 RECEIVED, PROCESSED = "received", "processed"
 """Statuses of a user's message, which never goes out: stored, and taken in by the queue incoming-messages."""
@@ -29,6 +28,12 @@ class ChatChannel(StrEnum):
     WIDGET = "widget"
     WHATSAPP_CLOUD = "whatsapp_cloud"
     WHATSAPP_QR = "whatsapp_qr"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ChatChannel | None:
+        """However other programs write it: WHATSAPP_CLOUD, whatsapp-cloud."""
+        name = value.strip().lower().replace("-", "_") if isinstance(value, str) else ""
+        return next((one for one in cls if one.value == name), None)
 
     @property
     def is_whatsapp(self) -> bool:
@@ -176,7 +181,7 @@ class ChatMessage(MessageColumns, Base):
     external_id: Mapped[str | None] = mapped_column(String(255), default=None)
     turn: Mapped[int] = mapped_column(default=0)
     queue: Mapped[str] = mapped_column(String(32), default="outgoing-messages")
-    delivery_status: Mapped[str | None] = mapped_column(String(16), default=DeliveryStatus.PENDING)
+    delivery_status: Mapped[str | None] = mapped_column(String(16), default=None)
     details: Mapped[dict[str, Any]] = mapped_column("metadata", Json, default=dict)
     request_id: Mapped[str | None] = mapped_column(String(100), default=None)
     sent_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -26,12 +26,13 @@ class Question:
     history: Sequence[tuple[str, str]]
 
 
-async def read_question(session: AsyncSession, conversation_id: int, turn: int) -> Question | str:
-    """The turn to answer, or why there is nothing to do."""
+async def read_question(session: AsyncSession, conversation_id: int, turn: int | None) -> Question | str:
+    """The turn to answer (None: the latest one), or why there is nothing to do."""
     conversation = await session.get(Conversation, conversation_id)
     chatbot = await session.get(Chatbot, conversation.chatbot_id) if conversation else None
     if conversation is None or chatbot is None:
         return "there is no such conversation"
+    turn = conversation.turn if turn is None else turn
     if reason := pointless(conversation, turn):
         return reason
     history = await last_messages(session, conversation.id, CONTEXT)

@@ -20,6 +20,7 @@ from tidings.features.chat.jobs import SENDS
 from tidings.features.chat.models import ChatMessage, Conversation, Role
 from tidings.log import current_request_id
 from tidings.messages.kind import wake
+from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import OPEN, Reason, Status
 from tidings.work import Unit
 
@@ -47,6 +48,7 @@ async def add_message(
         content=content,
         author=author,
         turn=conversation.turn,
+        delivery_status=DeliveryStatus.PENDING,
         details=dict(details or {}),
         request_id=current_request_id(),
         scheduled_time=moment,
