@@ -26,11 +26,19 @@ log = get_logger(__name__)
 
 
 class DeadLetterStatus(StrEnum):
-    """What was done about a dead letter."""
+    """What was done about a dead letter. It is resolved when its message has left, or was called off, in another way:
+    somebody gave it a new time, or its provider reported that it had arrived after all."""
 
     OPEN = "open"
     RETRIED = "retried"
     DISCARDED = "discarded"
+    RESOLVED = "resolved"
+
+
+_OVER = (Status.SENT, Status.SKIPPED, Status.CANCELLED)
+"""Statuses of a message that nobody has to deal with any more."""
+
+_PAGE = 1000
 
 
 class DeadLetter(Base):
@@ -117,6 +125,7 @@ class DeadLetters:
             query = query.where(DeadLetter.queue == queue)
         if status is not None:
             query = query.where(DeadLetter.status == status)
+        await self.resolve()
         async with self._work.read() as session:
             return (await session.scalars(query.order_by(DeadLetter.id).limit(limit))).all()
 
@@ -127,8 +136,49 @@ class DeadLetters:
             .where(DeadLetter.status == DeadLetterStatus.OPEN)
             .group_by(DeadLetter.queue)
         )
+        await self.resolve()
         async with self._work.read() as session:
             return {row.queue: row.letters for row in await session.execute(query)}
+
+    async def resolve(self) -> int:
+        """Closes the letters whose messages have left or were called off since; returns how many."""
+        resolved, last = 0, 0
+        while True:
+            async with self._work.read() as session:
+                page = await session.execute(
+                    select(DeadLetter.id, DeadLetter.job_id)
+                    .where(DeadLetter.status == DeadLetterStatus.OPEN, DeadLetter.id > last)
+                    .order_by(DeadLetter.id)
+                    .limit(_PAGE)
+                )
+                letters = page.all()
+                over = await self._over(session, letters)
+            if over:
+                async with self._work.begin() as unit:
+                    rows = await unit.session.scalars(
+                        select(DeadLetter).where(DeadLetter.id.in_(over)).order_by(DeadLetter.id).with_for_update()
+                    )
+                    for row in rows:
+                        if row.status == DeadLetterStatus.OPEN:
+                            self._settle(row, DeadLetterStatus.RESOLVED)
+                            resolved += 1
+            if len(letters) < _PAGE:
+                return resolved
+            last = letters[-1].id
+
+    async def _over(self, session: AsyncSession, letters: Sequence[Any]) -> list[int]:
+        """Which of these letters are about messages that nobody has to deal with any more."""
+        named: dict[str, dict[int, list[int]]] = {}
+        for letter in letters:
+            kind, message_id = parse_name(letter.job_id) or ("", 0)
+            if kind in self._kinds:
+                named.setdefault(kind, {}).setdefault(message_id, []).append(letter.id)
+        over: list[int] = []
+        for kind, messages in named.items():
+            model = self._kinds[kind].model
+            found = await session.scalars(select(model.id).where(model.id.in_(messages), model.status.in_(_OVER)))
+            over += [letter_id for message_id in found for letter_id in messages[message_id]]
+        return over
 
     async def retry(self, letter_id: int) -> DeadLetter:
         """Adds the job again, with the same name and data, and the same id unless that may be another job's by now.
@@ -137,6 +187,7 @@ class DeadLetters:
         Raises NotFound, Conflict when it was dealt with already or its queue is no more, and QueueUnavailable;
         then the letter stays open.
         """
+        await self.resolve()
         if not await self._work.queues.ping():
             raise QueueUnavailable("Redis does not answer, so the job cannot be added; try again later")
         async with self._work.begin() as unit:

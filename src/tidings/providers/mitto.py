@@ -21,7 +21,7 @@ from tidings.clock import SystemClock
 from tidings.errors import ConfigurationError, SendError
 from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.http import HttpClient
-from tidings.providers.reports import DeliveryReport, InboundMessage, ReportedStatus
+from tidings.providers.reports import DeliveryReport, InboundMessage, read_status
 from tidings.providers.responses import EXCERPT, raise_for_response
 from tidings.settings import CoreSettings, Optional, SettingsGroup, group_of, secret
 
@@ -33,28 +33,6 @@ _FINAL = frozenset({"2", "3", "4", "5", "6", "7", "8"})
 """Status codes that the same message gets every time. Code 1 is an internal error of Mitto's."""
 
 _HINTS = {"5": "; set MITTO_SENDER", "6": "; set MITTO_SENDER to a sender that Mitto has approved"}
-
-_STATUSES: dict[str, ReportedStatus] = {
-    # the callback of the SMS API
-    "BUFFERED": "SENT",
-    "SENT": "SENT",
-    "DELIVERED": "DELIVERED",
-    "UNDELIVERED": "FAILED",
-    "UNDELIVERABLE": "FAILED",
-    "EXPIRED": "FAILED",
-    "REJECTED": "FAILED",
-    "FAILED": "FAILED",
-    # the messages API
-    "FAILURE": "FAILED",
-    "READ": "READ",
-    # SMPP 3.4, appendix B, which Mitto speaks towards operators
-    "ACCEPTD": "SENT",
-    "ENROUTE": "SENT",
-    "DELIVRD": "DELIVERED",
-    "UNDELIV": "FAILED",
-    "REJECTD": "FAILED",
-    "DELETED": "FAILED",
-}
 
 _LONGEST_ID = 255
 _PHONE = re.compile(r"(?:\+|00)?([1-9][0-9]{6,14})")
@@ -159,7 +137,7 @@ def parse_delivery_report(payload: Mapping[str, Any]) -> DeliveryReport | None:
     fields = _lower(payload)
     message_id = _id(_first(fields, "msgid", "messageid", "id"))
     word = (_first(fields, "status", "deliverystatus") or "").upper()
-    status = _STATUSES.get(word)
+    status = read_status(word)
     if message_id is None or status is None:
         return None
     error = None

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 ReportedStatus = Literal["SENT", "DELIVERED", "READ", "FAILED"]
+
+_WORDS: dict[ReportedStatus, str] = {
+    "SENT": "sent accepted acceptd queued sending scheduled buffered enroute dispatched submitted processed",
+    "DELIVERED": "delivered delivrd received deliveredtohandset",
+    "READ": "read opened seen played",
+    "FAILED": "failed failure undelivered undeliverable undeliv rejected rejectd expired deleted "
+    "canceled cancelled bounced bounce dropped error blocked notdelivered",
+}
+STATUSES: Mapping[str, ReportedStatus] = {word: status for status, words in _WORDS.items() for word in words.split()}
+"""What providers call how a message fares: Twilio, GoHighLevel, SendGrid, SMPP (3.4, 5.2.28) and others."""
+
+
+def read_status(word: str) -> ReportedStatus | None:
+    """The status that a provider's word means, however its letters are written; None for one that nobody knows."""
+    return STATUSES.get("".join(letter for letter in word.lower() if letter.isalpha()))
 
 
 @dataclass(frozen=True, slots=True)

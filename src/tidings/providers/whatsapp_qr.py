@@ -23,7 +23,7 @@ from tidings.providers.whatsapp_fields import as_object, identifier, json_object
 from tidings.settings import Optional, SettingsGroup
 
 _LOST = {404: "is not known", 409: "is not connected"}
-_STATUSES: dict[str | None, ReportedStatus] = {
+_STATUSES: dict[str, ReportedStatus] = {
     "sent": "SENT",
     "delivered": "DELIVERED",
     "read": "READ",
@@ -144,7 +144,7 @@ def parse_qr_webhook(payload: object) -> IncomingQr | QrStatus | None:
         return None
     at = moment(event.get("timestamp"))
     if "status" in event:
-        status = _STATUSES.get(identifier(event.get("status")))
+        status = _STATUSES.get((identifier(event.get("status")) or "").lower())
         if status is None:
             return None
         return QrStatus(

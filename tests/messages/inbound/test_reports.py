@@ -24,7 +24,8 @@ from messages.due_messages import (
 from support.app import ledger
 from tidings.app import App
 from tidings.clock import ManualClock
-from tidings.errors import InvalidInput, NotFound
+from tidings.engine.jobs import DeadJob
+from tidings.errors import Conflict, InvalidInput, NotFound
 from tidings.features.events.models import EventMessage
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.inbound import reports
@@ -246,3 +247,37 @@ async def test_a_report_about_nothing_is_refused_with_how_to_name_a_message(open
         with pytest.raises(InvalidInput, match="event-message-123") as refused:
             await app.inbound.receive_status(StatusUpdate(DeliveryStatus.DELIVERED, message=message))
         assert refused.value.field == ("message" if message else "provider_message_id")
+
+
+@pytest.mark.parametrize(
+    "form", ["event-message-{}", "EVENT-MESSAGE-{}", " event-message-{} ", "event-message-{}-17900"]
+)
+@pytest.mark.parametrize("field", ["message", "provider_message_id"])
+async def test_a_message_is_found_by_our_name_in_whatever_letters_and_field(app: App, form: str, field: str) -> None:
+    message = await sent_to(app, await person_of(app))
+    report = StatusUpdate(DeliveryStatus.DELIVERED, **{field: form.format(message.id)})
+    assert await app.inbound.receive_status(report)
+    assert (await status_of(app, message))[0] == "DELIVERED"
+
+
+async def test_the_dead_letter_of_a_message_that_has_left_in_another_way_is_closed(app: App) -> None:
+    person = await person_of(app)
+    arrived, called_off, failed = [await message_to(app, person) for _ in range(3)]
+    for message in (arrived, called_off, failed):
+        async with app.work.begin() as unit:
+            await unit.session.execute(
+                update(EventMessage).where(EventMessage.id == message.id).values(status=Status.FAILED)
+            )
+        name, data = f"event-message-{message.id}", {"id": message.id}
+        dead = DeadJob("event-messages", "send-event-message", name, data, "the line went dead", 3, NOON, "req_1")
+        await app.dead_letters.store(dead)
+    await app.events.reschedule_event_message(arrived.id, NOON)
+    await app.events.reschedule_event_message(called_off.id, NOON + DAY)
+    await app.events.cancel_event_message(called_off.id)
+    assert await outcome_of(app, EVENT_MESSAGE, arrived.id) == "sent"
+    [left] = await app.dead_letters.list_letters()
+    assert left.job_id == f"event-message-{failed.id}"
+    every = await app.dead_letters.list_letters(status=None)
+    assert [letter.status for letter in every] == ["resolved", "resolved", "open"]
+    with pytest.raises(Conflict, match="resolved already"):
+        await app.dead_letters.retry(every[0].id)

@@ -143,7 +143,9 @@ async def test_delivery_reports_move_the_status_upward(api: Api) -> None:
     assert await api.hook(STATUSES, {"status": "DELIVERED", "message": name}) == {"changed": True}
     assert await api.hook(STATUSES, {"status": "FAILED", "message": name, "error": "late"}) == {"changed": False}
     provider_id = (await api.good("GET", f"/messages/{name}/why"))["lines"][0]["provider_message_id"]
-    report = {"status": "READ", "messageId": provider_id, "at": "2026-11-24T16:59:00Z"}
+    for word in ("delivered", "Delivered", "accepted", "queued"):
+        assert await api.hook(STATUSES, {"MessageStatus": word, "MessageSid": provider_id}) == {"changed": False}
+    report = {"status": "read", "messageId": provider_id, "at": "2026-11-24T16:59:00Z"}
     assert await api.hook(STATUSES, report) == {"changed": True}
     [line] = (await api.good("GET", f"/messages/{name}/why"))["lines"]
     assert (line["delivery_status"], line["delivery_status_at"]) == ("READ", "2026-11-24T16:59:00Z")

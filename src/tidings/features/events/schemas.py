@@ -6,13 +6,14 @@ A time may be aware (an instant) or naive (the event's wall clock).
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
 from tidings.features.events.models import EventStatus, SessionKind
 from tidings.features.events.types import MessageCategory, MessageType
 from tidings.fields import (
+    AnyCase,
     Day,
     Email,
     FirstOrLastName,
@@ -107,7 +108,7 @@ class EventMessageIn(Input):
     message_content: Text | None = None
     personalization_data: JsonObject = Field(default={})
     phone: Phone | None = None
-    channel: Annotated[str, StringConstraints(pattern="^(sms|email)$")] = "sms"
+    channel: Annotated[Literal["sms", "email"], AnyCase] = "sms"
     ghl_contact_id: GhlId | None = None
     ghl_location_id: GhlId | None = None
 

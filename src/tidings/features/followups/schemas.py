@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from tidings.fields import (
+    AnyCase,
     Day,
     Id,
     Input,
@@ -72,7 +73,7 @@ class FollowUpIn(Input):
     skip_if_completed: bool = True
     is_recurring: bool = False
     recurrence_interval_days: Annotated[int, Field(ge=1, le=3650)] | None = None
-    channel: Literal["sms", "email"] = "sms"
+    channel: Annotated[Literal["sms", "email"], AnyCase] = "sms"
     if_blocked: Literal["defer", "drop"] = "defer"
     not_after: Moment | None = None
     experiment: Key | None = None

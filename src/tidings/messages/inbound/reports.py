@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,8 @@ UNDELIVERED = "the provider reported that it was not delivered"
 
 @dataclass(frozen=True, slots=True)
 class StatusUpdate:
-    """A delivery report. The message is named by the provider's id, or by ours (`event-message-123`).
+    """A delivery report. The message is named by the provider's id, or by ours: `event-message-123`, or the
+    idempotency key that begins so. Ours may also come in the place of the provider's.
 
     `tenant` is whose door it came in by: then it is about that tenant's messages only. None: a shared one.
     """
@@ -38,6 +40,22 @@ class StatusUpdate:
     at: datetime | None = None
     error: str | None = None
     tenant: str | None = None
+
+    @property
+    def named(self) -> str | None:
+        """Our name of the message, wherever it stands. Raises InvalidInput for a `message` that is none."""
+        if self.message and (own := own_name(self.message)) is None:
+            require_name(self.message)
+        return own if self.message else own_name(self.provider_message_id or "")
+
+
+def own_name(text: str) -> str | None:
+    """The message's name in a name or an idempotency key of ours, in whatever letters; None for another's id."""
+    found = _OWN.fullmatch(text.strip().lower())
+    return found["name"] if found else None
+
+
+_OWN = re.compile(r"(?P<name>[a-z][a-z-]*-\d{1,18})(?:-\d{1,20})?")
 
 
 class DeliveryReports:
@@ -119,7 +137,7 @@ class DeliveryReports:
 
     async def _is_being_sent(self, update: StatusUpdate) -> bool:
         """Whether the message that a report names by our name is in somebody's hands."""
-        kind, message_id = require_name(update.message) if update.message else ("", 0)
+        kind, message_id = require_name(update.named) if update.named else ("", 0)
         if kind not in self._kinds:
             return False
         async with self._work.read() as session:
@@ -155,8 +173,8 @@ async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]
     names: list[ColumnElement[bool]] = []  # one may know the message where the provider gave no id at first
     if update.provider_message_id:
         names.append(LedgerEntry.provider_message_id == update.provider_message_id)
-    if update.message:
-        kind, message_id = require_name(update.message)
+    if update.named:
+        kind, message_id = require_name(update.named)
         names.append(and_(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id))
     if not names:
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +18,7 @@ from tidings.errors import NotFound
 from tidings.log import get_logger
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.reply import IncomingReply
-from tidings.messages.inbound.reports import StatusUpdate
+from tidings.messages.inbound.reports import StatusUpdate, own_name
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.tenants import INSTALLATION
 from tidings.providers.reports import DeliveryReport, InboundMessage
@@ -32,9 +31,6 @@ TenantOfToken = Callable[[str], Awaitable[str | None]]
 
 ReadCallback = Callable[[Mapping[str, Any]], DeliveryReport | InboundMessage | None]
 """What a callback says, by its parameters or its JSON object; None when it says nothing that concerns a message."""
-
-_KEY = re.compile(r"(?P<message>[a-z][a-z-]*-\d{1,18})-\d+")
-"""An idempotency key: the message's name and when its row was made."""
 
 
 class CallbackOut(BaseModel):
@@ -105,11 +101,10 @@ def _endpoint(provider: str, read: ReadCallback) -> Callable[..., Awaitable[Call
 
 
 async def _report(inbound: Inbound, provider: str, report: DeliveryReport, tenant: str | None) -> None:
-    named = _KEY.fullmatch(report.reference or "")
     update = StatusUpdate(
         DeliveryStatus(report.status),
         report.provider_message_id,
-        named["message"] if named else None,
+        own_name(report.reference or ""),
         report.at,
         report.error,
         tenant,

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from tidings.fields import MAX_ID, Input, Limit, Output, Storable
+from tidings.fields import MAX_ID, AnyCase, Input, Limit, Output, Storable
 from tidings.messages.contacts.consents.consent_import import ImportedConsents
 from tidings.messages.contacts.consents.consents import ConsentPage, Consents, Recorded
 from tidings.messages.routes.opt_outs import Address
@@ -29,7 +29,7 @@ class ConsentFields(Input):
 
     granted: bool
     purpose: Literal["promotional", "transactional"] = "promotional"
-    channel: Literal["sms", "email", "whatsapp"] | None = None
+    channel: Annotated[Literal["sms", "email", "whatsapp"] | None, AnyCase] = None
     source: Annotated[str, StringConstraints(min_length=1, max_length=64), Storable] = "api"
     wording: Note | None = None
     proof: Note | None = None

@@ -21,11 +21,13 @@ from pydantic import (
     model_validator,
 )
 
+from tidings.fields import AnyCase
 from tidings.messages.inbound.door import Inbound
 from tidings.messages.inbound.keywords import Command
 from tidings.messages.inbound.reply import IncomingReply
 from tidings.messages.inbound.reports import StatusUpdate
 from tidings.messages.ledger import DeliveryStatus
+from tidings.providers.reports import STATUSES, read_status
 from tidings.web.routing import new_router, provided
 from tidings.web.webhooks import require_secret
 
@@ -59,6 +61,16 @@ def _as_text(sender: Any) -> str:
     return sender[:254] if isinstance(sender, str) else "" if sender is None else str(sender)[:254]
 
 
+def _status(word: Any) -> Any:
+    """How a message fares, in whatever word and letters."""
+    if not isinstance(word, str) or word.strip().upper() in DeliveryStatus.__members__:
+        return word.strip().upper() if isinstance(word, str) else word
+    if (found := read_status(word)) is None:
+        words = ", ".join(STATUSES)
+        raise ValueError(f"{word[:40]!r} is not understood; write SENT, DELIVERED, READ or FAILED, or one of {words}")
+    return found
+
+
 def _or_now(moment: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
     try:
         found: datetime | None = read(moment)
@@ -83,17 +95,28 @@ class ReplyIn(_FromProvider):
     )
     received_at: Annotated[Moment | None, WrapValidator(_or_now)] = None
     in_reply_to: ProviderId | None = None
-    channel: Literal["sms", "whatsapp", "email"] | None = None
+    channel: Annotated[Literal["sms", "whatsapp", "email"] | None, AnyCase] = None
 
 
 class StatusIn(_FromProvider):
-    """A delivery report about a message, named by the provider's id or by ours, like event-message-123."""
+    """A delivery report about a message, named by the provider's id or by ours, like event-message-123, in whichever
+    field. `status` is any word that providers use, in any letters.
+    """
 
-    status: DeliveryStatus
-    provider_message_id: ProviderId | None = Field(
-        None, validation_alias=AliasChoices("provider_message_id", "message_id", "messageId", "id")
+    status: Annotated[DeliveryStatus, BeforeValidator(_status)] = Field(
+        validation_alias=AliasChoices(
+            "status", "delivery_status", "deliveryStatus", "message_status", "MessageStatus"
+        )
     )
-    message: Annotated[str, StringConstraints(max_length=64)] | None = None
+    provider_message_id: ProviderId | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            *("provider_message_id", "message_id", "messageId", "MessageSid", "sid", "id"),
+        ),
+    )
+    message: Annotated[str, StringConstraints(max_length=100)] | None = Field(
+        None, validation_alias=AliasChoices("message", "name", "reference", "idempotency_key")
+    )
     at: Moment | None = None
     error: Annotated[str, StringConstraints(max_length=1000)] | None = None
 

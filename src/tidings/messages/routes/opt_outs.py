@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 from fastapi import Path, Query
 from pydantic import StringConstraints
 
-from tidings.fields import Input, Output, Storable
+from tidings.fields import AnyCase, Input, Output, Storable
 from tidings.messages.contacts.opting import OptOutDesk
 from tidings.web.routing import new_router, provided
 
 Address = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=254)]
 TenantName = Annotated[str, StringConstraints(pattern=r"^(\*|installation|shop:\d{1,18}|customer:\d{1,18})$")]
-ChannelName = Literal["sms", "email", "whatsapp", "*"]
+ChannelName = Annotated[Literal["sms", "email", "whatsapp", "*"], AnyCase]
 
 
 class OptOutIn(Input):

@@ -18,7 +18,7 @@ from tidings.providers.whatsapp_cloud.contents import content_of
 from tidings.providers.whatsapp_cloud.errors import advice, describe, needs_template, opted_out, read_code
 from tidings.providers.whatsapp_fields import as_list, as_object, identifier, line, moment, phone
 
-_STATUSES: dict[str | None, ReportedStatus] = {
+_STATUSES: dict[str, ReportedStatus] = {
     "sent": "SENT",
     "delivered": "DELIVERED",
     "read": "READ",
@@ -192,7 +192,7 @@ def _is_of(contact: Mapping[str, Any], sender: str | None, user_id: str | None) 
 
 
 def _status(number: str | None, event: Mapping[str, Any]) -> WhatsAppStatus | None:
-    message_id, status = identifier(event.get("id")), _STATUSES.get(identifier(event.get("status")))
+    message_id, status = identifier(event.get("id")), _STATUSES.get((identifier(event.get("status")) or "").lower())
     if not (number and message_id and status):
         return None
     faults = tuple(map(_fault, as_list(event.get("errors"))))
