@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import bullmq
@@ -9,6 +10,7 @@ import pytest
 
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import OpenStorefront, Storefront
+from support.node_peer import Node
 from support.workshop import eventually
 from tidings.clock import SystemClock
 from tidings.errors import SendError
@@ -201,3 +203,25 @@ async def test_an_event_without_a_request_that_is_tried_again_is_one_event(
     await carried_out(store, "events", "automations", "delivery")
     assert len(await store.all(ShopWebhookEvent)) == 1
     assert [text for _, text in store.texts] == ["Hi Mara!"]
+
+
+async def test_nodes_bullmq_adds_jobs_as_the_specifications_examples_do(store: Storefront) -> None:
+    await store.automation()
+    queues = {
+        name: SimpleNamespace(url=store.app.redis_url, prefix=store.prefix, policy=SimpleNamespace(name=name))
+        for name in ("events", "delivery")
+    }
+    told = {"topic": "orders/create", "shopId": SHOP, "objectId": "gid://shopify/Order/1", "raw": ORDER}
+    async with Node.started() as node:
+        await node.call(queues["events"], "queue.add", "events:orders/create", told)  # type: ignore[arg-type]
+        await carried_out(store, "events", "automations", "delivery")
+        sample = {
+            **HI,
+            "recipient": "+18105550124",
+            "context": {"name": "Ben"},
+            "xRequestId": "req_1234567890_abc123",
+        }
+        await node.call(queues["delivery"], "queue.add", "delivery:send", sample)  # type: ignore[arg-type]
+        await carried_out(store, "delivery")
+    assert [text for _, text in store.texts] == ["Hi Mara!", "Hi Ben"]
+    assert "req_1234567890_abc123" in {row.request_id for row in await store.messages()}
