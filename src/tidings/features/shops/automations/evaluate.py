@@ -189,6 +189,7 @@ def facts_of(context: EventContext, shop: Shop, customer: ShopCustomer | None) -
         facts["customer"] = {
             name: known.get(name) if value in (None, []) else value for name, value in facts["customer"].items()
         }
+        facts["customer"]["phone"] = customer.phone or facts["customer"]["phone"]
     return facts
 
 
