@@ -88,8 +88,9 @@ def written_phone(value: Any, place: str, country: str | None = None, *, is_own:
 def pick_phone(written: Sequence[WrittenPhone], regions: Iterable[str | None]) -> PickedPhone:
     """The first number that can exist, read in the country of its own address, then in `regions`.
 
-    One that consent was given for goes first, the buyer's own go before a parcel's, and mobiles before landlines, which no SMS reaches in most countries. The
-    number before an extension, and the first of two in one field, are taken where there is no other.
+    One that consent was given for goes first, the buyer's own go before a parcel's, and mobiles before landlines,
+    which no SMS reaches in most countries. The number before an extension, and the first of two in one field, are
+    taken where there is no other.
     """
     others = tuple(regions)
     found = [(one, _read(one.text, (one.country, *others))) for one in written]
