@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import NOW, Storefront
-from tidings.features.shops.models import ShopOrder
+from tidings.features.shops.models import ShopOrder, ShopWebhookEvent
 from tidings.messages.statuses import Reason, Status
 
 MARA = "+18105550123"
@@ -148,6 +151,8 @@ CONFIRMED: list[tuple[str, dict[str, Any], bool]] = [
     ("a test", {"test": True}, False),
     ("cancelled as it was placed", {"cancelled_at": "2026-11-20T14:31:07-05:00"}, False),
     ("brought over from another shop system", {"processed_at": "2019-05-01T10:00:00-05:00"}, False),
+    ("brought over with its own date", {"created_at": "2019-05-01T10:00:00-05:00", "processed_at": None}, False),
+    ("told a day late, when we were away", {"created_at": "2026-11-19T16:00:00-05:00", "processed_at": None}, True),
 ]
 
 
@@ -175,3 +180,16 @@ async def test_a_cancelled_order_lowers_what_its_customer_has_spent(store: Store
     assert (await store.customer()).total_spent == "10.11"
     await store.told("orders_cancelled", customer=person)
     assert (await store.customer()).total_spent == "10.11", "told twice, and taken off once"
+
+
+@pytest.mark.both_databases
+async def test_an_order_and_its_end_told_at_the_same_moment_confirm_nothing_that_stays(store: Storefront) -> None:
+    await store.automation("thanks", delay_seconds=3600)
+    events = [("orders_create", {}), ("orders_cancelled", {}), ("orders_updated", CANCELLED), ("orders_paid", {})]
+    answers = await asyncio.gather(*(store.tell(name, **changes) for name, changes in events for _ in range(3)))
+    assert {answer.status_code for answer in answers} == {200}
+    await store.settled()
+    assert [row.error for row in await store.all(ShopWebhookEvent)] == [None] * 12
+    assert {row.status_reason for row in await store.messages()} <= {Reason.ORDER_CANCELLED}
+    [order] = await store.all(ShopOrder)
+    assert order.counted == "0"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import Storefront
@@ -82,6 +85,17 @@ async def test_tracking_is_told_once_whenever_it_comes(store: Storefront) -> Non
         if found != texts:
             wrong.append((what, found))
     assert wrong == []
+
+
+@pytest.mark.both_databases
+async def test_tracking_that_is_told_many_times_at_once_leaves_once(store: Storefront) -> None:
+    await store.shops.automations.install_preset(SHOP, "shipping_update")
+    await store.told("orders_create")
+    await store.told("fulfillments_create", **NONE)
+    answers = await asyncio.gather(*(store.tell("fulfillments_update", **tracked("1Z1")) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {200}
+    await store.settled()
+    assert [text for _, text in store.texts] == [BARE, told_of("1Z1")]
 
 
 async def test_a_text_that_still_waits_takes_the_tracking_along(store: Storefront) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from shops.rules.payloads import SHOP, payload
 from shops.storefront import Storefront
@@ -158,6 +161,16 @@ async def test_a_total_that_the_shop_tells_goes_down_with_a_refund(store: Storef
     assert (await store.customer()).total_spent == "386.40"
     await store.told("refunds_create")
     assert (await store.customer()).total_spent == "351.50"
+
+
+@pytest.mark.both_databases
+async def test_refunds_told_at_the_same_moment_each_lower_the_totals_once(store: Storefront) -> None:
+    person = {key: value for key, value in payload("orders_create")["customer"].items() if key in ("id", "phone")}
+    await store.told("orders_create", customer=person)
+    many = [refund("10.00", refund_id=number) for number in (1, 2, 3, 1, 2, 3)]
+    await asyncio.gather(*(store.tell("refunds_create", **one) for one in many))
+    await store.settled()
+    assert (await store.customer()).total_spent == "34.89"
 
 
 async def test_the_text_of_a_refund_knows_its_order(store: Storefront) -> None:

@@ -44,6 +44,9 @@ log = get_logger(__name__)
 USEFUL = {Purpose.TRANSACTIONAL: timedelta(days=1), Purpose.PROMOTIONAL: timedelta(days=3)}
 """How long after its time an automation's message is still worth sending."""
 
+LATE = timedelta(days=2)
+"""How late Shopify may tell something; it tries again for some hours. What is told later was brought over."""
+
 _OF_CUSTOMER = (
     *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count", "total_spent"),
     *("sms_consent", "sms_consent_at"),
@@ -124,6 +127,8 @@ class _Question:
         if phone is None:
             return {"result": "no_phone", "why": self._event.missing}
         at = moment_of(self._event, self._context)
+        if automation.purpose == Purpose.TRANSACTIONAL and self._event.received_at - at > LATE:
+            return {"result": "too_old", "why": [f"it happened on {at:%d %b %Y}, long before the shop told of it"]}
         if automation.goal_topic and await self._has_happened(automation.goal_topic, at):
             return {"result": "goal_reached", "why": [f"{automation.goal_topic} came first"]}
         due = to_milliseconds(now + timedelta(seconds=automation.delay_seconds))
