@@ -66,8 +66,8 @@ def before() -> list[str]:
         "as_of, created_at, updated_at) "
         f"VALUES (4, 3, '[]', '5', '[]', 1, '64.89', {THEN}, {THEN}, {THEN})",
         *(
-            "INSERT INTO shop_orders (shop_id, order_key, customer_id, placed_at, total, titles, is_test, created_at, "
-            f"updated_at) VALUES (3, '{key}', {customer}, {THEN}, '64.89', '[]', {test}, {THEN}, {THEN})"
+            "INSERT INTO shop_orders (shop_id, order_key, customer_id, placed_at, total, titles, is_test, "
+            f"created_at, updated_at) VALUES (3, '{key}', {customer}, {THEN}, '64.89', '[]', {test}, {THEN}, {THEN})"
             for key, customer, test in (("77", "4", "false"), ("78", "NULL", "false"), ("79", "4", "true"))
         ),
         *(
