@@ -97,6 +97,7 @@ class Storefront:
     async def tell(
         self,
         name: str,
+        /,
         *,
         domain: str | None = SHOP,
         secret: str | None = SECRET,
@@ -121,7 +122,7 @@ class Storefront:
             f"/webhooks/shopify/{topic}", content=body, headers={k: v for k, v in sent.items() if v}
         )
 
-    async def told(self, name: str, **more: Any) -> ShopWebhookEvent:
+    async def told(self, name: str, /, **more: Any) -> ShopWebhookEvent:
         """The same, taken in, and worked on to its end."""
         event_id = more.pop("event_id", None) or f"event-{next(_numbers)}"
         response = await self.tell(name, event_id=event_id, **more)

@@ -151,6 +151,7 @@ async def test_shop_redact_erases_the_shop_and_everybody_in_it_and_no_other_shop
     ben = {"id": 5, "first_name": "Ben", "phone": "+12125550101"}
     await store.told("orders_create", domain=other, id=9, customer=ben, **nothing)
     await live_through_everything(store)
+    await store.tell("orders_create", topic="products/update")
     await store.told("app_uninstalled")
     assert (await store.tell("shop_redact")).status_code == 200
     async with asyncio.timeout(10):

@@ -40,6 +40,7 @@ SMALL: Mapping[str, str] = {
     "shop_segments": "written by people",
     "shop_campaigns": "written by people",
     "shop_test_numbers": "at most twenty a shop",
+    "shop_ignored_topics": "Shopify has some hundred topics, and a shop tells few that nobody uses",
 }
 """Tables that may be read as a whole, and why; every other one grows."""
 

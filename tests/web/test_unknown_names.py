@@ -28,6 +28,8 @@ EXEMPT = {
     "POST /webhooks/n8n/replies": PROVIDER,
     "POST /webhooks/n8n/statuses": PROVIDER,
     "POST /webhooks/mitto/{token}": PROVIDER,
+    "POST /webhooks/shopify": PROVIDER,
+    "POST /webhooks/shopify/": PROVIDER,
     "POST /webhooks/shopify/{topic:path}": PROVIDER,
     "GET /webhooks/whatsapp/cloud/{key}": PROVIDER,
     "POST /webhooks/whatsapp/cloud/{key}": PROVIDER,

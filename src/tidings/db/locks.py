@@ -35,6 +35,7 @@ LOCK_ORDER: tuple[str, ...] = (
     "agenda_sessions",
     "event_registrations",
     "shop_webhook_events",
+    "shop_ignored_topics",
     "shops",
     "tenants",
     "shop_automations",

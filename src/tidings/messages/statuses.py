@@ -51,6 +51,10 @@ class Reason(StrEnum):
     NOT_APPROVED = "not_approved"
     GOAL_REACHED = "goal_reached"
     RULES_NOT_MET = "rules_not_met"
+    ORDER_CANCELLED = "order_cancelled"
+    CALLED_BACK = "called_back"
+    CHECKOUT_DELETED = "checkout_deleted"
+    RETURNED = "returned"
     AUTOMATION_STOPPED = "automation_stopped"
     CAMPAIGN_CANCELLED = "campaign_cancelled"
     SHOP_UNINSTALLED = "shop_uninstalled"
@@ -92,6 +96,10 @@ _SENTENCES = {
     Reason.NOT_APPROVED: "nobody approved it in time",
     Reason.GOAL_REACHED: "what it was to bring about has happened already",
     Reason.RULES_NOT_MET: "the automation's rules no longer held when it happened again",
+    Reason.ORDER_CANCELLED: "its order was cancelled",
+    Reason.CALLED_BACK: "its parcel was called back",
+    Reason.CHECKOUT_DELETED: "its checkout was deleted",
+    Reason.RETURNED: "what it is about was returned, or paid back",
     Reason.AUTOMATION_STOPPED: "its automation was switched off or deleted",
     Reason.CAMPAIGN_CANCELLED: "its campaign was cancelled",
     Reason.SHOP_UNINSTALLED: "the shop uninstalled the app",

@@ -39,6 +39,8 @@ def test_there_is_a_payload_of_every_topic() -> None:
         ("orders_cancelled", "5523456789012", at(20, 20, 2, 10)),
         ("checkouts_create", "36120987654321", at(20, 19, 12, 44)),
         ("checkouts_update", "36120987654321", at(20, 19, 18, 2)),
+        ("orders_delete", "5523456789012", None),
+        ("checkouts_delete", "36120987654321", None),
         ("customers_create", "7120953364723", at(20, 19, 31, 8)),
         ("customers_update", "7120953364723", at(20, 19, 31, 9)),
         ("customers_delete", "7120953364723", None),
@@ -263,7 +265,6 @@ def test_a_shops_owner_is_not_taken_for_a_customer() -> None:
             "no time: there is no usable sms_marketing_consent.consent_updated_at",
         ),
         ("fulfillments_create.untracked", "no tracking number: the fulfillment has none, or none yet"),
-        ("refunds_create", "no customer: a refund names only its order; ask order 5523456789012 for it"),
         ("refunds_create.store_credit", "no amount: the refund names no successful transaction"),
     ],
 )

@@ -107,6 +107,7 @@ def test_the_presets_wait_as_long_as_they_say() -> None:
         "shipping_update": 0,
         "review_request": 7 * 86_400,
         "win_back": 60 * 86_400,
+        "refund_notice": 0,
     }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import case, null, select
+from sqlalchemy import and_, case, null, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from tidings.clock import Clock
@@ -28,9 +28,11 @@ from tidings.features.shops.jobs import (
     TRANSACTIONAL_PRIORITY,
     SendData,
 )
-from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder
+from tidings.features.shops.rules import reading
 from tidings.features.shops.rules.audience import campaign_variables
 from tidings.features.shops.rules.prices import PriceTable
+from tidings.features.shops.rules.refunds import without_returned
 from tidings.features.shops.rules.stored import from_json
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.numbers.countries import country_of
@@ -51,6 +53,7 @@ _CUSTOMER = ShopCustomer.__table__.c
 _CAMPAIGN = ShopCampaign.__table__.c
 _AUTOMATION = ShopAutomation.__table__.c
 _CONTRACTOR = Contractor.__table__.c
+_ORDER = ShopOrder.__table__.c
 
 _OF_CUSTOMER = (
     *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "customer_key", "orders_count"),
@@ -72,6 +75,7 @@ LOADED = (
         *(_SHOP[name].label(f"shop_{name}") for name in ("name", "timezone", "locale")),
         *(_CUSTOMER[name].label(f"customer_{name}") for name in _OF_CUSTOMER),
         *(_CAMPAIGN[name].label(f"campaign_{name}") for name in ("status", "template", "if_blocked")),
+        *(_ORDER[name].label(f"order_{name}") for name in ("cancelled_at", "refunds", "total")),
         case((_ROW.automation_id.is_(None), True), else_=_AUTOMATION.active).label("automation_active"),
         _CONTRACTOR.timezone.label("contractor_timezone"),
     )
@@ -80,10 +84,11 @@ LOADED = (
     .outerjoin(_CAMPAIGN.id.table, _CAMPAIGN.id == _ROW.campaign_id)
     .outerjoin(_AUTOMATION.id.table, _AUTOMATION.id == _ROW.automation_id)
     .outerjoin(_CONTRACTOR.id.table, _CONTRACTOR.id == _ROW.contractor_id)
+    .outerjoin(_ORDER.id.table, and_(_ORDER.shop_id == _ROW.shop_id, _ORDER.order_key == _ROW.order_key))
 )
-"""Messages with their shops, customers, automations and campaigns, in one query.
+"""Messages with their shops, customers, orders, automations and campaigns, in one query.
 
-The shop's name, timezone and locale are `shop_…`, what is the customer's `customer_…`.
+The shop's name, timezone and locale are `shop_…`, what is the customer's `customer_…`, the order's `order_…`.
 """
 
 
@@ -138,11 +143,12 @@ class ShopMessages(MessageKind):
         paused = [row["id"] for row in rows if row["campaign_status"] == CampaignStatus.PAUSED]
         await return_paused(connection, paused)
         rows = [row for row in rows if row["id"] not in paused]
+        rows = [_without_returned(row) for row in rows]
         reached = await reached_among(connection, rows)
         return [self.message(row, Reason.GOAL_REACHED if row["id"] in reached else None) for row in rows]
 
     personal: ClassVar[Mapping[str, Any]] = {
-        **dict.fromkeys(("recipient", "text", "goal_key", "error_message")),
+        **dict.fromkeys(("recipient", "text", "goal_key", "order_key", "error_message")),
         "context": null(),
     }
     of_another = True
@@ -229,6 +235,15 @@ class ShopMessages(MessageKind):
         return await releases_after(connection, ended, self.clock.now())
 
 
+def _without_returned(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose facts have what is left of its order; none of an order of which nothing is left."""
+    facts = row["context"]
+    if not row["order_refunds"] or facts is None or not isinstance(facts.get("order"), Mapping):
+        return row
+    left = without_returned(facts["order"], row["order_refunds"], reading.amount(row["order_total"]))
+    return {**row, "context": {**facts, "order": left}}
+
+
 def _obsolete(row: Mapping[str, Any]) -> Reason | None:
     if row["uninstalled_at"] is not None:
         return Reason.SHOP_UNINSTALLED
@@ -236,6 +251,10 @@ def _obsolete(row: Mapping[str, Any]) -> Reason | None:
         return Reason.REDACTED
     if not row["automation_active"]:
         return Reason.AUTOMATION_STOPPED
+    if row["order_cancelled_at"] is not None:
+        return Reason.ORDER_CANCELLED
+    if row["order_refunds"] and row["context"] is not None and row["context"].get("order") is None:
+        return Reason.RETURNED
     return Reason.CAMPAIGN_CANCELLED if row["campaign_status"] == CampaignStatus.CANCELLED else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -101,7 +101,12 @@ class ShopCustomer(Base):
 
 
 class ShopOrder(Base):
-    """An order, as far as messages need it. `checkout_token` is what it has in common with its checkout."""
+    """An order, as far as messages need it. `checkout_token` is what it has in common with its checkout.
+
+    `as_of` is the time of the newest payload that it was read from. A deleted one is `cancelled_at`, too. `refunds`
+    is what `rules/refunds.py` keeps, `parcels` what `customers/parcels.py` does. `counted` is what it adds to its
+    customer's `total_spent`: its total without what went back, nothing once it was cancelled; None until then.
+    """
 
     __tablename__ = "shop_orders"
     __table_args__ = (
@@ -123,6 +128,11 @@ class ShopOrder(Base):
     total: Mapped[str | None] = mapped_column(String(64), default=None)
     currency: Mapped[str | None] = mapped_column(String(3), default=None)
     titles: Mapped[list[str]] = mapped_column(Json, default=list)
+    source_name: Mapped[str | None] = mapped_column(String(500), default=None)
+    refunds: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson, default=None)
+    parcels: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson, default=None)
+    counted: Mapped[str | None] = mapped_column(String(64), default=None)
+    as_of: Mapped[datetime | None] = mapped_column(default=None)
     is_test: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -131,9 +141,9 @@ class ShopOrder(Base):
 class ShopWebhookEvent(Base):
     """One thing that a shop told, taken in once by its `event_id`.
 
-    `processed_at` is when its facts were stored, `evaluated_at` when the automations were asked. `missing` are
-    sentences about what the payload lacks, `evaluation` has for each automation what came of it. `error` is set
-    when it was given up; then only a dead letter brings it back.
+    `triggered_at` is when Shopify says that it happened, `processed_at` is when its facts were stored, `evaluated_at`
+    when the automations were asked. `missing` are sentences about what the payload lacks, `evaluation` has for each
+    automation what came of it. `error` is set when it was given up; then only a dead letter brings it back.
     """
 
     __tablename__ = "shop_webhook_events"
@@ -152,6 +162,7 @@ class ShopWebhookEvent(Base):
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("shop_customers.id"), default=None)
     raw: Mapped[dict[str, Any] | None] = mapped_column(OptionalJson, default=None)
     request_id: Mapped[str] = mapped_column(String(100))
+    triggered_at: Mapped[datetime | None] = mapped_column(default=None)
     received_at: Mapped[datetime]
     processed_at: Mapped[datetime | None] = mapped_column(default=None)
     evaluated_at: Mapped[datetime | None] = mapped_column(default=None)
@@ -160,12 +171,27 @@ class ShopWebhookEvent(Base):
     evaluation: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
+class ShopIgnoredTopic(Base):
+    """What a shop tells and nobody uses: the topic, and how often it came. Nothing of its payloads is kept."""
+
+    __tablename__ = "shop_ignored_topics"
+    __table_args__ = (UniqueConstraint("shop_id", "topic"),)
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    shop_id: Mapped[int] = mapped_column(ForeignKey("shops.id"))
+    topic: Mapped[str] = mapped_column(String(64))
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+
+
 class ShopMessage(MessageColumns, Base):
     """One message of an automation or a campaign.
 
     `template` and `context` (the event's facts) are an automation's; a campaign's message has neither, its text is
     made from the campaign's template and the customer. `triggered_at` is when the event happened: an event of
-    `goal_topic` for the checkout `goal_key`, or for the customer since then, makes the message pointless.
+    `goal_topic` for the checkout `goal_key`, or for the customer since then, makes the message pointless. So does a
+    cancellation of the order `order_key`, and a return of what the message is about.
     `text`, `segments` and `price` (of all segments together) are those that left. `retried_at` is when a message that
     had failed for good was tried once more.
     """
@@ -178,6 +204,7 @@ class ShopMessage(MessageColumns, Base):
         Index(None, "campaign_id", "status", "scheduled_time", **only("campaign_id IS NOT NULL")),
         Index(None, "automation_id", "status", **only("automation_id IS NOT NULL")),
         Index(None, "shop_id", "goal_key", **only("goal_key IS NOT NULL")),
+        Index(None, "shop_id", "order_key", **only("order_key IS NOT NULL")),
         Index(None, "customer_id", "status"),
         Index(None, "contractor_id"),
         Index(None, "sent_at", **only("sent_at IS NOT NULL")),
@@ -198,6 +225,7 @@ class ShopMessage(MessageColumns, Base):
     triggered_at: Mapped[datetime | None] = mapped_column(default=None)
     goal_topic: Mapped[str | None] = mapped_column(String(64), default=None)
     goal_key: Mapped[str | None] = mapped_column(String(255), default=None)
+    order_key: Mapped[str | None] = mapped_column(String(255), default=None)
     text: Mapped[str | None] = mapped_column(Text, default=None)
     segments: Mapped[int | None] = mapped_column(default=None)
     price: Mapped[str | None] = mapped_column(String(32), default=None)

@@ -14,6 +14,9 @@ from tidings.fields import Input, JsonObject, Output
 InPath = Annotated[str, Path(max_length=255, examples=["blossom.myshopify.com"])]
 """A shop's domain in an address."""
 
+MAX_TOPIC = 64
+"""Letters of a topic that are kept."""
+
 Key = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 """A name that stands in addresses and figures: letters, digits, dots, dashes, underscores."""
 

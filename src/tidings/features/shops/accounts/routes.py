@@ -39,7 +39,13 @@ def shown(row: Shop) -> ShopOut:
 async def create_shop(shops: Service, shop: ShopIn) -> ShopCreated:
     """Adds a shop; the answer has its API key and its address for Mitto's callbacks, this once."""
     row, api_key = await shops.accounts.create(shop)
-    return ShopCreated(shop=shown(row), api_key=api_key, callback_url=shops.accounts.callback_url(row))
+    accounts = shops.accounts
+    return ShopCreated(
+        shop=shown(row),
+        api_key=api_key,
+        callback_url=accounts.callback_url(row),
+        webhook_url=accounts.webhook_url,
+    )
 
 
 @router.get("/shops")

@@ -144,8 +144,12 @@ class ShopCallbackOut(Output):
 
 
 class ShopCreated(Output):
-    """A new shop, its API key, and where Mitto tells of its replies and deliveries; both are shown this once."""
+    """A new shop, its API key, and where Mitto tells of its replies and deliveries; both are shown this once.
+
+    `webhook_url` is where Shopify is to post, whatever the topic; a path where there is no public address.
+    """
 
     shop: ShopOut
     api_key: str
     callback_url: str
+    webhook_url: str

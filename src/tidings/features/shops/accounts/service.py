@@ -135,6 +135,11 @@ class ShopAccounts:
         token = self._vault.open(shop.callback_token, secret_context("callback_token", shop.domain))
         return callback_address(self._public_url or "", token)
 
+    @property
+    def webhook_url(self) -> str:
+        """Where Shopify is to post, whatever the topic; a path where there is no public address."""
+        return f"{(self._public_url or '').rstrip('/')}/webhooks/shopify"
+
     async def rotate_callback_token(self, domain: str, *, forget_previous: bool = False) -> str:
         """A new address for Mitto's callbacks, to be entered there. Messages that leave from now on name it.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,9 +13,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tidings.clock import Clock, to_milliseconds
 from tidings.features.shops.automations.goals import is_reached
 from tidings.features.shops.automations.models import ShopAutomation
+from tidings.features.shops.automations.pointless import about, left_of, standing_order
+from tidings.features.shops.automations.tracking import (
+    CHANGES,
+    PARCELS,
+    has_told,
+    is_asked_again,
+    is_fresh,
+    key_of,
+    only_news,
+)
+from tidings.features.shops.customers.orders import as_facts, order_of
+from tidings.features.shops.customers.parcels import is_called_back, new_tracking
 from tidings.features.shops.events.store import moment_of, shop_of
 from tidings.features.shops.kind import ShopMessages
-from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
 from tidings.features.shops.rules import variables as names
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
@@ -31,6 +43,9 @@ log = get_logger(__name__)
 
 USEFUL = {Purpose.TRANSACTIONAL: timedelta(days=1), Purpose.PROMOTIONAL: timedelta(days=3)}
 """How long after its time an automation's message is still worth sending."""
+
+LATE = timedelta(days=2)
+"""How late Shopify may tell something; it tries again for some hours. What is told later was brought over."""
 
 _OF_CUSTOMER = (
     *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count", "total_spent"),
@@ -57,9 +72,11 @@ async def _evaluate(row_id: int, clock: Clock, unit: Unit) -> dict[str, Any]:
     answers: dict[str, Any] = {}
     if event.raw is not None and shop.uninstalled_at is None:
         context = normalize_event_context(event.topic, event.raw, shop.domain)
+        order = await order_of(session, shop.id, context)
         customer = await _customer_of(session, event)
         for automation in await _asked(session, shop, event.topic):
-            answers[automation.key] = await _Question(unit, shop, event, context, customer, automation).ask(now)
+            question = _Question(unit, shop, event, context, order, customer, automation)
+            answers[automation.key] = await question.ask(now)
     event.evaluation, event.evaluated_at, event.error = answers, now, None
     for key, answer in answers.items():
         log.info("automation asked", shop=shop.domain, automation=key, result=answer["result"])
@@ -75,6 +92,7 @@ class _Question:
         shop: Shop,
         event: ShopWebhookEvent,
         context: EventContext,
+        order: ShopOrder | None,
         customer: ShopCustomer | None,
         automation: ShopAutomation,
     ) -> None:
@@ -82,14 +100,23 @@ class _Question:
         self._shop = shop
         self._event = event
         self._context = context
+        self._order = order
         self._customer = customer
         self._automation = automation
-        self._key = f"automation:{automation.id}:{event.object_id or event.event_id}"[:300]
+        self._key = about(automation.id, event.object_id or event.event_id)
+        self._is_change = is_asked_again(automation, event.topic)
 
     async def ask(self, now: datetime) -> dict[str, Any]:
         """What becomes of it, as it is kept with the event."""
         automation = self._automation
-        facts = facts_of(self._context, self._shop, self._customer)
+        if pointless := self._pointless():
+            return {"result": pointless.value, "why": [pointless.sentence]}
+        left = left_of(self._order_that_stands, facts_of(self._context, self._shop, self._customer, self._order))
+        if left is None:
+            return {"result": Reason.RETURNED.value, "why": [Reason.RETURNED.sentence]}
+        facts, news = dict(left), self._new_tracking()
+        if self._is_change and not news:
+            return {"result": "nothing_new"}
         if automation.rules is not None:
             predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
             if not predicate.matches({**facts, "now": now}):
@@ -100,6 +127,8 @@ class _Question:
         if phone is None:
             return {"result": "no_phone", "why": self._event.missing}
         at = moment_of(self._event, self._context)
+        if automation.purpose == Purpose.TRANSACTIONAL and self._event.received_at - at > LATE:
+            return {"result": "too_old", "why": [f"it happened on {at:%d %b %Y}, long before the shop told of it"]}
         if automation.goal_topic and await self._has_happened(automation.goal_topic, at):
             return {"result": "goal_reached", "why": [f"{automation.goal_topic} came first"]}
         due = to_milliseconds(now + timedelta(seconds=automation.delay_seconds))
@@ -110,6 +139,7 @@ class _Question:
             "contractor_id": self._customer.contractor_id if self._customer else None,
             "template": automation.template,
             "context": to_json(facts),
+            "order_key": standing_order(self._context),
             "triggered_at": at,
             "goal_topic": automation.goal_topic,
             "goal_key": self._context.purchase.checkout_token if self._context.purchase else None,
@@ -122,7 +152,11 @@ class _Question:
             "updated_at": now,
         }
         earlier = await self._earlier()
-        if earlier is not None:
+        if self._is_change:
+            answer = await self._tracked(earlier, facts, news, values)
+            if answer is not None:
+                return answer
+        elif earlier is not None:
             return await self._again(earlier, values)
         row = ShopMessage(
             shop_id=self._shop.id,
@@ -135,6 +169,46 @@ class _Question:
         await self._unit.session.flush()
         self._unit.arm(ShopMessages.job(row))
         return {"result": "scheduled", "message": row.id, "at": due.isoformat()}
+
+    @property
+    def _order_that_stands(self) -> ShopOrder | None:
+        return self._order if standing_order(self._context) else None
+
+    def _pointless(self) -> Reason | None:
+        """What an event that came earlier, and is newer, has made of this one."""
+        order = self._order_that_stands
+        if order is not None and order.cancelled_at is not None:
+            return Reason.ORDER_CANCELLED
+        parcel = self._context.fulfillment
+        if self._automation.trigger != PARCELS or parcel is None or parcel.is_called_back:
+            return None
+        return Reason.CALLED_BACK if is_called_back(order.parcels if order else None, parcel) else None
+
+    def _new_tracking(self) -> Sequence[str]:
+        kept = self._order.parcels if self._order else None
+        return new_tracking(kept, self._context.fulfillment, self._event.id)
+
+    async def _tracked(
+        self, earlier: ShopMessage | None, facts: dict[str, Any], news: Sequence[str], values: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """What becomes of new tracking; None when `values`, as changed here, are to be a message of their own."""
+        parcel = self._context.fulfillment
+        if earlier is None:
+            is_told = parcel is not None and is_fresh(parcel, self._event)
+            return None if is_told else {"result": "parcel_is_old"}
+        if earlier.status == Status.CANCELLED or has_told(earlier, news):
+            return {"result": "had_already", "message": earlier.id}
+        if earlier.status == Status.SCHEDULED and earlier.attempts == 0:
+            earlier.context, earlier.updated_at = values["context"], values["updated_at"]
+            await self._unit.session.flush()
+            return {"result": "told_with_it", "message": earlier.id}
+        values["deduplication_key"] = key_of(self._key, news)
+        values["context"] = to_json(only_news(facts, news))
+        query = select(ShopMessage.id).where(
+            ShopMessage.shop_id == self._shop.id, ShopMessage.deduplication_key == values["deduplication_key"]
+        )
+        known = await self._unit.session.scalar(query)
+        return None if known is None else {"result": "had_already", "message": known}
 
     async def _has_happened(self, topic: str, at: datetime) -> bool:
         purchase = self._context.purchase
@@ -180,15 +254,20 @@ class _Question:
         return await cancel_where(self._unit, ShopMessages, about, Reason.RULES_NOT_MET, now)
 
 
-def facts_of(context: EventContext, shop: Shop, customer: ShopCustomer | None) -> dict[str, Any]:
-    """The variables of an event; what its payload does not tell of the customer is filled in from the row."""
+def facts_of(
+    context: EventContext, shop: Shop, customer: ShopCustomer | None, order: ShopOrder | None = None
+) -> dict[str, Any]:
+    """The variables of an event; what it does not tell of customer and order is filled in from their rows."""
     spoken = names.ShopVariables(shop.name, shop.locale, shop.currency)
     facts = names.variables(context, spoken)
+    if order is not None:
+        facts = names.with_stored_order(facts, as_facts(order))
     if customer is not None and "customer" in facts:
         known = {name: getattr(customer, name) for name in _OF_CUSTOMER}
         facts["customer"] = {
             name: known.get(name) if value in (None, []) else value for name, value in facts["customer"].items()
         }
+        facts["customer"]["phone"] = customer.phone or facts["customer"]["phone"]
     return facts
 
 
@@ -200,7 +279,9 @@ async def _customer_of(session: AsyncSession, event: ShopWebhookEvent) -> ShopCu
 
 
 async def _asked(session: AsyncSession, shop: Shop, topic: str) -> list[ShopAutomation]:
+    triggers = (topic, PARCELS) if topic == CHANGES else (topic,)
     query = select(ShopAutomation).where(
-        ShopAutomation.shop_id == shop.id, ShopAutomation.trigger == topic, ShopAutomation.active.is_(True)
+        ShopAutomation.shop_id == shop.id, ShopAutomation.trigger.in_(triggers), ShopAutomation.active.is_(True)
     )
-    return list(await session.scalars(query.order_by(ShopAutomation.id)))
+    found = await session.scalars(query.order_by(ShopAutomation.id))
+    return [one for one in found if one.trigger == topic or is_asked_again(one, topic)]

@@ -13,7 +13,7 @@ from tidings.features.shops.automations.evaluate import facts_of
 from tidings.features.shops.automations.schemas import PreviewIn, PreviewOut
 from tidings.features.shops.kind import price_table
 from tidings.features.shops.lookup import find_automation, find_customer, find_shop
-from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopCustomer, ShopOrder, ShopWebhookEvent
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.variables import FIELDS, names_for
@@ -28,13 +28,13 @@ async def preview(
     """What `Automations.preview` says, read in the caller's session."""
     shop = await find_shop(session, domain)
     automation = await find_automation(session, shop, key)
-    event, customer = await find_subject(session, shop, automation.trigger, asked)
+    event, customer, order = await find_subject(session, shop, automation.trigger, asked)
     template = asked.template or automation.template
     try:
         templates.check(template, names_for(automation.trigger))
     except TemplateError as error:
         raise InvalidInput("template", str(error)) from error
-    facts = facts_about(event, automation.trigger, shop, customer)
+    facts = facts_about(event, automation.trigger, shop, customer, order)
     holds, explanation = True, ["there are no rules, so every event counts"]
     if automation.rules is not None:
         predicate = compile_predicate(automation.rules, FIELDS[automation.trigger], at="rules")
@@ -63,20 +63,27 @@ async def preview(
 
 
 def facts_about(
-    event: ShopWebhookEvent | None, trigger: str, shop: Shop, customer: ShopCustomer | None
+    event: ShopWebhookEvent | None,
+    trigger: str,
+    shop: Shop,
+    customer: ShopCustomer | None,
+    order: ShopOrder | None = None,
 ) -> dict[str, Any]:
     """The variables of a stored event, or without one of what is known of a customer alone."""
     if event is not None and event.raw is not None:
         context = normalize_event_context(event.topic, event.raw, shop.domain)
     else:
         context = EventContext(trigger, shop.domain, None, None)
-    return facts_of(context, shop, customer)
+    return facts_of(context, shop, customer, order)
 
 
 async def find_subject(
     session: AsyncSession, shop: Shop, trigger: str, asked: PreviewIn
-) -> tuple[ShopWebhookEvent | None, ShopCustomer | None]:
-    """The stored event and the customer that are asked for, by default the latest of the trigger. Raises NotFound."""
+) -> tuple[ShopWebhookEvent | None, ShopCustomer | None, ShopOrder | None]:
+    """The stored event that is asked for, by default the latest of the trigger, its customer and its order.
+
+    Raises NotFound.
+    """
     mine = select(ShopWebhookEvent).where(
         ShopWebhookEvent.shop_id == shop.id, ShopWebhookEvent.topic == trigger, ShopWebhookEvent.raw.is_not(None)
     )
@@ -90,7 +97,12 @@ async def find_subject(
         event = await session.scalar(theirs.order_by(ShopWebhookEvent.id.desc()).limit(1))
     if customer is None and event is not None and event.customer_id is not None:
         customer = await session.get(ShopCustomer, event.customer_id)
-    return event, customer
+    order = None
+    if event is not None and event.raw is not None:
+        about = normalize_event_context(event.topic, event.raw, shop.domain).order
+        its = (ShopOrder.shop_id == shop.id, ShopOrder.order_key == (about.id if about else None))
+        order = await session.scalar(select(ShopOrder).where(*its))
+    return event, customer, order
 
 
 def _prices(shop: Shop) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.automations.schemas import AutomationIn
 from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.models import Shop, ShopMessage
-from tidings.features.shops.rules.contexts import TOPICS, topic_of
+from tidings.features.shops.rules.contexts import DELETIONS, TOPICS, topic_of
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.presets import PRESETS
 from tidings.features.shops.rules.variables import FIELDS, names_for
@@ -23,7 +23,7 @@ from tidings.messages.text.templates import Sandbox
 from tidings.work import Unit
 
 TRIGGERS = tuple(topic for topic in TOPICS if FIELDS[topic] and topic not in (
-    "customers/delete", "customers/data_request", "customers/redact"
+    "customers/delete", "customers/data_request", "customers/redact", *DELETIONS
 ))  # fmt: skip
 """The topics that may start an automation."""
 

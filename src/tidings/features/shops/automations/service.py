@@ -115,7 +115,7 @@ class Automations:
             automation = await find_automation(session, shop, key)
             recipient = await find_recipient(session, shop, wanted)
             asked = PreviewIn(event_id=wanted.event_id)
-            event, customer = await find_subject(session, shop, automation.trigger, asked)
+            event, customer, order = await find_subject(session, shop, automation.trigger, asked)
             message = Message(
                 id=0,
                 contact_id=recipient["contractor_id"],
@@ -138,7 +138,7 @@ class Automations:
                 customer_id=recipient["id"],
                 key=f"automation-test:{automation.id}:",
                 template=automation.template,
-                variables=facts_about(event, automation.trigger, shop, customer),
+                variables=facts_about(event, automation.trigger, shop, customer, order),
             )
 
     async def _switch(self, domain: str, key: str, *, active: bool) -> ShopAutomation:

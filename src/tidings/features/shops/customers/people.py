@@ -7,23 +7,20 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from tidings.errors import InvalidInput
 from tidings.features.shops.models import Shop
+from tidings.features.shops.rules.contact_details import PickedPhone, pick_phone
 from tidings.features.shops.rules.contexts import normalize_event_context
 from tidings.features.shops.rules.customers import CustomerDetails
-from tidings.messages.contacts.numbers.phones import parse_phone
+
+
+def pick_for(told: CustomerDetails, shop: Shop) -> PickedPhone:
+    """The number of a customer, read where they are or where the shop is."""
+    return pick_phone(told.phones, (told.country, shop.region))
 
 
 def phone_of(told: CustomerDetails, shop: Shop) -> str | None:
-    """The number of a customer as E.164, read where they are or where the shop is."""
-    if told.phone is None:
-        return None
-    for region in (told.country, shop.region):
-        try:
-            return parse_phone(told.phone, region or shop.region)
-        except InvalidInput:
-            continue
-    return None
+    """The number of a customer as E.164."""
+    return pick_for(told, shop).number
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ shop tells is not copied to it, because it may be another person's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,10 +14,11 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.db.rows import locked_ids
-from tidings.features.shops.customers.people import phone_of
+from tidings.features.shops.customers.people import pick_for
 from tidings.features.shops.kind import CHANNEL
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
-from tidings.features.shops.rules.customers import CustomerDetails, SmsConsent
+from tidings.features.shops.rules.contact_details import CONSENTED, PickedPhone, pick_phone, written_phone
+from tidings.features.shops.rules.customers import CustomerDetails
 from tidings.messages.contacts.addresses import contact_with, follow, known_by
 from tidings.messages.contacts.contractors import Contractor
 from tidings.messages.contacts.identity import Known, find_person
@@ -28,7 +29,6 @@ from tidings.messages.statuses import Status
 from tidings.messages.tenants import shop_tenant
 
 SOURCE = "shopify"
-_NO_PHONE = "no usable phone: the number that the shop tells cannot exist"
 _WORDS = {"subscribed": True, "unsubscribed": False, "redacted": False}
 """What Shopify's states say about consent; the others (not_subscribed, pending) say nothing."""
 
@@ -49,8 +49,8 @@ async def save_customer(
     An older event than the last one only fills what is not known yet. Raises IntegrityError at the flush when
     another event adds the same customer or contact at this moment; then try again.
     """
-    phone = phone_of(told, shop)
-    sentences = (_NO_PHONE,) if told.phone and phone is None else ()
+    picked = pick_for(told, shop)
+    phone = picked.number
     email = told.email.lower() if told.email else None
     key = told.id or (f"email:{email}"[:300] if email else f"phone:{phone}" if phone else None)
     if key is None:
@@ -86,11 +86,24 @@ async def save_customer(
     linked = await _link(session, row, now)
     if former_phone and row.phone != former_phone:
         await _readdress(session, row, now)
-    heard = _hear(row, told.sms_consent, phone, at)
+    heard = _hear(row, told, shop, at)
     if heard or linked:
         _write_consent(session, shop, row, at)
     await session.flush()
-    return SavedCustomer(row, sentences)
+    return SavedCustomer(row, tuple(_passed_over(picked)))
+
+
+def _passed_over(picked: PickedPhone) -> Iterator[str]:
+    """Where numbers stand that nobody can have; not the numbers, which may be somebody's all the same."""
+    if not picked.unusable:
+        return
+    places = " and of the ".join(picked.unusable)
+    if picked.written is None:
+        yield f"no usable phone: that of the {places} is no number that can exist"
+    elif picked.written.place not in picked.unusable:
+        yield f"the phone of the {places} is no number that can be used; that of the {picked.written.place} is"
+    else:
+        yield f"the phone of the {places} is more than a number; what can be used of it is taken"
 
 
 async def _find(
@@ -163,12 +176,16 @@ async def _readdress(session: AsyncSession, row: ShopCustomer, now: datetime) ->
     )
 
 
-def _hear(row: ShopCustomer, consent: SmsConsent | None, phone: str | None, at: datetime) -> bool:
+def _hear(row: ShopCustomer, told: CustomerDetails, shop: Shop, at: datetime) -> bool:
     """Takes over the state of SMS consent if it is news; consent for another number is none for this one."""
+    consent = told.sms_consent
     if consent is None or consent.state not in (*_WORDS, "not_subscribed", "pending"):
         return False
-    if consent.phone is not None and row.phone is not None and phone != row.phone:
-        return False
+    if consent.phone is not None and row.phone is not None:
+        written = written_phone(consent.phone, CONSENTED)
+        meant = pick_phone([written], (told.country, shop.region)).number if written else None
+        if meant != row.phone:
+            return False
     said = consent.at or at
     if row.sms_consent_at is not None and said < row.sms_consent_at:
         return False

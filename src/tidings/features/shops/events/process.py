@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -11,12 +12,13 @@ from tidings.clock import Clock
 from tidings.engine.jobs import Job
 from tidings.features.shops.accounts.service import uninstall
 from tidings.features.shops.automations.goals import GOALS, aims_at
+from tidings.features.shops.automations.pointless import call_off_pointless
 from tidings.features.shops.customers.orders import order_of, save_order
 from tidings.features.shops.customers.profiles import save_customer
-from tidings.features.shops.events.store import event_job, moment_of, shop_of
+from tidings.features.shops.events.store import event_job, moment_of, shop_of, version_of
 from tidings.features.shops.jobs import EVALUATE, EvaluateData
 from tidings.features.shops.kind import ShopMessages
-from tidings.features.shops.models import Shop, ShopCustomer, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopCustomer, ShopOrder, ShopWebhookEvent
 from tidings.features.shops.privacy.emptying import empty_shop
 from tidings.features.shops.privacy.erasure import Mentions, erase_person, erase_shop, find_mentions
 from tidings.features.shops.privacy.export import export_person
@@ -147,21 +149,33 @@ async def _keep_facts(unit: Unit, shop: Shop, event: ShopWebhookEvent, context: 
     missing = list(context.missing)
     if known is not None and known.customer_id is not None and not context.topic.startswith("orders/"):
         # A parcel names its addressee, who may be a friend of the buyer.
-        customer = await session.get(ShopCustomer, known.customer_id)
+        customer = await session.get(ShopCustomer, known.customer_id, with_for_update={"key_share": True})
     elif context.customer is not None:
-        saved = await save_customer(session, shop, context.customer, at, now)
+        saved = await save_customer(session, shop, context.customer, version_of(event, context), now)
         if saved is not None:
             customer = saved.row
             missing += saved.missing
-    await save_order(session, shop, context, known, customer, at, now)
-    event.customer_id = customer.id if customer else None
-    event.missing = missing
+    order = await save_order(session, shop, event, context, known, customer, now)
+    event.customer_id = customer.id if customer else order.customer_id if order else None
+    event.missing = [*missing, *_missing_of_refund(context, order, shop)]
     await session.flush()
     cancelled = 0
     if context.topic in GOALS:
         aimed = aims_at(context, shop.id, event.customer_id, at)
         cancelled = await cancel_where(unit, ShopMessages, aimed, Reason.GOAL_REACHED, now)
+    cancelled += await call_off_pointless(unit, shop, context, order, now)
     return f"kept; {cancelled} messages cancelled" if cancelled else "kept"
+
+
+def _missing_of_refund(context: EventContext, order: ShopOrder | None, shop: Shop) -> Iterator[str]:
+    refund = context.refund
+    if refund is None:
+        return
+    if order is None or order.as_of is None:
+        yield f"no order: the shop has not told of order {context.order and context.order.id}"
+    currency = (order and order.currency) or shop.currency
+    if refund.amount is not None and refund.amount_in(currency) is None:
+        yield f"no amount in {currency}: the refund is in {refund.currency}, so totals stay as they are"
 
 
 def evaluate_job(event: ShopWebhookEvent, domain: str) -> Job:

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.exceptions import HTTPException
 
 from tidings.errors import InvalidInput
-from tidings.features.shops.events.schemas import ShopEventOut, WebhookReceipt
+from tidings.features.shops.events.ignored import why_ignored
+from tidings.features.shops.events.schemas import IgnoredTopicOut, ShopEventOut, WebhookReceipt
 from tidings.features.shops.rules.contexts import topic_of
 from tidings.features.shops.schemas import InPath
 from tidings.features.shops.service import Shops
@@ -21,14 +22,34 @@ ShopDomain = Annotated[str, Header(alias="X-Shopify-Shop-Domain", max_length=255
 Signature = Annotated[str, Header(alias=SHOPIFY_HEADER, description="HMAC-SHA256 of the raw body, in base64.")]
 EventId = Annotated[str, Header(alias="X-Shopify-Event-Id", description="The same for every delivery of an event.")]
 WebhookId = Annotated[str, Header(alias="X-Shopify-Webhook-Id", description="Counts where there is no event id.")]
-NamedTopic = Annotated[
-    str, Header(alias="X-Shopify-Topic", max_length=255, description="Has to agree with the path.")
+TriggeredAt = Annotated[
+    str, Header(alias="X-Shopify-Triggered-At", description="Puts events without a time in order.")
 ]
+NamedTopic = Annotated[str, Header(alias="X-Shopify-Topic", description="The topic; has to agree with the path.")]
 
 Service = Annotated[Shops, provided(Shops)]
 
 webhooks = new_router(strict=False)
 own = new_router()
+
+
+@webhooks.post("/webhooks/shopify", tags=["webhooks"])
+@webhooks.post("/webhooks/shopify/", include_in_schema=False)
+async def receive_any_shopify_webhook(
+    shops: Service,
+    request: Request,
+    shop_domain: ShopDomain = "",
+    signature: Signature = "",
+    event_id: EventId = "",
+    webhook_id: WebhookId = "",
+    triggered_at: TriggeredAt = "",
+    named_topic: NamedTopic = "",
+) -> WebhookReceipt:
+    """Takes in what happened in a shop, of whatever topic; the header says which. Each event counts once."""
+    body = await _signed_body(shops, request, shop_domain, signature)
+    if not named_topic.strip():
+        raise InvalidInput("X-Shopify-Topic", "is missing; send it, or post to /webhooks/shopify/<topic>")
+    return await shops.events.receive(shop_domain, named_topic, event_id or webhook_id or None, body, triggered_at)
 
 
 @webhooks.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
@@ -40,15 +61,21 @@ async def receive_shopify_webhook(
     signature: Signature = "",
     event_id: EventId = "",
     webhook_id: WebhookId = "",
+    triggered_at: TriggeredAt = "",
     named_topic: NamedTopic = "",
 ) -> WebhookReceipt:
     """Takes in what happened in a shop; each event once. What follows from it is done by workers."""
+    body = await _signed_body(shops, request, shop_domain, signature)
+    if named_topic and topic_of(named_topic) != topic_of(topic):
+        raise InvalidInput("X-Shopify-Topic", f"is {named_topic[:80]!r}, but the address says {topic[:80]!r}")
+    return await shops.events.receive(shop_domain, topic, event_id or webhook_id or None, body, triggered_at)
+
+
+async def _signed_body(shops: Shops, request: Request, shop_domain: str, signature: str) -> bytes:
     body = await request.body()
     if not await shops.events.is_signed(shop_domain, body, signature):
         raise HTTPException(401, f"{SHOPIFY_HEADER} is not the signature of this body for this shop.")
-    if named_topic and topic_of(named_topic) != topic_of(topic):
-        raise InvalidInput("X-Shopify-Topic", f"is {named_topic[:80]!r}, but the address says {topic[:80]!r}")
-    return await shops.events.receive(shop_domain, topic, event_id or webhook_id or None, body)
+    return body
 
 
 @own.get("/shops/{domain}/events", tags=["shops"])
@@ -58,6 +85,22 @@ async def list_shop_events(
     """What the shop told, and what came of it."""
     rows = await shops.events.list(domain, topic=topic, after_id=after_id, limit=limit)
     return [ShopEventOut.model_validate(row) for row in rows]
+
+
+@own.get("/shops/{domain}/ignored-topics", tags=["shops"])
+async def list_ignored_topics(shops: Service, domain: InPath) -> list[IgnoredTopicOut]:
+    """Topics that the shop tells and nobody uses, and how often each came."""
+    rows = await shops.events.list_ignored(domain)
+    return [
+        IgnoredTopicOut(
+            topic=row.topic,
+            count=row.count,
+            reason=why_ignored(row.topic),
+            first_at=row.first_at,
+            last_at=row.last_at,
+        )
+        for row in rows
+    ]
 
 
 router = APIRouter(routes=[*webhooks.routes, *own.routes])

@@ -25,6 +25,16 @@ class ShopEventOut(Output):
     evaluation: dict[str, Any]
 
 
+class IgnoredTopicOut(Output):
+    """A topic that the shop tells and nobody uses, and how often it came; times are UTC."""
+
+    topic: str
+    count: int
+    reason: str
+    first_at: datetime
+    last_at: datetime
+
+
 class WebhookReceipt(Output):
     """What became of a webhook. `duplicate`: it had been taken in before. `ignored` says why nothing comes of it."""
 

@@ -9,11 +9,13 @@ from sqlalchemy import select
 
 from tidings.errors import ConfigurationError
 from tidings.features.shops.accounts.secrets import secret_context
+from tidings.features.shops.events.ignored import count_ignored, why_ignored
 from tidings.features.shops.events.payloads import read_payload
 from tidings.features.shops.events.schemas import WebhookReceipt
 from tidings.features.shops.events.store import store_event
 from tidings.features.shops.lookup import find_one, find_page, find_shop
-from tidings.features.shops.models import Shop, ShopWebhookEvent
+from tidings.features.shops.models import Shop, ShopIgnoredTopic, ShopWebhookEvent
+from tidings.features.shops.rules import reading
 from tidings.features.shops.rules.contexts import TOPICS, topic_of
 from tidings.log import get_logger
 from tidings.vault import Vault
@@ -41,22 +43,26 @@ class ShopEvents:
         # An unknown shop takes as long as a wrong signature.
         return is_shopify(secrets or [_NOBODYS], body, signature) and bool(secrets)
 
-    async def receive(self, domain: str, topic: str, event_id: str | None, body: bytes) -> WebhookReceipt:
+    async def receive(
+        self, domain: str, topic: str, event_id: str | None, body: bytes, triggered_at: str = ""
+    ) -> WebhookReceipt:
         """Takes in one webhook whose signature was checked; the same event again changes nothing.
 
+        `triggered_at` is when Shopify says that it happened (RFC 3339); one that cannot be read counts as none.
         Raises NotFound for an unknown shop and InvalidInput for a body that is no JSON object.
         """
         topic = topic_of(topic)
         if topic not in TOPICS:
-            log.warning("webhook of a topic that is not understood", shop=domain, topic=topic[:80])
-            return WebhookReceipt(ignored=f"the topic {topic[:80]} is not one that is understood")
+            await count_ignored(self._work, domain, topic)
+            return WebhookReceipt(ignored=why_ignored(topic))
         raw = read_payload(body)
         async with self._work.begin() as unit:
             shop = await find_shop(unit.session, domain)
             if shop.uninstalled_at is not None and topic not in AFTER_UNINSTALLING:
                 return WebhookReceipt(ignored="the shop has uninstalled the app")
             unique = event_id or f"body-{hashlib.sha256(topic.encode() + body).hexdigest()}"
-            stored = await store_event(unit, shop, topic, unique, raw, self._work.clock.now())
+            now, happened = self._work.clock.now(), reading.moment(triggered_at)
+            stored = await store_event(unit, shop, topic, unique, raw, now, triggered_at=happened)
         return WebhookReceipt(duplicate=not stored.is_new)
 
     async def get(self, domain: str, row_id: int) -> ShopWebhookEvent:
@@ -71,6 +77,13 @@ class ShopEvents:
         conditions = [] if topic is None else [ShopWebhookEvent.topic == topic]
         async with self._work.read() as session:
             return await find_page(session, ShopWebhookEvent, domain, after_id, limit, *conditions)
+
+    async def list_ignored(self, domain: str) -> Sequence[ShopIgnoredTopic]:
+        """Topics that the shop tells and nobody uses, and how often each came. Raises NotFound."""
+        async with self._work.read() as session:
+            shop = await find_shop(session, domain)
+            query = select(ShopIgnoredTopic).where(ShopIgnoredTopic.shop_id == shop.id)
+            return (await session.scalars(query.order_by(ShopIgnoredTopic.topic))).all()
 
     async def _secrets(self, domain: str) -> Sequence[str]:
         """The secrets that a shop's webhooks may be signed with, none for an unknown shop."""

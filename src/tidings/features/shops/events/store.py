@@ -42,6 +42,7 @@ async def store_event(
     now: datetime,
     *,
     request_id: str | None = None,
+    triggered_at: datetime | None = None,
 ) -> StoredEvent:
     """The row of an event, in the caller's unit of work, with its job; a known event keeps its row."""
     session = unit.session
@@ -59,6 +60,7 @@ async def store_event(
             object_id=normalize_event_context(topic, raw, shop.domain).object_id,
             raw=storable_json(raw),
             request_id=(request_id or current_request_id())[:100],
+            triggered_at=triggered_at,
             received_at=now,
         )
         try:
@@ -86,4 +88,12 @@ async def shop_of(session: AsyncSession, row: ShopWebhookEvent) -> Shop:
 
 def moment_of(event: ShopWebhookEvent, context: EventContext) -> datetime:
     """When it happened (UTC), never later than when we were told."""
-    return min(context.occurred_at or event.received_at, event.received_at)
+    return min(context.occurred_at or event.triggered_at or event.received_at, event.received_at)
+
+
+def version_of(event: ShopWebhookEvent, context: EventContext) -> datetime:
+    """How new the payload is (UTC): what an older one says never counts against a newer one.
+
+    An order's payload tells when the order was changed last, whatever its topic is about.
+    """
+    return min(context.updated_at or event.triggered_at or moment_of(event, context), event.received_at)

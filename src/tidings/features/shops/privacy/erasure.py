@@ -30,7 +30,14 @@ from tidings.features.shops.customers.people import PersonKeys, phone_of
 from tidings.features.shops.customers.profiles import customers_alike
 from tidings.features.shops.jobs import QUEUES, SHOP_MESSAGE
 from tidings.features.shops.kind import ShopMessages
-from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
+from tidings.features.shops.models import (
+    Shop,
+    ShopCustomer,
+    ShopIgnoredTopic,
+    ShopMessage,
+    ShopOrder,
+    ShopWebhookEvent,
+)
 from tidings.features.shops.privacy.contacts import forget_consents, pages, release_contacts
 from tidings.features.shops.privacy.models import ShopDataExport
 from tidings.features.shops.reports.models import ShopDailyReport
@@ -125,7 +132,8 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     """Erases a shop with everybody in it, and everything that is its own."""
     session = unit.session
     # Everything is locked before anything is deleted, which goes the other way: what refers to others first.
-    await session.execute(locked_ids(ShopWebhookEvent, ShopWebhookEvent.shop_id == shop.id))
+    for first in (ShopWebhookEvent, ShopIgnoredTopic):
+        await session.execute(locked_ids(first, first.shop_id == shop.id))
     await session.get(Shop, shop.id, with_for_update=True)
     for table in (
         ShopAutomation, ShopSegment, ShopCampaign, ShopSignUp, ShopTestNumber, ShopOrder, ShopCustomer,
@@ -141,7 +149,7 @@ async def erase_shop(unit: Unit, shop: Shop, now: datetime) -> None:
     messages = await erase_messages(unit, ShopMessage.shop_id == shop.id, shop, now)
     for model in (
         ShopDataExport, ShopDailyReport, ShopMessage, ShopWebhookEvent, ShopOrder, ShopCustomer, ShopAutomation,
-        ShopCampaign, ShopSegment, ShopSignUp, ShopTestNumber,
+        ShopCampaign, ShopSegment, ShopSignUp, ShopTestNumber, ShopIgnoredTopic,
     ):  # fmt: skip
         await session.execute(delete(model).where(model.shop_id == shop.id).execution_options(**_IN_BULK))
     await release_contacts(session, contacts)
@@ -198,7 +206,7 @@ async def erase_messages(unit: Unit, which: ColumnElement[bool], shop: Shop, now
     which = which & (ShopMessage.shop_id == shop.id)
     ids = (await session.scalars(locked_ids(ShopMessage, which))).all()
     await cancel_where(unit, ShopMessages, which, Reason.REDACTED, now)
-    nothing = dict.fromkeys(("recipient", "contractor_id", "text", "goal_key", "error_message"))
+    nothing = dict.fromkeys(("recipient", "contractor_id", "text", "goal_key", "order_key", "error_message"))
     for some in pages(ids):
         await session.execute(
             update(ShopMessage)

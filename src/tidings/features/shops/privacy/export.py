@@ -23,7 +23,18 @@ _CUSTOMER = (
     *("customer_key", "first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count"),
     *("total_spent", "first_order_at", "last_order_at", "sms_consent", "sms_consent_at"),
 )
-_ORDER = ("order_key", "name", "placed_at", "paid_at", "fulfilled_at", "cancelled_at", "total", "currency", "titles")
+_ORDER = (
+    "order_key",
+    "name",
+    "placed_at",
+    "paid_at",
+    "fulfilled_at",
+    "cancelled_at",
+    "total",
+    "currency",
+    "titles",
+    "refunds",
+)
 _MESSAGE = ("recipient", "purpose", "scheduled_time", "status", "status_reason", "text", "sent_at")
 _EVENT = ("topic", "object_id", "received_at", "raw")
 

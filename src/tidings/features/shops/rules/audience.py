@@ -15,6 +15,7 @@ from typing import Any
 
 from tidings.features.shops.rules import reading
 from tidings.features.shops.rules.field_types import FieldType
+from tidings.features.shops.rules.refunds import refunded
 from tidings.features.shops.rules.variables import CUSTOMER_FIELDS, names_for
 
 _OWN: Mapping[str, FieldType] = {
@@ -55,12 +56,12 @@ CAMPAIGN_NAMES = names_for("customers/update") | {f"customer.{name}" for name in
 
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
-    """One order of a customer, as far as segments look at it."""
+    """One order of a customer, as far as segments look at it. `total` is without what went back."""
 
     placed_at: datetime | None
     paid: bool
     cancelled: bool
-    total: str | None
+    total: Decimal | None
     titles: tuple[str, ...]
 
 
@@ -74,10 +75,16 @@ def customer_facts(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     }
 
 
+def net_total(total: str | None, refunds: Mapping[str, Any] | None) -> Decimal | None:
+    """What an order comes to without its refunds."""
+    amount = reading.amount(total)
+    return None if amount is None else max(amount - refunded(refunds), Decimal())
+
+
 def order_facts(orders: list[OrderFacts]) -> dict[str, Any]:
     """What all orders of one customer come to."""
     valid = [order for order in orders if not order.cancelled]
-    totals = [amount for order in valid if (amount := reading.amount(order.total)) is not None]
+    totals = [order.total for order in valid if order.total is not None]
     moments = [order.placed_at for order in valid if order.placed_at is not None]
     total = sum(totals, Decimal())
     return {

@@ -6,6 +6,7 @@ anything; it is read as far as it goes, and `missing` says in sentences what was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,14 +18,14 @@ from tidings.features.shops.rules.customers import CustomerDetails, read_bare_cu
 from tidings.features.shops.rules.purchases import (
     Fulfillment,
     Purchase,
-    Refund,
     read_checkout,
+    read_deleted,
     read_fulfilled_order,
     read_fulfillment,
     read_order,
-    read_refund,
     read_refunded_order,
 )
+from tidings.features.shops.rules.refunds import Refund, read_refund
 
 CONSENT_TOPIC = "customers_marketing_consent/update"
 _OTHER_NAMES = {"customers/marketing_consent_update": CONSENT_TOPIC}
@@ -32,12 +33,16 @@ _OTHER_NAMES = {"customers/marketing_consent_update": CONSENT_TOPIC}
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """What happened in a shop. Times are UTC; `order_ids` are the orders that a data request or erasure names."""
+    """What happened in a shop. Times are UTC; `order_ids` are the orders that a data request or erasure names.
+
+    `updated_at` is what payloads of one object are put in order by.
+    """
 
     topic: str
     shop_id: str
     object_id: str | None
     occurred_at: datetime | None
+    updated_at: datetime | None = None
     customer: CustomerDetails | None = None
     order: Purchase | None = None
     checkout: Purchase | None = None
@@ -89,8 +94,10 @@ _TOPICS: dict[str, _Reading] = {
     "orders/paid": _order(),
     "orders/updated": _order(),
     "orders/cancelled": _order("cancelled_at"),
+    "orders/delete": _Reading("order", (), order=read_deleted, needs_phone=False),
     "checkouts/create": _CHECKOUT,
     "checkouts/update": _CHECKOUT,
+    "checkouts/delete": _Reading("checkout", (), checkout=read_deleted, needs_phone=False),
     "customers/create": _CUSTOMER,
     "customers/update": _CUSTOMER,
     "customers/delete": _Reading("customer", (), read_bare_customer, needs_phone=False),
@@ -108,9 +115,13 @@ _UNKNOWN = _Reading("payload", ("updated_at", "created_at"), needs_phone=False)
 TOPICS = tuple(_TOPICS)
 """The topics that are understood."""
 
+DELETIONS = ("orders/delete", "checkouts/delete")
+_SPELLINGS = {re.sub(r"[\W_]+", "", topic): topic for topic in (*TOPICS, *_OTHER_NAMES)}
+
 
 def topic_of(name: str) -> str:
-    """A topic under its usual name: Shopify's documents call that of SMS consent by two."""
+    """A topic under its usual name: GraphQL writes ORDERS_CREATE, and that of SMS consent has two."""
+    name = _SPELLINGS.get(re.sub(r"[\W_]+", "", name).lower(), name.strip())
     return _OTHER_NAMES.get(name, name)
 
 
@@ -127,8 +138,9 @@ def normalize_event_context(topic: str, raw: Mapping[str, Any], shop_id: str) ->
     context = EventContext(
         topic=topic,
         shop_id=shop_id,
-        object_id=_object_id(raw, how.id),
+        object_id=_object_id(raw, how.id, ("token",) if how is _CHECKOUT else ()),
         occurred_at=reading.first(*(reading.moment(_found(raw, key)) for key in how.times)),
+        updated_at=reading.moment(raw.get("updated_at")),
         customer=how.customer(raw) if how.customer else None,
         order=how.order(raw) if how.order else None,
         checkout=how.checkout(raw) if how.checkout else None,
@@ -139,9 +151,9 @@ def normalize_event_context(topic: str, raw: Mapping[str, Any], shop_id: str) ->
     return replace(context, missing=tuple(_missing(context, how)))
 
 
-def _object_id(raw: Mapping[str, Any], key: str) -> str | None:
-    of_graphql = f"{key.removesuffix('id')}admin_graphql_api_id"
-    found: str | None = reading.first(*(reading.identifier(_found(raw, each)) for each in (key, of_graphql)))
+def _object_id(raw: Mapping[str, Any], key: str, also: tuple[str, ...]) -> str | None:
+    keys = (key, f"{key.removesuffix('id')}admin_graphql_api_id", *also)
+    found: str | None = reading.first(*(reading.identifier(_found(raw, each)) for each in keys))
     return found
 
 
@@ -172,15 +184,14 @@ def _missing(context: EventContext, how: _Reading) -> Iterator[str]:
     elif context.refund:
         if context.refund.amount is None:
             yield "no amount: the refund names no successful transaction"
-    elif context.purchase:
+    elif context.purchase and context.topic not in DELETIONS:
         yield from _missing_of_purchase(context.purchase, how)
 
 
 def _missing_of_person(context: EventContext, how: _Reading) -> Iterator[str]:
     customer = context.customer
     if how.refund:
-        yield f"no customer: a refund names only its order; ask order {context.order and context.order.id} for it"
-        return
+        return  # it names only its order, which knows the rest
     if customer is None:
         yield f"no customer: the {how.about} names nobody"
         return

@@ -13,6 +13,13 @@ from decimal import Decimal
 from typing import Any
 
 from tidings.features.shops.rules import reading
+from tidings.features.shops.rules.contact_details import (
+    CONSENTED,
+    WrittenPhone,
+    usable_email,
+    usable_name,
+    written_phone,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +37,27 @@ class SmsConsent:
 
 @dataclass(frozen=True, slots=True)
 class CustomerDetails:
-    """A shop's customer. `phone` is as people wrote it, to be read in `country` (ISO 3166-1, two letters).
+    """A shop's customer. `phones` are as people wrote them, the newest statement first and addresses last.
 
-    `total_spent` is in the shop's currency.
+    `country` is ISO 3166-1, two letters; `total_spent` is in the shop's currency.
     """
 
     id: str | None
     first_name: str | None
     last_name: str | None
     email: str | None
-    phone: str | None
+    phones: tuple[WrittenPhone, ...]
     country: str | None
     locale: str | None
     tags: tuple[str, ...]
     orders_count: int | None
     total_spent: Decimal | None
     sms_consent: SmsConsent | None
+
+    @property
+    def phone(self) -> str | None:
+        """The first number, as it is written."""
+        return self.phones[0].text if self.phones else None
 
 
 def read_customer(raw: Mapping[str, Any]) -> CustomerDetails | None:
@@ -61,16 +73,15 @@ def read_bare_customer(raw: Mapping[str, Any]) -> CustomerDetails | None:
 def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> CustomerDetails | None:
     addresses = _addresses(purchase, person)
     opted_in = _opted_in_at_checkout(purchase)
-    phone, address = _phone(purchase, person, addresses, opted_in)
+    people = (person, *(address for _, address in addresses))
+    mails = [source.get(key) for source in (purchase, person) for key in ("email", "contact_email")]
     customer = CustomerDetails(
         id=reading.identifier(person.get("id")),
-        first_name=_named("first_name", person, addresses),
-        last_name=_named("last_name", person, addresses),
-        email=reading.first(
-            *(reading.text(source.get(key)) for source in (purchase, person) for key in ("email", "contact_email"))
-        ),
-        phone=phone,
-        country=reading.first(_country(address), *(_country(each) for each in addresses)),
+        first_name=_named("first_name", people),
+        last_name=_named("last_name", people),
+        email=reading.first(*map(usable_email, mails)),
+        phones=_phones(purchase, person, addresses, opted_in),
+        country=reading.first(*(_country(address) for _, address in addresses)),
         locale=reading.first(
             reading.text(purchase.get("customer_locale"), 35), reading.text(person.get("locale"), 35)
         ),
@@ -79,39 +90,51 @@ def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> CustomerDet
         total_spent=reading.amount(person.get("total_spent")),
         sms_consent=opted_in or _kept_consent(person),
     )
-    known = (customer.id, customer.first_name, customer.last_name, customer.email, customer.phone)
+    known = (customer.id, customer.first_name, customer.last_name, customer.email, customer.phones)
     return customer if any(known) else None
 
 
-def _addresses(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _addresses(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The buyer's own addresses before those that a parcel goes to, which may be a friend's."""
     places = [
-        purchase.get("billing_address"),
-        person.get("default_address"),
-        purchase.get("shipping_address"),
-        purchase.get("destination"),
+        ("billing address", purchase.get("billing_address")),
+        ("default address", person.get("default_address")),
+        (_PARCEL[0], purchase.get("shipping_address")),
+        (_PARCEL[1], purchase.get("destination")),
     ]
-    return [place for place in map(reading.mapping, places) if place] + reading.objects(person.get("addresses"))
+    found = [(name, reading.mapping(place)) for name, place in places]
+    others = [("customer's addresses", each) for each in reading.objects(person.get("addresses"))]
+    return [(name, place) for name, place in found if place] + others
 
 
-def _phone(
+_PARCEL = ("shipping address", "destination")
+
+
+def _phones(
     purchase: Mapping[str, Any],
     person: Mapping[str, Any],
-    addresses: Sequence[Mapping[str, Any]],
+    addresses: Sequence[tuple[str, Mapping[str, Any]]],
     opted_in: SmsConsent | None,
-) -> tuple[str | None, Mapping[str, Any]]:
-    """The number, and the address that it stands in: the newest statement first, addresses last."""
-    for number in (opted_in and opted_in.phone, purchase.get("phone"), person.get("phone")):
-        if phone := reading.text(number, 40):
-            return phone, {}
-    for address in addresses:
-        if phone := reading.text(address.get("phone"), 40):
-            return phone, address
-    return None, {}
+) -> tuple[WrittenPhone, ...]:
+    """Every number, once: the newest statement first, addresses last."""
+    found = [
+        written_phone(opted_in and opted_in.phone, CONSENTED),
+        written_phone(purchase.get("phone"), "order"),
+        written_phone(person.get("phone"), "customer"),
+        *(
+            written_phone(address.get("phone"), name, _country(address), is_own=name not in _PARCEL)
+            for name, address in addresses
+        ),
+    ]
+    texts: dict[str, WrittenPhone] = {}
+    for one in found:
+        if one is not None:
+            texts.setdefault(one.text, one)
+    return tuple(texts.values())
 
 
-def _named(key: str, person: Mapping[str, Any], addresses: Sequence[Mapping[str, Any]]) -> str | None:
-    name: str | None = reading.first(*(reading.text(each.get(key), 100) for each in (person, *addresses)))
+def _named(key: str, people: Sequence[Mapping[str, Any]]) -> str | None:
+    name: str | None = reading.first(*(usable_name(each.get(key)) for each in people))
     return name
 
 

@@ -42,11 +42,16 @@ _BY_NAME = "{% if customer.first_name %}, {{ customer.first_name | truncate: 20 
 _STOP = " STOP to end"
 _REAL_ORDER: dict[str, Any] = {"field": "order.test", "op": "is_false"}
 _NOT_CANCELLED: dict[str, Any] = {"field": "order.cancelled_at", "op": "is_missing"}
+_NOT_IMPORTED: dict[str, Any] = {"field": "order.imported", "op": "is_false"}
+_FROM_AFAR: dict[str, Any] = {"field": "order.source_name", "op": "not_equals", "value": "pos"}
+_SENT: dict[str, Any] = {"field": "fulfillment.status", "op": "not_in", "value": ["cancelled", "error", "failure"]}
+_TRAVELS: dict[str, Any] = {"field": "fulfillment.ships", "op": "is_true"}
+_TRACKED: dict[str, Any] = {"field": "fulfillment.tracking_number", "op": "is_present"}
 
 _ALL = (
     Preset(
         key="abandoned_checkout",
-        description="One hour after somebody left a checkout, unless they have bought meanwhile.",
+        description="One hour after somebody left a checkout, unless they have ordered meanwhile, paid or not.",
         trigger="checkouts/update",
         purpose=Purpose.PROMOTIONAL,
         rules={
@@ -58,15 +63,15 @@ _ALL = (
         },
         template=f"{_GREETING}your cart waits: {{{{ checkout.abandoned_checkout_url }}}}{_STOP}",
         delay_seconds=_HOUR,
-        goal_topic="orders/paid",
+        goal_topic="orders/create",
         restarts=True,
     ),
     Preset(
         key="order_confirmation",
-        description="At once when an order is placed.",
+        description="At once when an order is placed, paid or not; not at the till, nor for imported ones.",
         trigger="orders/create",
         purpose=Purpose.TRANSACTIONAL,
-        rules={"all": [_REAL_ORDER, _NOT_CANCELLED]},
+        rules={"all": [_REAL_ORDER, _NOT_CANCELLED, _NOT_IMPORTED, _FROM_AFAR]},
         template=(
             f"{_GREETING}thank you{_BY_NAME}! We have your order {{{{ order.name }}}}"
             "{% if order.presentment_total_price %} for"
@@ -75,10 +80,13 @@ _ALL = (
     ),
     Preset(
         key="shipping_update",
-        description="At once when a parcel is on its way, with its tracking address.",
+        description=(
+            "At once when a parcel is on its way, with its tracking address; once more when that comes later. Gift "
+            "cards, downloads, and what was handed over at the till are no parcels."
+        ),
         trigger="fulfillments/create",
         purpose=Purpose.TRANSACTIONAL,
-        rules={"field": "fulfillment.status", "op": "not_in", "value": ["cancelled", "error", "failure"]},
+        rules={"all": [_SENT, _TRAVELS, {"any": [_FROM_AFAR, _TRACKED]}]},
         template=(
             f"{_GREETING}your order {{{{ order.name }}}} is on its way"
             "{% if fulfillment.tracking_company %} with {{ fulfillment.tracking_company | truncate: 20 }}{% endif %}."
@@ -88,10 +96,10 @@ _ALL = (
     ),
     Preset(
         key="review_request",
-        description="Seven days after the last parcel left, a question for the buyer's opinion.",
+        description="Seven days after the last parcel left, a question for the buyer's opinion of what they kept.",
         trigger="fulfillments/create",
         purpose=Purpose.PROMOTIONAL,
-        rules={"field": "fulfillment.status", "op": "not_in", "value": ["cancelled", "error", "failure"]},
+        rules={"all": [_SENT, _TRAVELS]},
         template=(
             f"{_GREETING}how do you like "
             "{% if order.first_item %}{{ order.first_item | truncate: 40, '...' }}{% else %}your order{% endif %}? "
@@ -105,13 +113,24 @@ _ALL = (
         description="Sixty days after somebody's last order; every new order starts the sixty days again.",
         trigger="orders/create",
         purpose=Purpose.PROMOTIONAL,
-        rules={"all": [_REAL_ORDER, _NOT_CANCELLED]},
+        rules={"all": [_REAL_ORDER, _NOT_CANCELLED, _NOT_IMPORTED]},
         template=(
             f"{_GREETING}we miss you{_BY_NAME}! It has been a while since your last order. "
             f"Come and see what is new.{_STOP}"
         ),
         delay_seconds=60 * _DAY,
         restarts=True,
+    ),
+    Preset(
+        key="refund_notice",
+        description="At once when money goes back, with the amount that the buyer sees on their account.",
+        trigger="refunds/create",
+        purpose=Purpose.TRANSACTIONAL,
+        rules={"field": "refund.amount", "op": "greater_than", "value": 0},
+        template=(
+            f"{_GREETING}we have refunded {{{{ refund.amount | money: refund.currency }}}}"
+            "{% if order.name %} for your order {{ order.name }}{% endif %}."
+        ),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What a shop's event is about: an order or a checkout, a fulfillment, a refund.
+"""What a shop's event is about: an order or a checkout, a fulfillment.
 
 Amounts are decimals in main units. `total_price` is in the shop's currency, `presentment_total_price` in the one
 that the buyer saw (Shopify Admin API, "Order" and "Checkout").
@@ -8,26 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from tidings.features.shops.rules import reading
+from tidings.features.shops.rules.refunds import Refund, read_refund
+
+CALLED_BACK = "cancelled"
+_NOT_SENT = (CALLED_BACK, "error", "failure")
+_IMPORTED = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class LineItem:
-    """One line; `price` is that of one piece, in the shop's currency."""
+    """One line; `price` is that of one piece, in the shop's currency.
+
+    `ships`: it travels, unlike a gift card, a download or a tip; so does one that does not say.
+    """
 
     title: str | None
     quantity: int | None
     price: Decimal | None
     sku: str | None
+    id: str | None = None
+    ships: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """An order or a checkout; times are UTC. `checkout_token` is what a checkout and its order have in common."""
+    """An order or a checkout; times are UTC. `checkout_token` is what a checkout and its order have in common.
+
+    `imported`: it was placed more than a day before the shop had it, as when it was brought over from another system.
+    """
 
     id: str | None
     name: str | None = None
@@ -41,6 +54,7 @@ class Purchase:
     discount_codes: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     created_at: datetime | None = None
+    processed_at: datetime | None = None
     completed_at: datetime | None = None
     cancelled_at: datetime | None = None
     cancel_reason: str | None = None
@@ -51,27 +65,42 @@ class Purchase:
     test: bool = False
     abandoned_checkout_url: str | None = None
     order_status_url: str | None = None
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def imported(self) -> bool:
+        """Whether the shop had it long after it was placed."""
+        return None not in (self.created_at, self.placed_at) and self.placed_at != self.created_at
+
+    @property
+    def placed_at(self) -> datetime | None:
+        """When it was placed: when the shop had it, or long before."""
+        then, created = self.processed_at, self.created_at
+        return then if then and created and then < created - _IMPORTED else created
 
 
 @dataclass(frozen=True, slots=True)
 class Fulfillment:
-    """A parcel on its way."""
+    """A parcel on its way. `ships`: something in it travels."""
 
     id: str | None
+    created_at: datetime | None
     status: str | None
     shipment_status: str | None
     tracking_company: str | None
     tracking_numbers: tuple[str, ...]
     tracking_urls: tuple[str, ...]
+    ships: bool = True
 
+    @property
+    def is_called_back(self) -> bool:
+        """Whether it was cancelled."""
+        return self.status == CALLED_BACK
 
-@dataclass(frozen=True, slots=True)
-class Refund:
-    """Money that went back: the sum of the refund's successful transactions; None when it names none."""
-
-    id: str | None
-    amount: Decimal | None
-    currency: str | None
+    @property
+    def is_sent(self) -> bool:
+        """Whether it neither was cancelled nor failed."""
+        return self.status not in _NOT_SENT
 
 
 def read_order(raw: Mapping[str, Any]) -> Purchase:
@@ -87,14 +116,21 @@ def read_checkout(raw: Mapping[str, Any]) -> Purchase:
 def read_fulfilled_order(raw: Mapping[str, Any]) -> Purchase:
     """What a fulfillment tells of its order: id, name, and the lines that are in the parcel.
 
-    A fulfillment's own name is the order's with a number behind it: #1001.1 is the first of order #1001.
+    A fulfillment's own name is the order's with a number behind it: #1001.1 is the first of order #1001. Lines that
+    do not travel are left out where others do.
     """
     name = reading.text(raw.get("name"), 100)
+    lines = _line_items(raw.get("line_items"))
     return Purchase(
         id=reading.identifier(raw.get("order_id")),
         name=name.rpartition(".")[0] or name if name else None,
-        line_items=_line_items(raw.get("line_items")),
+        line_items=tuple(line for line in lines if line.ships) or lines,
     )
+
+
+def read_deleted(raw: Mapping[str, Any]) -> Purchase:
+    """What orders/delete and checkouts/delete tell: which one it was."""
+    return Purchase(id=reading.identifier(raw.get("id")))
 
 
 def read_refunded_order(raw: Mapping[str, Any]) -> Purchase:
@@ -105,9 +141,11 @@ def read_refunded_order(raw: Mapping[str, Any]) -> Purchase:
 
 def read_fulfillment(raw: Mapping[str, Any]) -> Fulfillment:
     """The fulfillment of fulfillments/…; a single tracking number or address counts with the lists."""
+    lines = _line_items(raw.get("line_items"))
     urls = [raw.get("tracking_url"), *_list(raw.get("tracking_urls"))]
     return Fulfillment(
         id=reading.identifier(raw.get("id")),
+        created_at=reading.moment(raw.get("created_at")),
         status=reading.text(raw.get("status"), 40),
         shipment_status=reading.text(raw.get("shipment_status"), 40),
         tracking_company=reading.text(raw.get("tracking_company"), 100),
@@ -115,29 +153,15 @@ def read_fulfillment(raw: Mapping[str, Any]) -> Fulfillment:
             reading.text(number, 100) for number in [raw.get("tracking_number"), *_list(raw.get("tracking_numbers"))]
         ),
         tracking_urls=_distinct(reading.url(url) for url in urls),
-    )
-
-
-def read_refund(raw: Mapping[str, Any]) -> Refund:
-    """The refund of refunds/create."""
-    paid_back = [
-        transaction
-        for transaction in reading.objects(raw.get("transactions"))
-        if transaction.get("kind") == "refund" and transaction.get("status") == "success"
-    ]
-    amounts = [each for transaction in paid_back if (each := reading.amount(transaction.get("amount"))) is not None]
-    return Refund(
-        id=reading.identifier(raw.get("id")),
-        amount=sum(amounts, Decimal()) if amounts else None,
-        currency=reading.first(*(_currency(transaction.get("currency")) for transaction in paid_back)),
+        ships=any(line.ships for line in lines) or not lines,
     )
 
 
 def _read(raw: Mapping[str, Any], checkout_token: str | None) -> Purchase:
-    total, currency = reading.amount(raw.get("total_price")), _currency(raw.get("currency"))
+    total, currency = reading.amount(raw.get("total_price")), reading.currency(raw.get("currency"))
     seen = reading.mapping(reading.mapping(raw.get("total_price_set")).get("presentment_money"))
     seen_total = reading.amount(seen.get("amount"))
-    seen_currency = _currency(seen.get("currency_code")) or _currency(raw.get("presentment_currency"))
+    seen_currency = reading.currency(seen.get("currency_code")) or reading.currency(raw.get("presentment_currency"))
     if seen_currency in (None, currency):
         seen_total, seen_currency = reading.first(seen_total, total), currency
     return Purchase(
@@ -155,6 +179,7 @@ def _read(raw: Mapping[str, Any], checkout_token: str | None) -> Purchase:
         ),
         tags=reading.words(raw.get("tags")),
         created_at=reading.moment(raw.get("created_at")),
+        processed_at=reading.moment(raw.get("processed_at")),
         completed_at=reading.moment(raw.get("completed_at")),
         cancelled_at=reading.moment(raw.get("cancelled_at")),
         cancel_reason=reading.text(raw.get("cancel_reason"), 40),
@@ -165,6 +190,7 @@ def _read(raw: Mapping[str, Any], checkout_token: str | None) -> Purchase:
         test=raw.get("test") is True,
         abandoned_checkout_url=reading.url(raw.get("abandoned_checkout_url")),
         order_status_url=reading.url(raw.get("order_status_url")),
+        refunds=tuple(read_refund(refund) for refund in reading.objects(raw.get("refunds"))),
     )
 
 
@@ -175,14 +201,12 @@ def _line_items(value: Any) -> tuple[LineItem, ...]:
             quantity=reading.whole(item.get("quantity")),
             price=reading.amount(item.get("price")),
             sku=reading.text(item.get("sku")),
+            id=reading.identifier(item.get("id")),
+            ships=item.get("requires_shipping") is True
+            or (item.get("requires_shipping") is None and item.get("gift_card") is not True),
         )
         for item in reading.objects(value)
     )
-
-
-def _currency(value: Any) -> str | None:
-    code = reading.text(value, 4)
-    return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
 
 
 def _list(value: Any) -> list[Any]:

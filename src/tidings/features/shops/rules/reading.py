@@ -60,6 +60,12 @@ def amount(value: Any) -> Decimal | None:
     return number if number.is_finite() and -_AMOUNT_DIGITS < number.adjusted() < _AMOUNT_DIGITS else None
 
 
+def currency(value: Any) -> str | None:
+    """A currency's three letters (ISO 4217), in capitals."""
+    code = text(value, 4)
+    return code.upper() if code and len(code) == 3 and code.isascii() and code.isalpha() else None
+
+
 def whole(value: Any) -> int | None:
     """A whole number."""
     number = amount(value)

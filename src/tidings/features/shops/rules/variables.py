@@ -14,7 +14,8 @@ from typing import Any
 from tidings.features.shops.rules.contexts import TOPICS, EventContext, topic_of
 from tidings.features.shops.rules.customers import CustomerDetails
 from tidings.features.shops.rules.field_types import FieldType
-from tidings.features.shops.rules.purchases import Fulfillment, LineItem, Purchase, Refund
+from tidings.features.shops.rules.purchases import Fulfillment, LineItem, Purchase
+from tidings.features.shops.rules.refunds import Refund, of_lines
 
 _T, _N, _M, _B, _D, _L = (
     FieldType.TEXT, FieldType.NUMBER, FieldType.MONEY, FieldType.BOOLEAN, FieldType.DATE, FieldType.LIST
@@ -31,15 +32,18 @@ _PURCHASE = {
 }  # fmt: skip
 _ORDER = _PURCHASE | {
     "checkout_token": _T, "tags": _L, "cancelled_at": _D, "cancel_reason": _T, "financial_status": _T,
-    "fulfillment_status": _T, "test": _B, "order_status_url": _T,
+    "fulfillment_status": _T, "test": _B, "imported": _B, "order_status_url": _T,
 }  # fmt: skip
 _CHECKOUT = _PURCHASE | {"token": _T, "completed_at": _D, "abandoned_checkout_url": _T}
-_PART_OF_ORDER = {name: _PURCHASE[name] for name in ("id", "name", "item_count", "first_item", "titles", "skus")}
+_OF_STORED_ORDER = ("name", "total_price", "currency", "source_name")
+_PART_OF_ORDER = {
+    name: _PURCHASE[name] for name in ("id", *_OF_STORED_ORDER, "item_count", "first_item", "titles", "skus")
+}
 _FULFILLMENT = {
     "id": _T, "status": _T, "shipment_status": _T, "tracking_company": _T, "tracking_number": _T, "tracking_url": _T,
-    "tracking_numbers": _L, "tracking_urls": _L,
+    "tracking_numbers": _L, "tracking_urls": _L, "ships": _B,
 }  # fmt: skip
-_REFUND = {"id": _T, "amount": _M, "currency": _T}
+_REFUND = {"id": _T, "amount": _M, "currency": _T, "item_count": _N, "first_item": _T, "titles": _L}
 _LINE_ITEM = ("title", "quantity", "price", "sku")
 _SHOP = ("id", "name", "locale", "currency")
 
@@ -54,7 +58,7 @@ def _roots(topic: str) -> dict[str, Mapping[str, FieldType]]:
         case "fulfillments":
             return {"customer": _CUSTOMER, "order": _PART_OF_ORDER, "fulfillment": _FULFILLMENT}
         case "refunds":
-            return {"order": _PART_OF_ORDER, "refund": _REFUND}
+            return {"customer": _CUSTOMER, "order": _PART_OF_ORDER, "refund": _REFUND}
         case "customers" | "customers_marketing_consent":
             return {"customer": _CUSTOMER}
         case _:
@@ -130,23 +134,17 @@ def _of_customer(customer: CustomerDetails | None) -> dict[str, Any]:
 
 
 def _of_purchase(purchase: Purchase | None, names: Mapping[str, FieldType]) -> dict[str, Any]:
-    lines = purchase.line_items if purchase else ()
-    titles = [line.title for line in lines if line.title]
     made = {
+        **of_lines(_of_line(line) for line in (purchase.line_items if purchase else ())),
         "token": purchase.checkout_token if purchase else None,
-        "item_count": sum(line.quantity or 0 for line in lines) if lines else None,
-        "first_item": titles[0] if titles else None,
-        "titles": titles,
-        "skus": [line.sku for line in lines if line.sku],
         "discount_codes": list(purchase.discount_codes) if purchase else [],
         "tags": list(purchase.tags) if purchase else [],
     }
-    known = {name: made[name] if name in made else getattr(purchase, name, None) for name in names}
-    return {**known, "line_items": [_of_line(line) for line in lines]}
+    return {name: made[name] if name in made else getattr(purchase, name, None) for name in (*names, "line_items")}
 
 
 def _of_line(line: LineItem) -> dict[str, Any]:
-    return {name: getattr(line, name) for name in _LINE_ITEM}
+    return {name: getattr(line, name) for name in (*_LINE_ITEM, "id", "ships")}
 
 
 def _of_fulfillment(fulfillment: Fulfillment | None) -> dict[str, Any]:
@@ -161,4 +159,19 @@ def _of_fulfillment(fulfillment: Fulfillment | None) -> dict[str, Any]:
 
 
 def _of_refund(refund: Refund | None) -> dict[str, Any]:
-    return {name: getattr(refund, name, None) for name in _REFUND}
+    lines = refund.lines if refund else ()
+    titles = [line.title for line in lines if line.title]
+    return {name: getattr(refund, name, None) for name in _REFUND} | {
+        "item_count": sum(line.quantity for line in lines) if lines else None,
+        "first_item": titles[0] if titles else None,
+        "titles": titles,
+    }
+
+
+def with_stored_order(facts: dict[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's facts with what is `stored` of its order, where the event does not tell it."""
+    if not isinstance(facts.get("order"), Mapping):
+        return facts
+    known = {name: stored[name] for name in _OF_STORED_ORDER if name in facts["order"]}
+    order = {name: known.get(name) if value is None else value for name, value in facts["order"].items()}
+    return {**facts, "order": order, "currency": facts["currency"] or order.get("currency")}

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.shops.models import ShopCustomer, ShopOrder
-from tidings.features.shops.rules.audience import SEGMENT_FIELDS, OrderFacts, customer_facts, order_facts
+from tidings.features.shops.rules.audience import SEGMENT_FIELDS, OrderFacts, customer_facts, net_total, order_facts
 from tidings.features.shops.rules.predicates import Predicate, compile_predicate
 from tidings.messages.contacts.contractors import Contractor
 
@@ -126,7 +126,12 @@ async def read_customer(session: AsyncSession, shop_id: int, which: ColumnElemen
 
 async def _orders(session: AsyncSession, customer_ids: Sequence[int]) -> Mapping[int, list[OrderFacts]]:
     rows = await session.execute(
-        select(_ORDER.customer_id, _ORDER.placed_at, _ORDER.paid_at, _ORDER.cancelled_at, _ORDER.total, _ORDER.titles)
+        select(
+            *(
+                _ORDER[name]
+                for name in ("customer_id", "placed_at", "paid_at", "cancelled_at", "total", "refunds", "titles")
+            )
+        )
         .where(_ORDER.customer_id.in_(customer_ids), _ORDER.is_test.is_(False))
         .order_by(_ORDER.id)
     )
@@ -137,7 +142,7 @@ async def _orders(session: AsyncSession, customer_ids: Sequence[int]) -> Mapping
                 placed_at=row.placed_at,
                 paid=row.paid_at is not None,
                 cancelled=row.cancelled_at is not None,
-                total=row.total,
+                total=net_total(row.total, row.refunds),
                 titles=tuple(row.titles or ()),
             )
         )
