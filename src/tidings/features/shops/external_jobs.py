@@ -17,6 +17,7 @@ from tidings.feature import parse
 from tidings.features.shops.automations.evaluate import USEFUL
 from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.campaigns.models import ShopCampaign
+from tidings.features.shops.customers.people import phone_of
 from tidings.features.shops.events.payloads import payload_key
 from tidings.features.shops.events.store import store_event
 from tidings.features.shops.jobs import EVENT_TYPES, JOB_TYPES, QUEUES, SendData
@@ -129,12 +130,10 @@ async def _find_recipient(session: AsyncSession, shop: Shop, data: SendData) -> 
             raise InvalidInput("contactId", f"{data.contact_id} has no number that messages can go to")
         return customer, customer.phone
     person = read_customer(data.context) or read_bare_customer(data.context)
-    if person is None or person.phone is None:
-        raise InvalidInput("recipient", "is missing, and neither contactId nor the context says who it is for")
-    try:
-        return None, parse_phone(person.phone, person.country or shop.region)
-    except InvalidInput as error:
-        raise InvalidInput("context", f"the number in it cannot be used: {error.message}") from error
+    phone = phone_of(person, shop) if person else None
+    if phone is None:
+        raise InvalidInput("recipient", "is missing, and neither contactId nor the context has a number to use")
+    return None, phone
 
 
 async def _find_told_customer(session: AsyncSession, shop: Shop, told: int | str) -> ShopCustomer:
