@@ -34,6 +34,12 @@ _TAGGED = re.compile(
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 _TAG_END = re.compile(r"</(?:answer|response|final|final_answer|output|reply)>\s*\Z", re.IGNORECASE)
+LONGEST = 100_000
+"""Characters of a text that has an answer in it, thoughts included."""
+
+MOST_LAYERS = 20
+"""Layers around an answer; what has more of them is none."""
+
 _UNSEEN = "\ufeff\u200b\u2060"
 
 
@@ -42,14 +48,16 @@ def answer_text(text: str, speakers: Iterable[str] = ()) -> str:
 
     `speakers` are the names under which the model may announce itself ("Mia: …").
     """
+    if len(text) > LONGEST:
+        return ""
     names = tuple(name for name in speakers if name.strip())
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\0", "")).strip().strip(_UNSEEN).strip()
-    for _ in range(len(text)):
+    for _ in range(MOST_LAYERS):
         shorter = _peeled(text, names)
         if len(shorter) >= len(text):  # then it is the same, or a wrapping whose inside is no shorter
-            break
+            return text
         text = shorter
-    return text
+    return ""
 
 
 def _peeled(text: str, names: tuple[str, ...]) -> str:
@@ -71,9 +79,11 @@ def _without_tokens(text: str) -> str:
         text = text.lstrip()[start.end() :]
         if prompt := _PROMPT.match(text):
             text = text[prompt.end() :]
+    rest = 0
     for end in matches_outside_code(_END, text):
-        if end[0] == "</s>" and "<s>" in text[: end.start()]:  # struck out, in HTML
+        if end[0] == "</s>" and "<s>" in text[rest : end.start()]:  # struck out, in HTML
             continue
-        said = text[: end.start()]
-        return _without_tokens(said if said.strip() else text[end.end() :])
-    return without(_TOKEN, text)
+        if text[rest : end.start()].strip():
+            return without(_TOKEN, text[rest : end.start()])
+        rest = end.end()
+    return without(_TOKEN, text[rest:])

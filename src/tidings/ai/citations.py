@@ -27,6 +27,7 @@ _LIST = re.compile(
     rf"|(?:\n+\[\d{{1,2}}\]:?[ \t]+{_FILE}[^\n]*)+\s*\Z",
     re.IGNORECASE,
 )
+_LONGEST_LIST = 2_000
 _NUMBERS = re.compile(r"([ \t]*)((?:\[\d{1,2}(?:[ ]?[,–-][ ]?\d{1,2})*\][ ]?)+)(?<! )")
 _CHOICE = re.compile(
     r"\b(?:press|reply|type|choose|select|option|send|enter|number|answer|with|or|and|key|in|see|to|from|of|at|by|the|take"
@@ -39,7 +40,7 @@ _CHOICE = re.compile(
 def without_citations(text: str) -> str:
     """`text` without references to sources. Numbers in brackets stay where they may be something else: a choice to
     make, the place in a list, a size, a link of Markdown."""
-    text = _LIST.sub("", text)
+    text = text[:-_LONGEST_LIST] + _LIST.sub("", text[-_LONGEST_LIST:])
     text = without(_ALWAYS, text)
     kept, rest = [], 0
     for match in matches_outside_code(_NUMBERS, text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 
 _CODE = re.compile(r"```.*?```|``[^`\n]+``|`[^`\n]+`", re.DOTALL)
@@ -12,7 +13,8 @@ def matches_outside_code(pattern: re.Pattern[str], text: str) -> Iterator[re.Mat
     """The matches of `pattern` that begin outside of closed code spans and fences (CommonMark 0.31, 4.5 and 6.1)."""
     spans = [match.span() for match in _CODE.finditer(text)] if "`" in text else []
     for match in pattern.finditer(text):
-        if not any(start <= match.start() < end for start, end in spans):
+        before = bisect_right(spans, (match.start(), len(text))) - 1
+        if before < 0 or match.start() >= spans[before][1]:
             yield match
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 _ROLE = (
     r"(?:(?:AI|virtual) assistant|assistant|AI|(?:chat ?)?bot|ChatGPT|\{\{char\}\}|Assistent(?:in)?|Asistente"
@@ -59,7 +60,7 @@ def _end_of_turn(text: str, names: tuple[str, ...], *, announced: bool) -> int:
     """Where the answer ends, and the user's next words begin."""
     ends = [match.start() for match in _ALWAYS_A_TURN.finditer(text)]
     answers = re.compile(rf"^(?:{_label([_ROLE, *map(re.escape, names)]).pattern})", re.IGNORECASE | re.MULTILINE)
-    for turn in _TURN.finditer(text):
+    for turn in islice(_TURN.finditer(text), 20):
         before, after = text[: turn.start()].rstrip(), text[turn.end() :]
         outright = turn[1].casefold() in ("user", "human", "{{user}}")
         if announced or answers.search(after) or (outright and not before.endswith(":") and not _is_entry(after)):

@@ -42,7 +42,8 @@ _TOOLS = re.compile(
     r"|<｜tool▁calls▁begin｜>.*?(?:<｜tool▁calls▁end｜>|\Z))",
     re.DOTALL,
 )
-_SENTENCE_END = ".!?…:。！？\"”')]}>"
+_APART = re.compile(r"[^ \t]|[ \t]*\Z")
+_SENTENCE_END = "\n.!?…:。！？\"”')]}>"
 
 
 def without_thoughts(text: str) -> str:
@@ -52,10 +53,7 @@ def without_thoughts(text: str) -> str:
     """
     text = _without_steps(_spoken(text))
     text = _FENCED.sub("", text)
-    text = without(_TOOLS, text)
-    while (shorter := _without_a_block(text)) != text:
-        text = shorter
-    return text
+    return _without_blocks(without(_TOOLS, text))
 
 
 def _spoken(text: str) -> str:
@@ -80,23 +78,31 @@ def _without_steps(text: str) -> str:
     return "" if _ACTION.search(text) else text
 
 
-def _without_a_block(text: str) -> str:
-    """`text` without its first thought."""
+def _without_blocks(text: str) -> str:
+    """`text` without what stands between marks of thought."""
+    said, rest = "", 0
     marks = list(matches_outside_code(_MARK, text))
-    for number, mark in enumerate(marks):
-        before, after = text[: mark.start()], text[mark.end() :]
+    number = 0
+    while number < len(marks):
+        mark = marks[number]
+        number += 1
+        before = said + text[rest : mark.start()]
         if _EMPTY.match(mark[0]):
-            return before + after
-        if _CLOSES.match(mark[0]):
+            said, rest = before, mark.end()
+        elif _CLOSES.match(mark[0]):
             # Templates may put the opening mark into the prompt: then all before the closing one is thought.
-            if _stands_apart(before, after):
-                return after
-            continue
-        if not (_stands_apart(before, after) or before.endswith("\n")):
-            continue
-        end = _end_of_block(marks[number:])
-        return _joined(before, text[end.end() :]) if end else before
-    return text
+            if _stands_apart(before, text, mark.end()):
+                said, rest = "", mark.end()
+        elif _stands_apart(before, text, mark.end()):
+            end = _end_of_block(marks[number - 1 :])
+            if end is None:
+                return before
+            said, rest = before, end.end()
+            if text[rest : rest + 1].isspace():
+                said = said.rstrip(" \t")
+            while number < len(marks) and marks[number].start() < rest:
+                number += 1
+    return said + text[rest:]
 
 
 def _end_of_block(marks: list[re.Match[str]]) -> re.Match[str] | None:
@@ -114,13 +120,9 @@ def _end_of_block(marks: list[re.Match[str]]) -> re.Match[str] | None:
     return last
 
 
-def _stands_apart(before: str, after: str) -> bool:
-    """Whether a mark between the two is no word of a sentence."""
+def _stands_apart(before: str, text: str, end: int) -> bool:
+    """Whether a mark, which ends at `end` of the text, is no word of a sentence."""
     spoken = before.rstrip(" \t")
-    if not spoken or spoken.endswith("\n") or spoken[-1] in _SENTENCE_END:
+    if not spoken or spoken[-1] in _SENTENCE_END:
         return True
-    return not after.strip(" \t") or after[0] not in " \t"
-
-
-def _joined(before: str, after: str) -> str:
-    return before.rstrip(" \t") + after if after[:1].isspace() else before + after
+    return bool(_APART.match(text, end))

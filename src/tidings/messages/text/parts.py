@@ -14,10 +14,12 @@ FENCE = "```"
 _PARAGRAPH, _LINE, _WORD = regex.compile(r"\n\n+"), regex.compile(r"\n"), regex.compile(r"\s+")
 _GRAPHEME = regex.compile(r"\X")
 _WHOLE = regex.compile(
-    r"(?<![\w*])\*(?=\S)[^*\n]+(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)[^\n]+?(?<=\S)_(?!\w)|(?<!\w)~(?=\S)[^~\n]+(?<=\S)~(?!\w)"
-    r"|`[^`\n]+`|\S+[ ]\((?:https?://|mailto:|tel:|\+|/)[^\s()]*\)|https?://\S+|\+\d[\d /()-]{5,20}\d"
+    r"(?<![\w*])\*(?=\S)[^*\n]{1,500}(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)[^_\n]{1,500}(?<=\S)_(?!\w)"
+    r"|(?<!\w)~(?=\S)[^~\n]{1,500}(?<=\S)~(?!\w)|`[^`\n]{1,500}`"
+    r"|(?<!\S)\S{1,60}[ ]\((?:https?://|mailto:|tel:|\+|/)[^\s()]*\)|https?://\S+|\+\d[\d /()-]{5,20}\d"
 )
 """What is not divided while it is no longer than a message: a mark, a link with its text, a phone number."""
+_LONG_MARK = regex.compile(r"(?<![\w*])\*(?=\S)([^*\n]+)(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)([^_\n]+)(?<=\S)_(?!\w)")
 _MARKS = "*_~`"
 _AT_LEAST = (0.5, 0.5, 0.25, 0.0)
 """The least part of a message that is to be filled when it ends with a paragraph, line, sentence, word."""
@@ -103,8 +105,10 @@ def _words(window: str) -> Iterator[int]:
 
 
 def _without_long_marks(text: str, room: int) -> str:
+    """The text without marks that cannot be kept whole."""
+
     def shorter(match: regex.Match[str]) -> str:
         whole: str = match[0]
-        return whole[1:-1] if length_of(whole) > room and whole[0] in _MARKS else whole
+        return whole[1:-1] if len(whole) > 500 or length_of(whole) > room else whole
 
-    return str(_WHOLE.sub(shorter, text))
+    return str(_LONG_MARK.sub(shorter, text))
