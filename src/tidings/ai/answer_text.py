@@ -23,17 +23,19 @@ _START = re.compile(
     re.DOTALL,
 )
 _END = re.compile(
-    r"<\|(?:im_end|eo[tm](?:_id)?|end(?:oftext)?|end_\w+|END_\w+|return|call|user|system|human|prompter)\|>"
+    r"<\|(?:im_end|eo[tm](?:_id)?|end(?:oftext)?|end_\w+|END_\w+|return|call|user|system|human|prompter|assistant)\|>"
     r"|<\|(?:im_start|start_header_id)\|>\s*(?:user|system|tool|human)|<start_of_turn>\s*user|<\|turn>\s*user"
-    r"|<end_of_turn>|<turn\|>|<eos>|\[EOS\]|</s>|<｜end▁of▁sentence｜>|<｜User｜>|\[INST\]"
+    r"|<end_of_turn>|<turn\|>|<eos>|\[EOS\]|\[END\]|\[end of (?:response|answer|reply|message)\]|^###[ ]?End[ \t]*$"
+    r"|</s>|<｜end▁of▁sentence｜>|<｜User｜>|^\[INST\]|(?<=[.!?])[ ]?\[INST\]",
+    re.MULTILINE,
 )
 _TOKEN = re.compile(r"<\|[A-Za-z_]\w{0,40}\|>|<｜[^｜\s]{1,40}｜>|<pad>|\[/INST\]|<</?SYS>>")
 _PROMPT = re.compile(r"\s*(?:\[INST\]|<<SYS>>).*?(?:\[/INST\]|\Z)", re.DOTALL)
 _TAGGED = re.compile(
-    r"^[ \t]*<(answer|response|final|final_answer|output|reply)>(.*?)(?:</\1>|\Z)",
+    r"^[ \t]*<(answer|response|final|final_answer|output|reply|assistant|bot)>(.*?)(?:</\1>|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
-_TAG_END = re.compile(r"</(?:answer|response|final|final_answer|output|reply)>\s*\Z", re.IGNORECASE)
+_TAG_END = re.compile(r"</(?:answer|response|final|final_answer|output|reply|assistant|bot)>\s*\Z", re.IGNORECASE)
 LONGEST = 100_000
 """Characters of a text that has an answer in it, thoughts included."""
 

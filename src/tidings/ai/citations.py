@@ -12,10 +12,14 @@ _ALWAYS = re.compile(
     r"[ \t]*【\d+[^【】\n]{0,200}†[^【】\n]*】"  # OpenAI's assistants
     r"|[ \t]*\ue200[^\ue201\n]*\ue201"  # OpenAI's search
     r"|(?<=[.!?])<sup>\[?\d{1,3}\]?</sup>"
-    r"|^\[\^\w{1,20}\]:[^\n]*\n?|[ \t]*\[\^\w{1,20}\]"
+    r"|^\[\^\w{1,20}\]:[^\n]*\n?|[ \t]*\[\^\w{1,20}\^?\]"
+    r"|[ \t]*(?::cite)?\[\[\d{1,3}\]\](?:\([^()\s]*\))?|[ \t]*:cite\[[^\[\]\n]*\]|[ \t]*\{\{cite:[^{}\n]*\}\}"
+    r"|(?<=[.!?])[¹²³⁴⁵⁶⁷⁸⁹⁰]+|(?<=[.!?])[ \t]*<(source|cite)>[^<>\n]*</\1>|[ \t]*【source】"
+    r"|[ \t]*\[(?:knowledge|kb|citation)[ :-]\d{1,3}\](?!\()|[ \t]*\((?:knowledge|kb) (?:item )?\d{1,3}\)"
     rf"|[ \t]*\({_SOURCE}\s*:\s*[^()\n]{{1,200}}\)"
     rf"|[ \t]*\[{_SOURCE}\s*:\s*[^\[\]\n]{{1,200}}\](?!\()"
     r"|[ \t]*\[(?:doc(?:ument)?|source|ref)[ ]?\d{1,3}\](?!\()"
+    rf"|[ \t]*\((?:according to|based on|from)[ ][^()\n]{{0,60}}{_FILE}\)"
     r"|[ \t]*\((?:doc(?:ument)?|source|ref(?:erence)?)[ ]?\d{1,3}\)"
     r"|[ \t]*\((?:see|cf\.?|siehe)[ ]\[\d{1,3}\]\)"
     r"|(?<=[^\s【】])[ \t]*【\d{1,2}(?::\d+)?】"
@@ -24,9 +28,11 @@ _ALWAYS = re.compile(
 )
 _LIST = re.compile(
     rf"(?:\n+|\A)[#* \t]*{_SOURCE}[ \t]*:[* \t]*(?:\n+(?=[^\n]*{_FILE})[^\n]+|[ \t]*{_FILE}[^\n]*)+\s*\Z"
+    rf"|\n+[#* \t]*{_SOURCE}[ \t]*:[* \t]*(?:\s*\[\d{{1,2}}\](?![(\w])[^\n]*)+\s*\Z"
     rf"|(?:\n+\[\d{{1,2}}\]:?[ \t]+{_FILE}[^\n]*)+\s*\Z",
     re.IGNORECASE,
 )
+_FOLLOWING = ("", *' \n\t.,;:!?)"”')
 _LONGEST_LIST = 2_000
 _NUMBERS = re.compile(r"([ \t]*)((?:\[\d{1,2}(?:[ ]?[,–-][ ]?\d{1,2})*\][ ]?)+)(?<! )")
 _CHOICE = re.compile(
@@ -57,7 +63,8 @@ def _is_citation(match: re.Match[str], text: str) -> bool:
     if not last or last in "\n[]" or following in ("(", ":") or any(f"\n[{number}]:" in text for number in numbers):
         return False
     if not match[1]:
-        return (last.isalnum() or last in '.!?,;)"”%€$') and not following.isalnum()
+        element = re.search(r"\b[a-z]\Z", before[-2:])  # a[1]
+        return (last.isalnum() or last in '.!?,;)"”%€$') and not element and following in _FOLLOWING
     if last in ".!?":
         return following == "" or following.isspace()
     if following not in ("", "\n", ".", "!", "?") or _CHOICE.search(before):

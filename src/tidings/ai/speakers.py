@@ -5,18 +5,30 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from tidings.ai.code_spans import matches_outside_code
+
 _ROLE = (
-    r"(?:(?:AI|virtual) assistant|assistant|AI|(?:chat ?)?bot|ChatGPT|\{\{char\}\}|Assistent(?:in)?|Asistente"
-    r"|Assistente|KI)"
+    r"(?:(?:(?:GPT4 Correct|AI|virtual) assistant|assistant|AI|(?:chat ?)?bot|ChatGPT|\{\{char\}\}|Assistent(?:in)?"
+    r"|Asistente|Assistente|KI)(?:(?:['’]s)? (?:response|reply|answer|message))?)"
 )
-_SAID = r"(?:(?:final |your )?answer|response|reply|antwort|respuesta|resposta|réponse|risposta|antwoord|svar)"
+_SAID = (
+    r"(?:(?:support |customer service )?agent|(?:final |your )?answer|response|reply|antwort|respuesta|resposta"
+    r"|réponse|risposta|antwoord|svar)"
+)
 _USER = r"(?:user|human|\{\{user\}\}|customer|client|you|kunde|kundin|nutzer|benutzer|usuario|cliente|utilisateur)"
 _ALWAYS_A_TURN = re.compile(
+    r"^#{1,6}[ \t]*(?:(?:user|human|instruction)[ \t]*(?::|$)|(?:input|question)[ \t]*:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TURN = re.compile(
     r"^#{1,6}[ \t]*(?:user|human|instruction|input|question)[ \t]*(?::|$)", re.IGNORECASE | re.MULTILINE
 )
-_TURN = re.compile(rf"^(?:\*\*|__)?({_USER})(?:\*\*|__)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_TURN = re.compile(
+    rf"^(?:\*\*|__)?\[?({_USER})\]?(?:[ \t]*\([^()\n]{{1,40}}\))?(?:\*\*|__)?[ \t]*:", re.IGNORECASE | re.MULTILINE
+)
 _BARE = re.compile(
-    rf"(?:(?:assistant|model)[ \t]*\n+|#{{1,6}}[ \t]*(?:{_ROLE}|{_SAID})[ \t]*\n+)(?=\S)", re.IGNORECASE
+    rf"(?:(?:assistant|model)[ \t]*\n+|(?:#{{1,6}}[ \t]*|\*\*)(?:{_ROLE}|{_SAID})(?:\*\*)?[ \t]*\n+)(?=\S)",
+    re.IGNORECASE,
 )
 _ENTRY = re.compile(r"[ \t]*[^\W\d][\w /-]{0,30}:[ \t]*\S")
 
@@ -26,8 +38,8 @@ def without_labels(text: str, names: tuple[str, ...]) -> str:
 
     A label stays where it begins a list of such lines ("Response: …, Repair: …"), and so does a user among them.
     """
-    announced = _label([_ROLE, *map(re.escape, names)]).match(text)
-    if announced and _is_name(announced[1], names) and _is_entry(text[announced.end() :]):
+    announced = _label(_own(names)).match(text)
+    if announced and _may_be_an_entry(announced[1], names) and _is_entry(text[announced.end() :]):
         announced = None
     text = text[: _end_of_turn(text, names, announced=bool(announced))]
     if announced:
@@ -38,6 +50,11 @@ def without_labels(text: str, names: tuple[str, ...]) -> str:
     return text[said.end() :] if said and not _is_entry(text[said.end() :]) else text
 
 
+def _own(names: tuple[str, ...]) -> list[str]:
+    """Patterns of the names under which the model speaks; "Acme" may also be "Acme's assistant"."""
+    return [_ROLE, *(rf"{re.escape(name)}(?:(?:['’]s)? (?:assistant|bot|chatbot|support))?" for name in names)]
+
+
 def _label(words: list[str]) -> re.Pattern[str]:
     return re.compile(
         rf"(?:#{{1,6}}[ \t]*)?(?:\*\*|__)?\[?({'|'.join(words)})\]?(?:[ \t]*\([^()\n]{{1,40}}\))?(?:\*\*|__)?"
@@ -46,8 +63,9 @@ def _label(words: list[str]) -> re.Pattern[str]:
     )
 
 
-def _is_name(label: str, names: tuple[str, ...]) -> bool:
-    return label.casefold() in {name.casefold() for name in names}
+def _may_be_an_entry(label: str, names: tuple[str, ...]) -> bool:
+    """Whether a label may also be a word in a list: a city that the chatbot is called after, or "AI"."""
+    return label.casefold() in {"ai", "bot", "ki", *(name.casefold() for name in names)}
 
 
 def _is_entry(rest: str) -> bool:
@@ -58,9 +76,9 @@ def _is_entry(rest: str) -> bool:
 
 def _end_of_turn(text: str, names: tuple[str, ...], *, announced: bool) -> int:
     """Where the answer ends, and the user's next words begin."""
-    ends = [match.start() for match in _ALWAYS_A_TURN.finditer(text)]
-    answers = re.compile(rf"^(?:{_label([_ROLE, *map(re.escape, names)]).pattern})", re.IGNORECASE | re.MULTILINE)
-    for turn in islice(_TURN.finditer(text), 20):
+    ends = [match.start() for match in matches_outside_code(_ALWAYS_A_TURN, text)]
+    answers = re.compile(rf"^(?:{_label(_own(names)).pattern})", re.IGNORECASE | re.MULTILINE)
+    for turn in islice(matches_outside_code(_TURN, text), 20):
         before, after = text[: turn.start()].rstrip(), text[turn.end() :]
         outright = turn[1].casefold() in ("user", "human", "{{user}}")
         if announced or answers.search(after) or (outright and not before.endswith(":") and not _is_entry(after)):

@@ -24,7 +24,10 @@ _EMPTY = re.compile(r".*/(?:>|&gt;)$")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<\n]*(?:<\|constrain\|>[^<\n]*)?<\|message\|>")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|call|start|channel)\|>")
 _ROLE = re.compile(r"<\|start\|>\s*\w*\s*$")
-_LOST_CHANNELS = re.compile(r"analysis(?=[A-Z]).*?(?:assistantfinal|\Z)|analysis\b.*?assistantfinal", re.DOTALL)
+_LOST_CHANNELS = re.compile(
+    r"analysis(?=(?:We|They|I|Okay|Need|Let|(?:The )?[Uu]ser)\b).*?(?:assistantfinal|\Z)|analysis\b.*?assistantfinal",
+    re.DOTALL,
+)
 
 _FENCED = re.compile(
     r"^```(?:think|thinking|thoughts?|reasoning|tool_code|tool_call|tool_outputs?)[ \t]*\n.*?(?:```|\Z)\n*",
@@ -35,8 +38,11 @@ _LAST_STEP = re.compile(r"^Final Answer\s*:\s*", re.MULTILINE)
 _ACTION = re.compile(r"^Action(?: Input)?\s*:", re.MULTILINE)
 
 _TOOLS = re.compile(
-    r"\s*(?:<(tool_calls?|function_calls?|tool_responses?|function_response|tool_results?|invoke)\b[^<>\n]*>.*?(?:</\1>|\Z)"
-    r"|<function=[^<>\n]*>.*?(?:</function>|\Z)"
+    r"\s*(?:<(tool_calls?|function_calls?|tool_responses?|function_response|tool_results?|invoke|knowledge)\b[^<>\n]*>"
+    r".*?(?:</\1>|\Z)"
+    r"|<function[=(][^<>\n]*>.*?(?:</function>|\Z)|\Afunctions\.\w+\(.*|\nfunctions\.\w+\([^\n]*\)[ \t]*\Z"
+    r"|\n\{\"name\":[^\n]*\"(?:arguments|parameters)\":[^\n]*\}[ \t]*\Z|\A\[\w+\([^\n]*\)\][ \t]*\Z"
+    r"|<\|tool_call_begin\|>.*?(?:<\|tool_call_end\|>|\Z)"
     r"|\[TOOL_CALLS\].*|<\|python_tag\|>.*|<\|tool_calls?\|>.*"
     r"|<\|tool_calls_section_begin\|>.*?(?:<\|tool_calls_section_end\|>|\Z)"
     r"|<｜tool▁calls▁begin｜>.*?(?:<｜tool▁calls▁end｜>|\Z))",
