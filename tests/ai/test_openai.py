@@ -17,7 +17,8 @@ from ai.briefs import ESTIMATE, PLAIN
 from ai.server import ModelServer, Reply
 from support.servers import free_port
 from tidings.ai.base import AIError, Brief
-from tidings.ai.openai import OpenAIModel, OpenAIWriter
+from tidings.ai.openai import OpenAIModel
+from tidings.ai.openai_writer import OpenAIWriter
 from tidings.ai.prompts import TASKS, UnknownTask
 from tidings.ai.template import NOT_CONFIGURED, TemplateWriter
 
