@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
-from tidings.ai.openai import OpenAIModel, OpenAIWriter
+from tidings.ai.openai import OpenAIModel
+from tidings.ai.openai_writer import OpenAIWriter
 from tidings.ai.template import TemplateWriter
 from tidings.clock import Clock
 from tidings.engine.broadcast import Broadcast

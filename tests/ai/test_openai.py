@@ -17,7 +17,8 @@ from ai.briefs import ESTIMATE, PLAIN
 from ai.server import ModelServer, Reply
 from support.servers import free_port
 from tidings.ai.base import AIError, Brief
-from tidings.ai.openai import OpenAIModel, OpenAIWriter
+from tidings.ai.openai import OpenAIModel
+from tidings.ai.openai_writer import OpenAIWriter
 from tidings.ai.prompts import TASKS, UnknownTask
 from tidings.ai.template import NOT_CONFIGURED, TemplateWriter
 
@@ -97,7 +98,7 @@ async def test_a_refused_answer_becomes_the_template_and_was_paid_for() -> None:
 @pytest.mark.parametrize(
     ("reply", "sentence", "retryable"),
     [
-        pytest.param(Reply(GOOD, finish_reason="length"), "gpt-test was cut off before", False, id="truncated"),
+        pytest.param(Reply("", finish_reason="length"), "gpt-test was cut off before", False, id="truncated"),
         pytest.param(Reply(None, finish_reason="content_filter"), "a content filter stopped", False, id="filter"),
         pytest.param(Reply(None, message={"refusal": "No."}), "gpt-test declined to answer", False, id="refusal"),
         pytest.param(
@@ -115,7 +116,7 @@ async def test_a_refused_answer_becomes_the_template_and_was_paid_for() -> None:
         pytest.param(Reply(body=b"{}"), "JSON that is no chat completion", True, id="no choices"),
         pytest.param(Reply(body=b'{"choices": []}'), "JSON that is no chat completion", True, id="no choice"),
         pytest.param(Reply(body=b'{"choices": [7]}'), "JSON that is no chat completion", True, id="odd choice"),
-        pytest.param(Reply(body=b" " * 300_000), "too many bytes", False, id="too long"),
+        pytest.param(Reply(body=b" " * 3_000_000), "too many bytes", False, id="too long"),
         pytest.param(Reply(GOOD, hang_up=0), "the connection to 127.0.0.1:", True, id="closed at once"),
         pytest.param(Reply(GOOD, hang_up=150), "broken", True, id="closed in the middle"),
         pytest.param(Reply(f"bad key {KEY}", status=401), "does not accept the key", False, id="401"),
@@ -146,6 +147,15 @@ async def test_whatever_a_server_answers_the_template_is_sent_and_the_reason_kno
     assert caught.value.retryable is retryable
     assert caught.value.__cause__ is None
     assert (draft.usage is not None) is (reply.status == 200 and reply.body is None and reply.hang_up is None)
+
+
+async def test_half_a_message_is_not_sent() -> None:
+    async with writing(Reply(GOOD, finish_reason="length")) as (writer, _):
+        draft = await writer.write(PLAIN)
+
+    assert (draft.text, draft.author) == (PLAIN.template, "template")
+    assert draft.fallback == "gpt-test was cut off before its answer was complete"
+    assert draft.usage is not None
 
 
 async def test_nobody_listening_is_a_reason_and_may_be_tried_again() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from ai.server import ModelServer, Reply
@@ -133,6 +134,23 @@ async def test_a_good_answer_of_the_ai_is_sent_and_its_prompt_has_tone_facts_and
         assert (stats.sent_today, stats.ai_written_today, stats.from_template_today) == (1, 1, 0)
         [figures] = await office.followups.figures.get_effectiveness()
         assert (figures.ai_written, figures.from_template, figures.ai_share) == (1, 0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"<think>Be friendly.</think>\n\n{GOOD}",
+        f'```json\n{{"message": {json.dumps(GOOD)}}}\n```',
+        f"**{GOOD}**",
+        f"Assistant: {GOOD}<|im_end|>",
+        f"Sure! Here's a friendly reply:\n\n> {GOOD}",
+    ],
+)
+async def test_what_the_ai_writes_around_a_message_is_not_sent(new_local_office: NewOffice, said: str) -> None:
+    async with ModelServer(lambda body: said) as server:
+        office = await new_local_office(openai_api_key="sk-test", openai_base_url=server.url)
+        draft = await office.followups.personalize_message(await about_contract(office))
+        assert (draft.text, draft.author, draft.fallback) == (GOOD, "openai", None)
 
 
 async def test_whatever_else_the_ai_does_the_template_is_sent_and_the_reason_kept(

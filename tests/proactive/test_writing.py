@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -51,6 +52,14 @@ async def test_a_good_answer_is_stored_with_its_author_and_what_it_cost(new_desk
     async with desk.app.work.read() as session:
         [usage] = await session.scalars(select(AiUsage))
     assert (usage.kind, usage.message_id, usage.completion_tokens) == ("proactive-message", row.id, 30)
+
+
+@pytest.mark.parametrize(
+    "said", [f"<think>Be kind.</think>{GOOD}", f"**{GOOD}**", f"Answer: {GOOD}</s>", json.dumps({"message": GOOD})]
+)
+async def test_what_a_model_writes_around_a_message_is_not_stored(new_desk: NewDesk, said: str) -> None:
+    _, row = await written(new_desk, said)
+    assert (row.message_content, row.context_data["author"]) == (GOOD, "openai")
 
 
 @pytest.mark.parametrize(

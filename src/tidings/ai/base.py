@@ -21,7 +21,7 @@ class Brief:
     other words. `facts` are all that an answer may state: JSON-like values, to which dates, datetimes and
     decimals may be added. The template's text and the values of `hints` count as facts too. `task` names a
     prompt of `prompts.TASKS`. `too_long` is the channel's limit: a sentence why a text is too long, None when
-    it fits.
+    it fits. `shown` makes of an answer's Markdown what the channel shows.
     """
 
     task: str
@@ -30,6 +30,7 @@ class Brief:
     tone: str | None = None
     hints: Mapping[str, Any] = field(default_factory=dict)
     too_long: Callable[[str], str | None] = _fits
+    shown: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A model's answer, as it gave it."""
+    """A model's answer, in Markdown or as plain text; `cut` when a token limit ended it before it was complete."""
 
     text: str
     usage: Usage
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,16 @@ a denial made of the facts' own words passes. When it is unsure it refuses; the 
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import replace
 from typing import Any
 
+from tidings.ai.answer_text import answer_text
 from tidings.ai.base import Brief
 from tidings.ai.claims import Claim, claims
 from tidings.ai.facts import Facts, facts_of, plain
 from tidings.ai.form import fault, unfamiliar
 from tidings.ai.names import unknown_name, wrongly_greeted
 
-_QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "„": "“"}
-_FENCE = re.compile(r"```[a-z]*\n(.*?)\n?```", re.DOTALL)
 _DAYS = frozenset({"date", "weekday", "relative day"})
 _MUST_STAY = frozenset({"link", "phone", "price", "percent", "time"})
 
@@ -31,13 +29,8 @@ def check(text: str, brief: Brief) -> str | None:
 
 
 def clean(text: str) -> str:
-    """An answer without the code fence, the quotation marks and the spare spaces that models put around it."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-    if fence := _FENCE.fullmatch(text):
-        text = fence[1].strip()
-    while len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and not ({text[0], text[-1]} & set(text[1:-1])):
-        text = text[1:-1].strip()
-    lines = [re.sub(r"[ \t\u00a0\u202f\u2009]+", " ", line).strip() for line in text.split("\n")]
+    """An answer as `answer_text` leaves it, without spare spaces."""
+    lines = [re.sub(r"[ \t\u00a0\u202f\u2009]+", " ", line).strip() for line in answer_text(text).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 

@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's Chat Completions: one low class that asks, and the writer made of it."""
+"""Any server that speaks OpenAI's Chat Completions: one low class that asks."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tidings.ai import prompts
-from tidings.ai.base import AIError, Brief, Completion, Draft, Usage
+from tidings.ai.base import AIError, Completion
 from tidings.ai.completions import read
 from tidings.ai.embeddings import Embeddings, read_embeddings
-from tidings.ai.guard import check, clean
+from tidings.ai.parameters import MOST, ParameterRefused, Unsupported, spoken_to, unsupported_in
 from tidings.log import get_logger
 
 if TYPE_CHECKING:
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 BASE_URL = "https://api.openai.com/v1"
-MAX_TOKENS = 600
-"""Tokens that a message may have: about four times the longest SMS."""
-_MAX_BYTES = 256 * 1024
+_MAX_BYTES = 2 * 1024 * 1024
+_VECTOR_BYTES = 256 * 1024
 _EXCERPT = 200
 _RETRYABLE = frozenset({408, 409, 425, 429})
 
@@ -33,9 +31,10 @@ _RETRYABLE = frozenset({408, 409, 425, 429})
 class OpenAIModel:
     """A model behind an OpenAI-compatible server.
 
-    `timeout` is seconds from connecting to the last byte of the answer, everything included; nothing is tried
-    twice. `base_url` ends with the version, as in ``https://api.openai.com/v1``, which it is when None.
-    Redirects are not followed. Any number of tasks may share one model; its sockets open with the first question.
+    `timeout` is seconds from connecting to the last byte of the answer, everything included. Nothing is tried twice,
+    except without a parameter that the server refuses: that it does is remembered by model. `base_url` ends with the
+    version, as in ``https://api.openai.com/v1``, which it is when None. Redirects are not followed. Any number of
+    tasks may share one model; its sockets open with the first question.
     """
 
     def __init__(self, api_key: str, base_url: str | None, model: str, timeout: float = 10.0) -> None:
@@ -47,6 +46,7 @@ class OpenAIModel:
         self._client: AsyncOpenAI | None = None
         self._opening = asyncio.Lock()
         self._closed = False
+        self._unsupported: dict[str, frozenset[Unsupported]] = {}
 
     async def complete(
         self,
@@ -55,11 +55,14 @@ class OpenAIModel:
         max_tokens: int,
         model: str | None = None,
         temperature: float | None = None,
+        speakers: Iterable[str] = (),
     ) -> Completion:
-        """The model's answer to `messages`, complete and with a text; `model` None is this object's own.
+        """The model's answer to `messages`, as `answer_text` leaves it; `model` None is this object's own.
 
-        Raises AIError for everything else: retryable when the server cannot be reached, is too slow, too busy
-        or broken; final when it refuses the key, the model or the question, or its answer has no use.
+        `speakers` are the names under which the model may announce itself.
+
+        Raises AIError for everything else: retryable when the server cannot be reached, is too slow, too busy or
+        broken; final when it refuses the key, the model or the question, or its answer has no use.
         """
         name = model or self.model
         payload = {
@@ -69,12 +72,12 @@ class OpenAIModel:
             **({} if temperature is None else {"temperature": temperature}),
         }
         body, milliseconds = await self._ask(lambda client: client.chat.completions, payload, _MAX_BYTES)
-        return read(body, self._host, name, milliseconds)
+        return read(body, self._host, name, milliseconds, speakers)
 
     async def embed(self, texts: Sequence[str], *, model: str) -> Embeddings:
         """A vector for each text, in their order, by an embedding model of the same server. Raises AIError."""
         payload = {"model": model, "input": list(texts), "encoding_format": "float"}
-        limit = _MAX_BYTES * max(len(texts), 1)
+        limit = _VECTOR_BYTES * max(len(texts), 1)
         body, milliseconds = await self._ask(lambda client: client.embeddings, payload, limit)
         return read_embeddings(body, self._host, model, len(texts), milliseconds)
 
@@ -94,12 +97,37 @@ class OpenAIModel:
         started = time.monotonic()
         try:
             async with asyncio.timeout(self._timeout):
-                body = await self._post(endpoint, payload, limit)
+                body = await self._ask_in_its_words(endpoint, payload, limit)
         except TimeoutError:
             raise AIError(
                 f"{self._host} did not answer in time; an answer has {self._timeout:g} s", retryable=True
             ) from None
         return body, round((time.monotonic() - started) * 1000)
+
+    async def _ask_in_its_words(
+        self, endpoint: Callable[[AsyncOpenAI], Any], payload: Mapping[str, Any], limit: int
+    ) -> bytes:
+        """Asks without what the server is known to refuse for this model, and without what it refuses now."""
+        model = str(payload["model"])
+        left_out = self._unsupported.get(model, frozenset())
+        while True:
+            try:
+                body = await self._post(endpoint, spoken_to(payload, left_out), limit)
+                break
+            except ParameterRefused as refused:
+                if refused.unsupported in left_out or len(left_out) >= MOST:
+                    raise
+                left_out |= {refused.unsupported}
+        known = self._unsupported.get(model, frozenset())
+        if learned := left_out - known:
+            self._unsupported[model] = known | learned
+            log.warning(
+                "a server refuses parameters of a question; it is asked without them from now on",
+                server=self._host,
+                model=model,
+                parameters=sorted(one.parameter for one in learned),
+            )
+        return body
 
     async def _post(self, endpoint: Callable[[AsyncOpenAI], Any], payload: Mapping[str, Any], limit: int) -> bytes:
         client = await self._opened()
@@ -118,7 +146,10 @@ class OpenAIModel:
                 return bytes(body)
         # The causes are left out of the traceback: they quote the server, which may quote the key.
         except openai.APIStatusError as error:
-            raise self._refused(name, error.status_code, error.body) from None
+            refusal = self._refused(name, error.status_code, error.body)
+            if unsupported := unsupported_in(error.status_code, error.body, payload):
+                refusal = ParameterRefused(str(refusal), unsupported)
+            raise refusal from None
         except openai.APITimeoutError:
             raise TimeoutError from None
         except AIError:
@@ -189,39 +220,6 @@ class OpenAIModel:
             return ""
         line = " ".join("".join(c if c.isprintable() else " " for c in message).split())
         return f": {line.replace(self._api_key, '***')[:_EXCERPT]}" if self._api_key and line else ""
-
-
-class OpenAIWriter:
-    """Asks a model for every message, and sends the template whenever the guard refuses what it says."""
-
-    name = "openai"
-
-    def __init__(self, model: OpenAIModel) -> None:
-        self._model = model
-
-    async def write(self, brief: Brief) -> Draft:
-        """The model's message, or the template and the reason. Raises UnknownTask."""
-        conversation = prompts.messages(brief)
-        try:
-            answer = await self._model.complete(conversation, max_tokens=MAX_TOKENS)
-        except AIError as error:
-            log.warning(
-                "no answer of the model can be used", task=brief.task, model=self._model.model, reason=str(error)
-            )
-            return self._template(brief, str(error), error.usage)
-        text = clean(answer.text)
-        if refusal := check(text, brief):
-            # The reason quotes the answer, and with it people and numbers: it belongs to the draft, not into logs.
-            log.info("an answer of the model was refused", task=brief.task, model=answer.usage.model)
-            return self._template(brief, f"{answer.usage.model}'s answer was refused: {refusal}", answer.usage)
-        return Draft(text, author=self.name, model=answer.usage.model, fallback=None, usage=answer.usage)
-
-    async def close(self) -> None:
-        """Closes the model."""
-        await self._model.close()
-
-    def _template(self, brief: Brief, reason: str, usage: Usage | None) -> Draft:
-        return Draft(brief.template, author="template", model=self._model.model, fallback=reason, usage=usage)
 
 
 def _cause(error: BaseException) -> str:

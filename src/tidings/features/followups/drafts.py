@@ -9,6 +9,7 @@ from typing import Any
 from tidings.ai.base import Brief, Draft, Writer
 from tidings.features.followups.rules.texts import facts_of, text_of
 from tidings.features.followups.zones import zone_of_row
+from tidings.messages.text.marks import without_marks
 from tidings.messages.text.segments import too_long_for_sms
 
 NOT_ASKED = "this follow-up does not ask to be personalised"
@@ -27,7 +28,7 @@ class DraftWriter:
         template = text_of(row["message_template"], row)
         if not row["ai_should_personalize"]:
             return Draft(template, author="template", model=None, fallback=NOT_ASKED, usage=None)
-        limit = {"too_long": self._too_long} if row["channel"] == "sms" else {}
+        limit: dict[str, Any] = {"too_long": self._too_long} if row["channel"] == "sms" else {}
         return await self._writer.write(
             Brief(
                 "follow_up",
@@ -35,6 +36,7 @@ class DraftWriter:
                 facts_of(row, zone_of_row(row, self._timezone).name),
                 tone=row["message_tone"],
                 hints=row["ai_context_hints"],
+                shown=without_marks,
                 **limit,
             )
         )

@@ -20,6 +20,7 @@ from tidings.features.proactive.states import ContactState, Suggestion
 from tidings.log import get_logger
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.statuses import Reason, Status
+from tidings.messages.text.marks import without_marks
 from tidings.messages.text.segments import too_long_for_sms
 from tidings.messages.text.templates import render
 from tidings.messages.usage import usage_row, write_usage
@@ -93,6 +94,7 @@ class MessageCreator:
             template=render(suggestion.template, {**person, **suggestion.facts}),
             facts={**{name: value for name, value in person.items() if value}, **suggestion.facts},
             too_long=self._too_long_for_sms if state.channel == "sms" else lambda text: None,
+            shown=without_marks,
         )
 
     def _too_long_for_sms(self, text: str) -> str | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.features.chat.lookup import last_messages
-from tidings.features.chat.models import Chatbot, Conversation, Role
+from tidings.features.chat.models import Chatbot, ChatChannel, Conversation, Role
 from tidings.messages.statuses import Status
 
 CONTEXT = 10
@@ -17,9 +17,10 @@ CONTEXT = 10
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One turn to answer: the chatbot, the unanswered messages as one text, and the messages before and with them."""
+    """One turn to answer: where, the chatbot, the unanswered messages as one text, and those before and with them."""
 
     conversation_id: int
+    channel: ChatChannel
     turn: int
     chatbot: Chatbot
     text: str
@@ -42,7 +43,7 @@ async def read_question(session: AsyncSession, conversation_id: int, turn: int |
         for row in history
         if row.status not in (Status.SKIPPED, Status.FAILED, Status.CANCELLED)
     ]
-    return Question(conversation.id, turn, chatbot, "\n".join(asked), said)
+    return Question(conversation.id, ChatChannel(conversation.channel), turn, chatbot, "\n".join(asked), said)
 
 
 def pointless(conversation: Conversation, turn: int) -> str | None:

@@ -13,10 +13,10 @@ from sqlalchemy import select
 
 from tidings.ai import prompts
 from tidings.ai.base import AIError, Draft, Usage
-from tidings.ai.guard import clean
 from tidings.ai.openai import OpenAIModel
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.features.chat.answers.question import Question, pointless, read_question
+from tidings.features.chat.answers.shown import shown_in, speakers
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.turns import settle
 from tidings.features.chat.jobs import CHAT_MESSAGE, AIProcessingJob
@@ -25,6 +25,7 @@ from tidings.features.chat.models import ChatMessage, Conversation, Role, UsageK
 from tidings.features.chat.rules.ranking import FITS, Found
 from tidings.log import get_logger
 from tidings.messages.tenants import customer_tenant
+from tidings.messages.text.sentences import whole_sentences
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
 
@@ -32,9 +33,6 @@ log = get_logger(__name__)
 
 MAX_TOKENS = 800
 """Tokens that an answer may have."""
-
-MAX_ANSWER = 4000
-"""Characters of an answer; WhatsApp takes 4,096."""
 
 FALLBACK = "Sorry, I cannot answer that right now. Please try again in a few minutes."
 """What is said when no answer can be made and the chatbot has no words of its own for that."""
@@ -44,10 +42,15 @@ NO_MODEL = "no AI is configured: set OPENAI_API_KEY to have questions answered b
 
 @dataclass(frozen=True, slots=True)
 class WrittenAnswer:
-    """A text to send, who wrote it, what it cost, and the items it was made from."""
+    """A text to send, who wrote it, what it cost, and the items it was made from.
+
+    `markdown` says that the text is Markdown and not what somebody wrote for people; `cut`, that a part is missing.
+    """
 
     text: str
     author: str
+    markdown: bool = False
+    cut: bool = False
     usages: Sequence[Usage] = ()
     sources: Sequence[int] = ()
     fallback: str | None = None
@@ -86,7 +89,8 @@ class AnswerWriter:
             )
             text = question.chatbot.fallback_message or FALLBACK
             await self._store(
-                question, WrittenAnswer(text, "fallback", usages, fallback=str(error) or type(error).__name__)
+                question,
+                WrittenAnswer(text, "fallback", usages=usages, fallback=str(error) or type(error).__name__),
             )
             raise GiveUpJob(f"the fallback was sent: {error}") from error
         return await self._store(question, answer)
@@ -113,21 +117,35 @@ class AnswerWriter:
             max_tokens=MAX_TOKENS,
             model=question.chatbot.model,
             temperature=question.chatbot.temperature,
+            speakers=speakers(question.chatbot.name, question.chatbot.system_prompt),
         )
-        text = clean(completion.text)[:MAX_ANSWER].replace("\0", "")
-        sources = [item.id for item in found]
-        return WrittenAnswer(text, "openai", [*usages, completion.usage], sources)
+        text = whole_sentences(completion.text) if completion.cut else completion.text
+        if text is None:
+            fault = f"{completion.usage.model} was cut off before its answer was complete"
+            raise AIError(fault, retryable=False, usage=completion.usage)
+        return WrittenAnswer(
+            text,
+            "openai",
+            markdown=True,
+            cut=completion.cut,
+            usages=[*usages, completion.usage],
+            sources=[item.id for item in found],
+        )
 
     def _from_knowledge(self, question: Question, found: Sequence[Found]) -> WrittenAnswer:
         """The answer where there is no AI: the best item when it fits, else the fallback."""
         best = found[0] if found else None
         if best is not None and best.fit >= FITS:
-            return WrittenAnswer(best.content[:MAX_ANSWER], "knowledge", sources=[best.id])
+            return WrittenAnswer(best.content, "knowledge", markdown=True, sources=[best.id])
         text = question.chatbot.fallback_message or FALLBACK
         return WrittenAnswer(text, "fallback", fallback=f"{NO_MODEL}; no knowledge fits the question")
 
     async def _store(self, question: Question, answer: WrittenAnswer) -> str:
-        """Adds the answer to the conversation, unless it has become pointless meanwhile. What it cost is logged."""
+        """Adds the answer to the conversation, unless it has become pointless meanwhile. What it cost is logged.
+
+        A long answer is several messages, so that each is sent, retried and reported on its own, and exactly once.
+        """
+        shown = shown_in(question.channel, answer.text, markdown=answer.markdown)
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             conversation = await unit.session.scalar(
@@ -136,23 +154,23 @@ class AnswerWriter:
             reason = (
                 "there is no such conversation" if conversation is None else pointless(conversation, question.turn)
             )
-            row: ChatMessage | None = None
+            rows: list[ChatMessage] = []
             if conversation is not None and reason is None:
-                row = await add_message(
-                    unit,
-                    conversation,
-                    Role.ASSISTANT,
-                    answer.text,
-                    now,
-                    author=answer.author,
-                    details={
-                        "sources": list(answer.sources),
-                        **_cost(answer.usages),
+                for number, text in enumerate(shown.texts):
+                    details = {
+                        **({} if number else {"sources": list(answer.sources), **_cost(answer.usages)}),
                         **({"fallback": answer.fallback} if answer.fallback else {}),
-                    },
-                )
+                        **({"part": number + 1, "parts": len(shown.texts)} if len(shown.texts) > 1 else {}),
+                        **({"cut": True} if answer.cut or shown.cut else {}),
+                        **({"format": shown.format} if shown.format else {}),
+                    }
+                    row = await add_message(
+                        unit, conversation, Role.ASSISTANT, text, now, author=answer.author, details=details
+                    )
+                    rows.append(row)
                 settle(conversation, question.turn)
-            await self._write_usages(unit, question, answer.usages, row, answer.fallback or reason)
+            first = rows[0] if rows else None
+            await self._write_usages(unit, question, answer.usages, first, answer.fallback or reason)
         if reason:
             return f"the answer was dropped: {reason}"
         return f"answered by {answer.author}"

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.broadcast import Broadcast, News
 from tidings.errors import NotFound, QueueUnavailable
+from tidings.features.chat.answers.shown import MARKDOWN
 from tidings.features.chat.conversations.store import Stored, store_message
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation, Role
@@ -21,6 +22,7 @@ from tidings.features.chat.widget.provider import topic_of
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
+from tidings.messages.text.marks import in_html
 from tidings.work import Work
 
 LOOK_AGAIN = 20.0
@@ -38,13 +40,17 @@ OVERLAP = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A message as the widget shows it; `client_id` is what the page itself called its own."""
+    """A message as the widget shows it; `client_id` is what the page itself called its own.
+
+    `html` is the text with its marks where it is Markdown, safe to put into the page.
+    """
 
     id: int
     role: str
     text: str
     at: datetime
     client_id: str | None
+    html: str | None
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -53,6 +59,7 @@ class Shown:
             "text": self.text,
             "at": self.at.isoformat(),
             **({} if self.client_id is None else {"client_id": self.client_id}),
+            **({} if self.html is None else {"html": self.html}),
         }
 
 
@@ -186,4 +193,5 @@ def _is_answering(conversation: Conversation) -> bool:
 
 def _shown(row: ChatMessage) -> Shown:
     own = row.external_id if row.role == Role.USER else None
-    return Shown(row.id, row.role, row.content, row.sent_at or row.created_at, own)
+    html = in_html(row.content) if row.details.get("format") == MARKDOWN else None
+    return Shown(row.id, row.role, row.content, row.sent_at or row.created_at, own, html)
