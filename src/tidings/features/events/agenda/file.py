@@ -20,7 +20,7 @@ from tidings.features.events.agenda.recognition import read_raw
 from tidings.features.events.agenda.sessions import read_session
 from tidings.features.events.agenda.times import AgendaDay, iso_time, no_day, read_date, read_day
 from tidings.features.events.agenda.values import ROOT, cut, shown, text_of
-from tidings.features.events.agenda.zone_finding import ZoneFound, Hints, find_zone
+from tidings.features.events.agenda.zone_finding import Hints, ZoneFound, find_zone
 from tidings.features.events.agenda.zone_names import read_zone
 from tidings.features.events.schemas import FileSession
 
@@ -154,8 +154,11 @@ class OpenedAgenda:
             raise InvalidInput(self._source, f"{zone.why}{which}; {where}")
         name = self._name or name
         if name is None:
-            at = f"{self._raw.path}.title" if self._raw.path else self._source
-            raise InvalidInput(at, "is missing; write the event's name, or say it with --name")
+            if self._raw.path:
+                raise InvalidInput(
+                    f"{self._raw.path}.title", "is missing; write the event's name, or say it with --name"
+                )
+            raise InvalidInput(self._source, "is missing its event's name; say it with --name")
         findings = Findings(self._findings.strict, list(self._findings.left_out), list(self._findings.warnings))
         days = {day.path: read_day(day, ZoneInfo(zone.zone), self._raw, findings) for day in self._raw.days}
         sessions = self._sessions(ZoneInfo(zone.zone), days, findings)

@@ -23,7 +23,7 @@ def read_raw(content: str | bytes, findings: Findings, source: str) -> RawAgenda
     if len(data) > LARGEST_FILE:
         raise TooLarge(f"{source}: has {len(data):,} bytes; {LARGEST_FILE:,} are the most that an agenda may have")
     if schedule_xml.is_xml(data):
-        return schedule_xml.read(data, findings, source)
+        return schedule_xml.read(data, source, "utf-8" if isinstance(content, str) else None)
     parsed = _json(content, source)
     if schedule_json.is_schedule(parsed):
         return schedule_json.read(parsed, findings)

@@ -6,15 +6,17 @@ so none can grow or be fetched from elsewhere.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from xml.parsers import expat
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda.raw import Findings, RawAgenda, RawDay, RawSession
+from tidings.features.events.agenda.raw import RawAgenda, RawDay, RawSession
 
 _DEEPEST = 50
+_WEB_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html", re.IGNORECASE)
 _LONGEST_TEXT = 1_000_000
 _EXPORT = "export it from pretalx or frab as XML (frab compatible)"
 
@@ -81,12 +83,16 @@ def is_xml(content: bytes) -> bool:
     return start.lstrip().startswith(b"<")
 
 
-def read(content: bytes, findings: Findings, source: str) -> RawAgenda:
-    """What stands in it, with a schedule.json's names. Raises InvalidInput when it is no schedule."""
-    root = _parsed(content, source)
+def read(content: bytes, source: str, encoding: str | None = None) -> RawAgenda:
+    """What stands in it, with a schedule.json's names. `encoding` counts more than the one that it names.
+
+    Raises InvalidInput when it is no schedule.
+    """
+    if _WEB_PAGE.match(content):
+        raise InvalidInput(source, f"is not a schedule: it is a web page; {_EXPORT}")
+    root = _parsed(content, source, encoding)
     if root.tag != "schedule":
-        kind = "a web page" if root.tag.lower() == "html" else f"XML, but its first element is <{root.tag[:40]}>"
-        raise InvalidInput(source, f"is not a schedule: it is {kind}; {_EXPORT}")
+        raise InvalidInput(source, f"is not a schedule: it is XML that begins with <{root.tag[:40]}>; {_EXPORT}")
     conference = next((child for _, child in root.all("conference")), None)
     if conference is None:
         raise InvalidInput("schedule.conference", f"is missing; {_EXPORT}")
@@ -106,9 +112,9 @@ def read(content: bytes, findings: Findings, source: str) -> RawAgenda:
     return agenda
 
 
-def _parsed(content: bytes, source: str) -> _Element:
+def _parsed(content: bytes, source: str, encoding: str | None) -> _Element:
     builder = _TreeBuilder()
-    parser = expat.ParserCreate()
+    parser = expat.ParserCreate(encoding)
     parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
     parser.CharacterDataHandler, parser.EntityDeclHandler = builder.text, builder.entity
     parser.buffer_text = True
