@@ -73,7 +73,7 @@ def find_zone(
         return ZoneFound(default, f"{times}, as they are in no timezone", is_guess=default is not None)
     mine = [zone for zone in told if _fits(zone, moments)]
     if len(mine) == 1:
-        return ZoneFound(mine[0], f"{times}, and it takes place there", _first(mine[0], zones))
+        return ZoneFound(mine[0], f"{times}, and the place that it names is there", _first(mine[0], zones))
     likeliest = mine[0] if mine else zones[0]
     why = f"{times}, as they also are in {named(zones, likeliest)}"
     agree = _agree(zones, min(moments), max(moments))
@@ -84,7 +84,7 @@ def _without_offsets(moments: Collection[datetime], hints: Hints, default: str |
     times = "the file's times are all UTC, which says nothing of the place" if moments else "its times have no offset"
     told = _told(hints)
     if len(told) == 1:
-        return ZoneFound(told[0], f"{unnamed}, and it takes place there; {times}", is_guess=True)
+        return ZoneFound(told[0], f"{unnamed}, but a place that is there; {times}", is_guess=True)
     if default is not None:
         return ZoneFound(default, f"{unnamed} and {times}; TIDINGS_DEFAULT_TIMEZONE is set", is_guess=True)
     return ZoneFound(None, f"{unnamed} and {times}", tuple(told))
