@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +93,37 @@ def test_a_file_that_tells_no_timezone_at_all_asks_for_one_and_is_no_utc(
     said = tidings("import", "agenda", file).stdout
     assert "09:00 to 09:45, Asia/Tokyo" in said
     assert "warning: the timezone Asia/Tokyo is a guess" in said
+
+
+def test_at_a_terminal_somebody_chooses_among_the_timezones_that_fit(
+    tidings: Any, schedule: Callable[..., Path]
+) -> None:
+    file = schedule(OPENING, zone=None)
+    said = at_terminal("import", "agenda", str(file), answers="Asia/Tokyo\n2\n")
+    assert "1  Europe/Berlin" in said
+    assert "'Asia/Tokyo' does not fit the file's times" in said
+    assert "Wed 01 May 09:00 to 09:45, Europe/Budapest" in said
+    assert "guess" not in said
+
+
+def at_terminal(*words: str, answers: str) -> str:
+    """What a command says at a terminal of 80 columns to somebody who answers what it asks."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 80))
+    command = [sys.executable, "-m", "tidings", *words]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as program:
+        os.close(theirs)
+        os.write(ours, answers.encode())
+        said = b""
+        with suppress(OSError):  # the end of a terminal
+            while some := os.read(ours, 4096):
+                said += some
+        assert program.wait(60) == 0, said
+    os.close(ours)
+    text = said.decode().replace("\r\n", "\n")
+    questions = "Where does it take place"  # what was typed ahead is not echoed after them
+    assert [line for line in text.splitlines() if len(line) > 80 and not line.startswith(questions)] == []
+    return text
 
 
 def test_the_timezone_of_a_known_event_is_changed_later_and_stays(

@@ -288,6 +288,21 @@ PLAIN = ("Types", "05-01T07:00", "07:45", "Hall", "Ada Abara")
         ),
         ([{**ENTRY, "start": "2027-05-01T09:00+02:00", "end": "2027-05-01T07:45Z"}], [PLAIN]),
         ([{**ENTRY, "date": "2027-05-01", "start": "09:00", "end": "09:45"}], [PLAIN]),
+        (
+            [
+                {
+                    "title": "Types",
+                    "room": "Hall",
+                    "persons": [{"public_name": "Ada Abara"}],
+                    "start_datetime": "2027-05-01 09:00:00+02:00",
+                    "start_date": "2027-05-01",
+                    "start_time": "09:00",
+                    "end_datetime": "2027-05-01 09:45:00+02:00",
+                    "end_time": "09:45",
+                }
+            ],
+            [PLAIN],
+        ),
         ([{**ENTRY, "date": "2027-05-01", "start": "9:00 AM", "end": "9:45 am"}], [PLAIN]),
         (
             [{**ENTRY, "date": "2027-05-01", "start": "11:30 PM", "end": "12:15 AM"}],
