@@ -177,6 +177,18 @@ async def test_an_event_that_is_over_is_completed_and_plans_nothing(imported: Im
     assert await imported.messages() == []
 
 
+async def test_a_past_event_that_was_only_written_down_can_be_put_right(imported: Imported) -> None:
+    imported.clock.move(timedelta(days=365))
+    event = await imported.create(file(talk("Local", "2027-06-05T10:30")))
+    change, get = imported.app.events.program.change_agenda, imported.app.events.program.get_event
+    _, nothing = await change(event.id, file(talk("Same year", "2027-06-06T10:30")))
+    assert ((await get(event.id)).status, sum(nothing.as_dict().values())) == ("completed", 0)
+    await change(event.id, file(talk("Next year", "2028-06-03T10:30")))
+    assert (await get(event.id)).status == "upcoming"
+    await imported.register(1)
+    assert await imported.local("speaker_alert") == ["06-03 10:15"]
+
+
 async def test_a_rehearsal_tells_what_the_change_then_does_and_writes_nothing(imported: Imported) -> None:
     talks = [talk(f"Talk {n}", f"2027-06-05T{9 + n:02}:30", f"g{n}") for n in range(4)]
     await imported.create(file(*talks))

@@ -26,6 +26,7 @@ from tidings.registry import Settings
 
 _KINDS = {SessionKind.SESSION: "session", SessionKind.BREAK: "break", SessionKind.NETWORKING: "networking slot"}
 _OFFERED = 9
+_OVER = "it is over, so it counts as completed: nothing is planned, and nobody can be registered"
 
 
 def agenda(
@@ -110,7 +111,7 @@ async def _create(app: App, read: AgendaFile, dry_run: bool, console: Console) -
     say(console, f"{stored.name}: {done} ({which})", 0)
     _summarise(console, read, stored)
     if stored.status == EventStatus.COMPLETED:
-        say(console, "it is over, so it counts as completed: nothing is planned, and nobody can be registered")
+        say(console, _OVER)
     elif dry_run:
         facts = EventFacts(0, stored.name, stored.location, stored.timezone, stored.start_time, stored.end_time)
         load = load_of_anybody(facts, [facts_of(row) for row in rows], app.work.clock.now())
@@ -133,6 +134,8 @@ async def _replace(app: App, known: Event, read: AgendaFile, new_zone: bool, dry
     say(console, title, 0)
     _summarise(console, read, agenda.event)
     show_difference(console, agenda, by_session, every=dry_run)
+    if agenda.event.end_time <= app.work.clock.now():
+        say(console, _OVER)
     say(console, f"messages: {changes(messages)}")
     if dry_run:
         say(console, f"{counted(found.people, 'person', 'people')} registered")

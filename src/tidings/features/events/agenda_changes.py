@@ -56,11 +56,6 @@ class NewAgenda:
         """Whether anything differs that messages are made from."""
         return bool(self.added or self.removed or self.changed) or self.before != self.event
 
-    @property
-    def is_over_at(self) -> datetime:
-        """When the event ends then (UTC)."""
-        return self.event.end_time
-
 
 def new_agenda(
     event: Event, stored: Sequence[AgendaSession], rows: Sequence[Mapping[str, Any]], timezone: str

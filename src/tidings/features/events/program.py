@@ -106,7 +106,8 @@ class Program:
 
         The agenda is stored as a whole, or nothing is. Then its messages follow, some people's after the other's, and
         what a process has left undone that died, orchestration does within a minute. Returns what the agenda changed,
-        and how many messages. Raises NotFound, InvalidInput, and Conflict when the event is over or cancelled.
+        and how many messages. An event that was over before anything was planned for it can still be put right.
+        Raises NotFound, InvalidInput, and Conflict when the event is over or cancelled.
         """
         wanted = parse(AgendaIn, agenda)
         async with self._work.begin() as unit:
@@ -114,7 +115,7 @@ class Program:
             stored = await find_sessions(unit.session, event_id)
             new = await _read_new(unit.session, event, stored, wanted)
             await self._write(unit.session, event, stored, new)
-        return new, await make_schedules(self._work, event_id, revive_cleared=False)
+        return new, await self._plan(event)
 
     async def rehearse_agenda(self, event_id: int, agenda: AgendaIn | Mapping[str, Any]) -> Rehearsal:
         """What `change_agenda` would change, without storing anything. Raises as it does."""
@@ -135,18 +136,26 @@ class Program:
         wanted = parse(EventChangeIn, change)
         async with self._work.begin() as unit:
             event = await find_event(unit.session, event_id, lock=True)
-            require_alive(event)
+            _require_changeable(event)
             stored = await find_sessions(unit.session, event_id)
             rows = moved_rows(stored, event.timezone, wanted.timezone)
             await self._write(unit.session, event, stored, new_agenda(event, stored, rows, wanted.timezone))
-        return event, await make_schedules(self._work, event_id, revive_cleared=False)
+        return event, await self._plan(event)
 
     async def _write(
         self, session: AsyncSession, event: Event, stored: Sequence[AgendaSession], new: NewAgenda
     ) -> None:
+        now = self._work.clock.now()
         await write_agenda(session, event, stored, new)
+        if event.status == EventStatus.COMPLETED and event.end_time > now:
+            event.status = EventStatus.UPCOMING
         if new.is_other:
-            event.mark_changed(self._work.clock.now())
+            event.mark_changed(now)
+
+    async def _plan(self, event: Event) -> ScheduleResult:
+        if event.status == EventStatus.COMPLETED:
+            return ScheduleResult()
+        return await make_schedules(self._work, event.id, revive_cleared=False)
 
     async def cancel_event(self, event_id: int) -> int:
         """Cancels an event and all its waiting messages; returns how many. Cancelling it again is harmless.
@@ -171,11 +180,17 @@ def _is_local(event: EventIn) -> bool:
     return bool(told) and all(moment.tzinfo is None for moment in told)
 
 
+def _require_changeable(event: Event) -> None:
+    """Raises Conflict for an event that is cancelled, or over after something was planned for it."""
+    if event.status != EventStatus.COMPLETED or event.planned_version:
+        require_alive(event)
+
+
 async def _read_new(
     session: AsyncSession, event: Event, stored: Sequence[AgendaSession], wanted: AgendaIn
 ) -> NewAgenda:
     """The new agenda in the place of the stored one. What comes from a file keeps the keys of the same sessions."""
-    require_alive(event)
+    _require_changeable(event)
     sessions: Sequence[SessionIn] = wanted.sessions
     from_file = [slot for slot in sessions if isinstance(slot, FileSession)]
     if len(from_file) == len(sessions):
