@@ -93,12 +93,17 @@ def test_version_2_of_the_schema_has_one_list_of_events() -> None:
     }
     pause = {"type": "BREAK", "title": "Lunch", "start": "2027-12-27T12:00:00+01:00", "duration": "PT1H"}
     gone = {**event, "guid": "other", "title": "Gone", "state": "CANCELED"}
+    elsewhere = {**event, "guid": "third", "title": "Second", "room": {"guid": "ba70"}}
+    conference["rooms"] = [{"guid": "ba70", "name": "Saal 2"}]
     agenda = read_agenda(
-        json.dumps({"schedule": {"version": "x", "conference": conference, "events": [event, pause, gone, 7]}})
+        json.dumps(
+            {"schedule": {"version": "x", "conference": conference, "events": [event, pause, gone, 7, elsewhere]}}
+        )
     )
     assert said(agenda) == [
         ("Opening", "12-27T09:30", "10:00", "Saal 1", "Ada Abara"),
         ("Lunch", "12-27T11:00", "12:00", None, None),
+        ("Second", "12-27T09:30", "10:00", "Saal 2", "Ada Abara"),
     ]
     assert agenda.sessions[1].kind is SessionKind.BREAK
     assert [(entry.title, entry.reason[:22]) for entry in agenda.left_out] == [

@@ -94,6 +94,23 @@ def test_sessions_with_guids_of_their_own_have_them_as_keys_and_come_back_to_the
     assert keys(sessions, [stored("A", 6, "a")], frozenset({"a", "b"})) == {"A": "a", "B": "b"}
 
 
+def test_sessions_that_a_file_knows_by_nothing_are_known_by_title_or_place() -> None:
+    known = [stored("A", 6, "Hall@2027-06-05T14:00Z", origin="@"), stored("B", 8, "Hall@2027-06-05T16:00Z")]
+    assert keys(
+        [
+            session("A", 8, "@", key="Hall@2027-06-05T16:00Z"),
+            session("New", 1, "@", key="Hall@2027-06-05T09:00Z"),
+            session("B", 9, "@", key="Hall@2027-06-05T17:00Z"),
+        ],
+        known,
+    ) == {"A": "Hall@2027-06-05T14:00Z", "B": "Hall@2027-06-05T16:00Z", "New": "Hall@2027-06-05T09:00Z"}
+
+
+def test_an_exporter_that_begins_to_use_other_guids_means_the_same_sessions() -> None:
+    known = [stored("A", 6, "1", origin="1"), stored("B", 8, "2", origin="2")]
+    assert keys([session("B", 8, "uuid-b"), session("A", 7, "uuid-a")], known) == {"A": "uuid-a", "B": "2"}
+
+
 _slots = st.tuples(
     st.sampled_from("ABCDE"), st.integers(0, 5), st.sampled_from(["g", "h", "g-2"]), st.sampled_from("XY")
 )

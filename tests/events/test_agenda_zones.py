@@ -51,6 +51,8 @@ def refusal(file: str, **more: Any) -> str:
         ("Bern", "Europe/Zurich"),
         ("Mumbai", "Asia/Kolkata"),
         ("Mid-Atlantic", "Etc/GMT+2"),
+        ("(GMT-05:00) Eastern Time (US & Canada)", "America/New_York"),
+        ("(GMT+01:00) Berlin", "Europe/Berlin"),
         ("W. Europe Standard Time", "Europe/Berlin"),
         ("Pacific Standard Time", "America/Los_Angeles"),
         *[(utc, "UTC") for utc in ("UTC", "utc", "Z", "Coordinated Universal Time")],
@@ -92,6 +94,7 @@ def test_what_is_no_zone_says_what_to_write(name: Any, sentence: str) -> None:
     [
         (["2027-06-05T10:00:00+05:45"], {}, "Asia/Kathmandu", False),
         (["2027-06-05T10:00:00+03:30"], {}, "Asia/Tehran", False),
+        (["2027-06-05 10:00:00 +0330"], {}, "Asia/Tehran", False),
         (["2027-06-05T10:00:00+12:45"], {}, "Pacific/Chatham", False),
         (["2027-06-05T10:00:00+02:00"], {}, "Europe/Berlin", True),
         (["2027-12-05T10:00:00+01:00"], {}, "Europe/Berlin", True),

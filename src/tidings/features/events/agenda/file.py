@@ -26,6 +26,7 @@ from tidings.features.events.schemas import FileSession
 
 _MOST_SESSIONS = 5000
 _SAID = 3
+_A_DATE = len("2027-05-01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,18 @@ class OpenedAgenda:
         self._name = name or self._text("title", 200) or acronym
         parts = [self._text(key, 300) for key in ("location", "venue", "city")]
         self._location = cut(", ".join(dict.fromkeys(part for part in parts if part)), 300) or None
-        self.slug = _slug((None if name else acronym) or self._name or "") or None
+        self.slug = _slug((None if name else acronym) or self._name or "") or self._dated()
         if len(raw.sessions) > _MOST_SESSIONS:
             at = raw.sessions[_MOST_SESSIONS].path
             raise InvalidInput(at, f"is one session too many; {_MOST_SESSIONS} are the most")
+
+    def _dated(self) -> str | None:
+        """What is called by its first day, as it has no name in Latin letters; None where days are not told."""
+        days = []
+        for day in self._raw.days:
+            with suppress(InvalidInput):
+                days.append(read_date(day.fields.get("date"), ""))
+        return f"event-{min(days)}" if days and self._name else None
 
     def zone(
         self, *, timezone: str | None = None, stored: str | None = None, fallback_timezone: str | None = None
@@ -203,7 +212,7 @@ class OpenedAgenda:
         values += [day.fields.get(key) for day in self._raw.days for key in ("day_start", "day_end")]
         values += [raw.fields.get(key) for raw in self._raw.sessions for key in ("date", "start", "end")]
         for value in values:
-            if isinstance(value, str) and "T" in value:
+            if isinstance(value, str) and len(value) > _A_DATE and ":" in value:
                 with suppress(InvalidInput):
                     moment = iso_time(value, "")
                     if moment.tzinfo is not None:

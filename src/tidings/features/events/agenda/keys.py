@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
-from tidings.features.events.agenda.sessions import KEY_LENGTH, numbered
+from tidings.features.events.agenda.sessions import ANONYMOUS, KEY_LENGTH, numbered
 from tidings.features.events.schemas import FileSession
 
+_PLACED = re.compile(r".*@\d{4}-\d\d-\d\dT\d\d:\d\dZ(?:-\d+)?", re.DOTALL)
 _NUMBERED = re.compile(r"(.*)-([1-9]\d{0,3})", re.DOTALL)
 
 _SAME: tuple[Callable[[Any], object], ...] = (
@@ -23,7 +24,7 @@ _SAME: tuple[Callable[[Any], object], ...] = (
     lambda slot: (slot.start_time, slot.room),
     lambda slot: None,
 )
-"""What two versions of one session have in common, the surest first; the last: they are what is left."""
+"""What two versions of one session have in common, the surest first; the last: they are what is left of a guid."""
 
 
 def shares_keys(sessions: Sequence[FileSession], stored: Iterable[Any]) -> bool:
@@ -51,12 +52,16 @@ def keep_keys(sessions: Sequence[FileSession], stored: Sequence[Any], used: Coll
     keys: dict[int, str] = {}
     for is_same in _SAME:
         for origin, indices in sorted(groups.items()):
-            _pair(sessions, indices, theirs[origin], is_same, keys)
+            if origin != ANONYMOUS or is_same is not _SAME[-1]:
+                _pair(sessions, indices, theirs[origin], is_same, keys)
+    for is_same in _SAME[:2]:  # an exporter may have begun to use other guids
+        _pair(sessions, range(len(sessions)), stored, is_same, keys)
     taken = {*keys.values(), *(slot.key for slot in stored)}
     for origin, indices in groups.items():
         is_shared = len(indices) > 1 or len(theirs[origin]) > 0
         for index in _in_order(sessions, [index for index in indices if index not in keys]):
-            keys[index] = _free(origin, {*taken, *(used if is_shared else ())}, origins)
+            base = sessions[index].key if origin == ANONYMOUS else origin
+            keys[index] = _free(base or origin, {*taken, *(used if is_shared else ())}, origins)
             taken.add(keys[index])
     return [session.model_copy(update={"key": keys[index]}) for index, session in enumerate(sessions)]
 
@@ -65,9 +70,9 @@ def _origins_of(slot: Any, origins: Collection[str]) -> set[str]:
     """The guids of the file that a stored session may have had; those of long ago were not written down."""
     if slot.origin is not None:
         return {slot.origin} if slot.origin in origins else set()
-    return {
-        origin for origin in (slot.key, _unnumbered(slot.key, origins)) if origin is not None and origin in origins
-    }
+    if _PLACED.fullmatch(slot.key):
+        return {ANONYMOUS}
+    return {one for one in (slot.key, _unnumbered(slot.key, origins)) if one is not None and one in origins}
 
 
 def _unnumbered(key: str, origins: Collection[str]) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,6 +16,8 @@ from tidings.features.events.models import SessionKind
 from tidings.features.events.schemas import FileSession
 
 KEY_LENGTH = 64
+ANONYMOUS = "@"
+"""The origin of sessions that their file knows by nothing: neither guid nor id."""
 
 _BREAK = re.compile(
     r"\b(?:breaks?(?![- ]?(?:out|in|through|down)\b)|lunch|coffee|dinner|breakfast|(?:kaffee|mittags)?pause)\b",
@@ -41,7 +42,7 @@ def read_session(raw: RawSession, day: AgendaDay, keys: dict[str, int], findings
     start, is_local = start_of(fields, path, day)
     end = end_of(fields, path, day, start)
     room = _noted(fields, "room", path, 200, findings) or cut(clean(raw.room), 200) or None
-    origin = _origin(fields, path, room, start, findings)
+    origin = _origin(fields, path, findings)
     try:
         session = FileSession(
             origin=origin,
@@ -57,7 +58,8 @@ def read_session(raw: RawSession, day: AgendaDay, keys: dict[str, int], findings
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(path, f"{first['loc'][0]} cannot be used: {first['msg']}") from error
-    session.key = _key(origin, keys)
+    place = f"{room or ''}@{start:%Y-%m-%dT%H:%MZ}"
+    session.key = _key(_cut(place) if origin == ANONYMOUS else origin, keys)
     return session
 
 
@@ -88,17 +90,21 @@ def _kind(kind_name: str, title: str, speaker: str | None) -> SessionKind:
     return SessionKind.NETWORKING if _NETWORKING.search(words) else SessionKind.SESSION
 
 
-def _origin(fields: dict[str, Any], path: str, room: str | None, start: datetime, findings: Findings) -> str:
-    """The guid, or else the id, or else room and start, shortened to 64 characters by a hash."""
+def _origin(fields: dict[str, Any], path: str, findings: Findings) -> str:
+    """The guid, or else the id."""
     own = _noted(fields, "guid", path, 10_000, findings) or _noted(fields, "id", path, 10_000, findings)
-    own = own or f"{room or ''}@{start:%Y-%m-%dT%H:%MZ}"
-    if len(own) > KEY_LENGTH:
-        own = f"{own[: KEY_LENGTH - 17].rstrip()}-{hashlib.sha256(own.encode()).hexdigest()[:16]}"
-    return own
+    return _cut(own) if own else ANONYMOUS
+
+
+def _cut(key: str) -> str:
+    """The key shortened to 64 characters by a hash."""
+    if len(key) <= KEY_LENGTH:
+        return key
+    return f"{key[: KEY_LENGTH - 17].rstrip()}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _key(origin: str, keys: dict[str, int]) -> str:
-    """The origin; one that comes again, as of a talk that is given twice, gets -2, -3 … in the file's order."""
+    """The guid, or place and time; one that comes again, as of a talk given twice, gets -2, -3 … in order."""
     key = origin
     while key in keys:
         keys[origin] += 1

@@ -19,6 +19,7 @@ Value = TypeVar("Value")
 _DAY_CHANGE = time(4)  # pretalx begins its days then; the CCC ends them then
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$|Z$)")
 _HALF_DAY = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*([ap])\.?m\.?", re.IGNORECASE)
 
 
@@ -175,8 +176,8 @@ def _moment(value: Any, path: str, day: AgendaDay) -> Moment:
 def iso_time(value: Any, path: str) -> datetime:
     """An ISO 8601 time, with or without an offset."""
     try:
-        moment = datetime.fromisoformat(value.strip())
-    except (AttributeError, ValueError) as error:
+        moment = datetime.fromisoformat(_BEFORE_OFFSET.sub("", value.strip()))
+    except (AttributeError, TypeError, ValueError) as error:
         raise InvalidInput(path, f"{shown(value)} is not a time; write 2026-05-01T09:00:00+02:00") from error
     _check_year(moment.year, path)
     return moment

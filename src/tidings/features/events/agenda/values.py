@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any
 
@@ -15,6 +16,7 @@ EXPORT = "export it from pretalx or frab as JSON (frab compatible)"
 """What to do about a file that is no schedule."""
 
 _TEXTS = ("en", "de", "fr", "es")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:
@@ -48,10 +50,11 @@ def text_of(holder: dict[str, Any], key: str, path: str, limit: int | None = Non
 
 
 def _in_one_language(value: Any) -> Any:
+    """The text of `value`; of an object that has none by language, such as a mere reference, nothing."""
     if not isinstance(value, dict):
         return value
-    texts = [value.get(language) for language in _TEXTS]
-    return next((text for text in (*texts, *value.values()) if text), None)
+    languages = [key for key in value if _LANGUAGE.fullmatch(str(key))]
+    return next((value[language] for language in (*_TEXTS, *languages) if value.get(language)), None)
 
 
 def clean(text: str) -> str:

@@ -16,6 +16,7 @@ from tidings.fields import Timezone
 
 _iana = TypeAdapter[str](Timezone)
 _OFFSET = re.compile(r"(?:UTC|GMT|Z)?\s*[+-−]\s*\d{1,2}(?::?\d{2})?", re.IGNORECASE)
+_SHOWN_OFFSET = re.compile(r"^\((?:GMT|UTC)[^)]*\)\s*(?=\S)")  # as Rails and Windows show it before the name
 _UNIVERSAL = frozenset({"utc", "gmt", "z", "universal", "coordinated universal time", "etc/utc"})
 
 
@@ -24,7 +25,7 @@ def read_zone(name: Any) -> str:
 
     Raises ValueError with what to write instead: a mere offset ("UTC+2") is no zone, since it knows no summer time.
     """
-    text = " ".join(name.split()) if isinstance(name, str) else ""
+    text = _SHOWN_OFFSET.sub("", " ".join(name.split())) if isinstance(name, str) else ""
     if text and is_iana(text):
         return text
     if text.casefold() in _UNIVERSAL:

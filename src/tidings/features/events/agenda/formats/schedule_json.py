@@ -39,11 +39,12 @@ def read(content: dict[str, Any], findings: Findings) -> RawAgenda:
     else:
         raise InvalidInput(ROOT, f"is missing or not an object; {EXPORT}")
     agenda = RawAgenda(path, conference)
-    events = outer.get("events", conference.get("events"))
-    if isinstance(events, list):
+    events, days = outer.get("events", conference.get("events")), conference.get("days")
+    by_room = isinstance(days, list) and any(isinstance(day, dict) and day.get("rooms") for day in days)
+    if isinstance(events, list) and not by_room:
         _read_events(agenda, events, path.removesuffix("conference") + "events", findings)
         return agenda
-    for index, raw in enumerate(as_list(conference.get("days"), f"{path}.days")):
+    for index, raw in enumerate(as_list(days, f"{path}.days")):
         at = f"{path}.days.{index}"
         try:
             day = RawDay(at, as_object(raw, at))
@@ -97,6 +98,10 @@ def _rooms(rooms: Any, path: str, findings: Findings) -> Iterator[tuple[str, str
 
 
 def _read_events(agenda: RawAgenda, events: list[Any], path: str, findings: Findings) -> None:
+    """The sessions of version 2, whose rooms may be told by their guids alone."""
+    listed = agenda.conference.get("rooms")
+    named = [room for room in listed if isinstance(room, dict)] if isinstance(listed, list) else []
+    rooms = {room.get("guid"): text for room in named if isinstance(text := room.get("name"), str)}
     for index, raw in enumerate(events):
         at = f"{path}.{index}"
         try:
@@ -106,4 +111,6 @@ def _read_events(agenda: RawAgenda, events: list[Any], path: str, findings: Find
             continue
         if "persons" not in fields and "participants" in fields:
             fields = {**fields, "persons": fields["participants"]}
-        agenda.sessions.append(RawSession(at, fields))
+        room = fields.get("room")
+        known = rooms.get(room.get("guid")) if isinstance(room, dict) and "name" not in room else None
+        agenda.sessions.append(RawSession(at, fields, room=known or ""))
