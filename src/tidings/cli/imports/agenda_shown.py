@@ -51,6 +51,8 @@ def _lines(agenda: NewAgenda, by_session: Mapping[str, ScheduleResult]) -> Itera
     if (before.start_time, before.end_time) != (after.start_time, after.end_time):
         was = _span(before.start_time, before.end_time, zone)
         yield f"event: {was} → {_span(after.start_time, after.end_time, zone)}{_messages(by_session, '')}"
+    elif about_event := _messages(by_session, ""):
+        yield f"event: as it was{about_event}"
     for change in sorted(agenda.changed, key=lambda change: change.after.start_time):
         yield f"{_change(change, zone)}{_messages(by_session, change.after.key)}"
     for slot in sorted(agenda.added, key=lambda slot: slot.start_time):
