@@ -7,7 +7,7 @@ apart, and their order in the file changes.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -50,19 +50,25 @@ def keep_keys(sessions: Sequence[FileSession], stored: Sequence[Any], used: Coll
     for index, session in enumerate(sessions):
         groups[session.origin].append(index)
     keys: dict[int, str] = {}
+    taken: set[str] = set()
     for is_same in _SAME:
         for origin, indices in sorted(groups.items()):
             if origin != ANONYMOUS or is_same is not _SAME[-1]:
-                _pair(sessions, indices, theirs[origin], is_same, keys)
+                _pair(sessions, indices, theirs[origin], is_same, keys, taken)
     for is_same in _SAME[:2]:  # an exporter may have begun to use other guids
-        _pair(sessions, range(len(sessions)), stored, is_same, keys)
-    taken = {*keys.values(), *(slot.key for slot in stored)}
+        _pair(sessions, range(len(sessions)), stored, is_same, keys, taken)
+    taken |= {slot.key for slot in stored}
+    numbers: Counter[str] = Counter(origins | {session.key or "" for session in sessions})
     for origin, indices in groups.items():
         is_shared = len(indices) > 1 or len(theirs[origin]) > 0
         for index in _in_order(sessions, [index for index in indices if index not in keys]):
-            base = sessions[index].key if origin == ANONYMOUS else origin
-            keys[index] = _free(base or origin, {*taken, *(used if is_shared else ())}, origins)
-            taken.add(keys[index])
+            base = (sessions[index].key if origin == ANONYMOUS else None) or origin
+            key = base
+            while key in taken or (is_shared and key in used) or (key != base and key in origins):
+                numbers[base] += 1
+                key = numbered(base, numbers[base])
+            keys[index] = key
+            taken.add(key)
     return [session.model_copy(update={"key": keys[index]}) for index, session in enumerate(sessions)]
 
 
@@ -92,16 +98,17 @@ def _pair(
     slots: Sequence[Any],
     is_same: Callable[[Any], object],
     keys: dict[int, str],
+    taken: set[str],
 ) -> None:
-    """Gives sessions the keys of the stored ones that are the same by `is_same`, each once."""
-    gone = set(keys.values())
+    """Gives sessions the keys of the stored ones that are the same by `is_same`; `taken` are those given so far."""
     waiting: dict[object, list[Any]] = defaultdict(list)
     for slot in sorted(slots, key=_order):
-        if slot.key not in gone:
+        if slot.key not in taken:
             waiting[is_same(slot)].append(slot)
     for index in _in_order(sessions, [index for index in indices if index not in keys]):
         if found := waiting[is_same(sessions[index])]:
             keys[index] = found.pop(0).key
+            taken.add(keys[index])
 
 
 def _in_order(sessions: Sequence[FileSession], indices: Sequence[int]) -> list[int]:
@@ -110,12 +117,3 @@ def _in_order(sessions: Sequence[FileSession], indices: Sequence[int]) -> list[i
 
 def _order(slot: Any) -> tuple[Any, ...]:
     return slot.start_time, slot.title, slot.room or ""
-
-
-def _free(origin: str, taken: Collection[str], origins: Collection[str]) -> str:
-    """The guid, or else with the first number that makes it nobody's."""
-    key, number = origin, 1
-    while key in taken or (key != origin and key in origins):
-        number += 1
-        key = numbered(origin, number)
-    return key
