@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tidings.errors import InvalidInput, InvalidRows, NotFound
+from tidings.errors import Conflict, InvalidInput, InvalidRows, NotFound
 
 OPENING = ("a", "2030-05-01T09:00:00+02:00", "00:45", "Opening")
 COFFEE = ("b", "2030-05-01T10:00:00+02:00", "00:30", "Coffee break")
@@ -61,6 +66,153 @@ def test_the_timezone_of_a_file_that_names_none(tidings: Any, schedule: Callable
     naive = ("a", "2030-05-01T09:00:00", "00:45", "Opening")
     said = tidings("import", "agenda", schedule(naive, zone=None), "--timezone", "America/Detroit").stdout
     assert "09:00 to 09:45, America/Detroit" in said
+    assert "timezone: America/Detroit, as you said" in said
+
+
+def test_a_timezone_that_only_the_offsets_tell_is_said_with_the_others_that_fit(
+    tidings: Any, schedule: Callable[..., Path]
+) -> None:
+    said = tidings("import", "agenda", schedule(OPENING, zone=None)).stdout
+    assert "Wed 01 May 09:00 to 09:45, Europe/Berlin" in said
+    assert (
+        "warning: the timezone Europe/Berlin is a guess: the file's times are at +02:00, as they also are in" in said
+    )
+    assert "Europe/Paris" in said
+    assert "elsewhere? tidings import agenda schedule.json --timezone " in said
+
+
+def test_a_file_that_tells_no_timezone_at_all_asks_for_one_and_is_no_utc(
+    tidings: Any, schedule: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = schedule(("a", "2030-05-01T09:00:00", "00:45", "Opening"), zone=None)
+    with pytest.raises(
+        InvalidInput, match="its times have no offset; say where it is, like --timezone Europe/Berlin"
+    ):
+        tidings("import", "agenda", file)
+    monkeypatch.setenv("TIDINGS_DEFAULT_TIMEZONE", "Asia/Tokyo")
+    said = tidings("import", "agenda", file).stdout
+    assert "09:00 to 09:45, Asia/Tokyo" in said
+    assert "warning: the timezone Asia/Tokyo is a guess" in said
+
+
+def test_at_a_terminal_somebody_chooses_among_the_timezones_that_fit(
+    tidings: Any, schedule: Callable[..., Path]
+) -> None:
+    file = schedule(OPENING, zone=None)
+    said = at_terminal("import", "agenda", str(file), answers="Asia/Tokyo\n2\n")
+    assert "1  Europe/Berlin" in said
+    assert "'Asia/Tokyo' does not fit the file's times" in said
+    assert "Wed 01 May 09:00 to 09:45, Europe/Budapest" in said
+    assert "guess" not in said
+
+
+def at_terminal(*words: str, answers: str) -> str:
+    """What a command says at a terminal of 80 columns to somebody who answers what it asks."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 80))
+    command = [sys.executable, "-m", "tidings", *words]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True) as program:
+        os.close(theirs)
+        os.write(ours, answers.encode())
+        said = b""
+        with suppress(OSError):  # the end of a terminal
+            while some := os.read(ours, 4096):
+                said += some
+        assert program.wait(60) == 0, said
+    os.close(ours)
+    text = said.decode().replace("\r\n", "\n")
+    questions = "Where does it take place"  # what was typed ahead is not echoed after them
+    assert [line for line in text.splitlines() if len(line) > 80 and not line.startswith(questions)] == []
+    return text
+
+
+def test_the_timezone_of_a_known_event_is_changed_later_and_stays(
+    tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]
+) -> None:
+    file = schedule(("a", "2030-05-01T09:00:00", "00:45", "Opening"))
+    tidings("import", "agenda", file)
+    tidings("import", "people", people_file(BOB), "--event", "conf")
+    said = tidings("import", "agenda", file, "--timezone", "America/New_York").stdout
+    assert "09:00 to 09:45, America/New_York" in said
+    assert "timezone: Europe/Berlin → America/New_York" in said
+    assert "moved: Opening, Wed 01 May 03:00 to 03:45 → 09:00 to 09:45" in said
+    assert "messages: 6 moved" in said
+    again = tidings("import", "agenda", file).stdout
+    assert "messages: nothing changed" in again
+    assert "warning: the file is in Europe/Berlin, the event stays in America/New_York" in again
+
+
+def test_sessions_that_cannot_be_used_are_listed_and_strict_refuses_the_file(
+    tidings: Any, schedule: Callable[..., Path]
+) -> None:
+    file = schedule(OPENING, ("m", "2030-05-01T12:00:00+02:00", "0:00", "A marker"), ("x", "", "1:00", "Unplaced"))
+    with pytest.raises(InvalidInput, match=r"Hall\.1\.duration: '0:00' is no time at all"):
+        tidings("import", "agenda", file, "--strict")
+    said = tidings("import", "agenda", file).stdout
+    assert "The Conf: created (event 1, slug conf)" in said
+    assert "1 session, Wed 01 May 09:00 to 09:45" in said
+    assert "2 entries left out:" in said
+    assert "A marker (guid m): duration '0:00' is no time at all; write how long it lasts as HH:MM" in said
+    assert "Unplaced (guid x): date is missing: it has no place in the agenda yet" in said
+
+
+def test_a_dry_run_says_what_would_change_and_writes_nothing(
+    tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]
+) -> None:
+    said = tidings("import", "agenda", schedule(OPENING), "--dry-run").stdout
+    assert "The Conf: would be created (slug conf)" in said
+    assert "somebody who registers now would get 8 messages, 8 SMS" in said
+    assert "The Conf: created (event 1" in tidings("import", "agenda", schedule(OPENING, COFFEE)).stdout
+    tidings("import", "people", people_file(ADA, BOB), "--event", "conf")
+    before = stored(tidings)
+    later = ("a", "2030-05-01T09:30:00+02:00", "00:45", "Opening, again")
+    wanted = schedule(later, DRINKS)
+    said = tidings("import", "agenda", wanted, "--dry-run").stdout
+    assert "The Conf: agenda would be replaced (event 1, slug conf)" in said
+    assert "event: Wed 01 May 09:00 to 10:30 → Wed 01 May 09:30 to 20:00; messages: 6 moved" in said
+    assert (
+        "moved and renamed: Opening → Opening, again, Wed 01 May 09:00 to 09:45 → 09:30 to 10:15; messages: 4 moved"
+        in said
+    )
+    assert "added: Networking, Wed 01 May 18:00 to 20:00, Hall; messages: 2 scheduled" in said
+    assert "removed: Coffee break, Wed 01 May 10:00 to 10:30, Hall; messages: 2 cancelled" in said
+    assert "2 people registered" in said
+    assert "each would still get 8.5 messages, 8.5 SMS on the average" in said
+    assert stored(tidings) == before
+    total = next(line for line in said.splitlines() if line.startswith("  messages: "))
+    assert total in tidings("import", "agenda", wanted).stdout
+    assert stored(tidings) != before
+
+
+def test_an_agenda_of_the_past_is_completed_and_plans_nothing(
+    tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]
+) -> None:
+    said = tidings("import", "agenda", schedule(("a", "2020-05-01T09:00:00+02:00", "00:45", "Opening"))).stdout
+    assert "it is over, so it counts as completed: nothing is planned, and nobody can be registered" in said
+    with pytest.raises(Conflict, match="event 1 is completed; nobody can be registered for it"):
+        tidings("import", "people", people_file(ADA), "--event", "conf")
+
+
+def test_a_list_of_sessions_needs_a_name_or_an_event(tidings: Any, tmp_path: Path) -> None:
+    file = tmp_path / "talks.txt"
+    file.write_text(json.dumps([{"title": "Opening", "start": "2030-05-01 09:00", "end": "2030-05-01 09:45"}]))
+    with pytest.raises(InvalidInput, match=r"talks\.txt: is missing its event's name; say it with --name"):
+        tidings("import", "agenda", file, "--timezone", "Europe/Berlin")
+    said = tidings("import", "agenda", file, "--timezone", "Europe/Berlin", "--name", "My Conf").stdout
+    assert "My Conf: created (event 1, slug my-conf)" in said
+    assert "messages: nothing changed" in tidings("import", "agenda", file, "--event", "my-conf").stdout
+
+
+def test_xml_is_told_from_its_content(tidings: Any, tmp_path: Path) -> None:
+    file = tmp_path / "schedule.json"
+    file.write_text(
+        "<schedule><conference><title>X Conf</title><city>Brussels</city></conference><day date='2030-02-01'>"
+        "<room name='Janson'><event id='1'><start>09:30</start><duration>00:30</duration><title>Hi</title></event>"
+        "</room></day></schedule>"
+    )
+    said = tidings("import", "agenda", file).stdout
+    assert "X Conf: created (event 1, slug x-conf)" in said
+    assert "1 session, Fri 01 Feb 09:30 to 10:00, Europe/Brussels" in said
 
 
 def test_a_file_that_is_no_agenda(tidings: Any, tmp_path: Path) -> None:

@@ -40,17 +40,32 @@ def session(day_fields: dict[str, Any] | None = None, without: tuple[str, ...] =
     return only
 
 
-def refusal(text: str | bytes) -> str:
+def refusal(text: str | bytes, *, strict: bool = False) -> str:
     with pytest.raises(InvalidInput) as caught:
-        read_agenda(text)
+        read_agenda(text, strict=strict)
     return str(caught.value)
 
 
-def session_refusal(without: tuple[str, ...] = (), **fields: Any) -> str:
-    talk = {key: value for key, value in {**TALK, **fields}.items() if key not in without}
-    text = refusal(schedule(day(TALK, talk, room="Gray Room")))
+def left_out(**fields: Any) -> str:
+    """Why the second session of a file is left out, and what refuses the file when nothing may be."""
+    file = schedule(day(TALK, {**TALK, **fields}, room="Gray Room"))
+    agenda = read_agenda(file)
+    assert [found.title for found in agenda.sessions] == ["Talk"]
+    (entry,) = agenda.left_out
+    assert entry.guid == "5f1a"
+    text = f"{entry.path}: {entry.reason}"
+    assert text == refusal(file, strict=True)
     assert text.startswith("schedule.conference.days.0.rooms.Gray Room.1.")
     return text.removeprefix("schedule.conference.days.0.rooms.Gray Room.1.")
+
+
+def warning(file: str) -> str:
+    """What is ignored in a file whose session is read all the same, and refuses it when nothing may be."""
+    agenda = read_agenda(file)
+    (said,) = agenda.warnings
+    assert (len(agenda.sessions), agenda.left_out) == (1, ())
+    assert said == refusal(file, strict=True)
+    return said
 
 
 def democon() -> AgendaFile:
@@ -86,14 +101,14 @@ def test_an_agenda_becomes_an_event_as_it_is() -> None:
     ("named", "timezone"),
     [
         ({"time_zone_name": "America/New_York"}, "America/New_York"),
-        ({"time_zone_name": None}, "Asia/Tokyo"),
-        ({"time_zone_name": ""}, "Asia/Tokyo"),
+        ({"time_zone_name": None}, "Europe/Paris"),
+        ({"time_zone_name": ""}, "Europe/Paris"),
         ({"time_zone_name": "Berlin"}, "Europe/Berlin"),
         ({"time_zone_name": "New York"}, "America/New_York"),
     ],
 )
 def test_the_named_zone_counts_or_else_the_fallback(named: dict[str, Any], timezone: str) -> None:
-    assert read_agenda(schedule(day(TALK), **named), fallback_timezone="Asia/Tokyo").timezone == timezone
+    assert read_agenda(schedule(day(TALK), **named), fallback_timezone="Europe/Paris").timezone == timezone
 
 
 @pytest.mark.parametrize(
@@ -153,8 +168,11 @@ def test_an_old_file_may_say_when_its_days_change() -> None:
 @pytest.mark.parametrize(
     ("duration", "minutes"),
     [
-        *[("00:30", 30), ("1:15", 75), ("25:00", 1500), ("1:00:00", 1440), ("2:03:04", 3064)],
+        *[("00:30", 30), ("1:15", 75), ("25:00", 1500), ("1:00:00", 1440), ("1:03:04", 1624)],
         *[("01:30:00", 90), ("1:30:00", 90), ("0:45:00", 45), (" 00:05 ", 5), (45, 45)],
+        *[("0:90", 90), ("00:75", 75), ("1:120", 180), ("1.0:00", 60), ("0.0:45", 45), ("1.0:30.0", 90)],
+        *[("45", 45), ("45.0", 45), (45.0, 45), ("PT45M", 45), ("PT1H30M", 90), ("P1DT2H", 1560), ("PT5400S", 90)],
+        *[("45 min", 45), ("90 minutes", 90), ("1h", 60), ("1h30", 90), ("1 h 30 m", 90), ("2 hours", 120)],
     ],
 )
 def test_durations_are_hours_and_minutes_or_days_before_them(duration: object, minutes: int) -> None:
@@ -220,8 +238,8 @@ def test_a_sponsor_is_kept(sponsor: Any) -> None:
         ({"title": "  Opening\r\n ceremony\x00 "}, "Opening ceremony"),
         ({"title": {"de": "Eröffnung", "en": "Opening"}}, "Opening"),
         ({"title": 42}, "42"),
-        ({"title": "", "type": "Talk"}, "Talk"),
-        ({"title": None}, "Untitled"),
+        ({"title": "", "type": "Coffee break"}, "Coffee break"),
+        ({"title": {"fr": "Ouverture", "en": None}}, "Ouverture"),
         ({"title": "x" * 501}, "x" * 499 + "…"),
         ({"title": "half \ud83d a smile"}, "half a smile"),
         ({"title": "👩\u200d💻"}, "👩\u200d💻"),
@@ -321,14 +339,24 @@ def test_without_a_title_the_acronym_is_the_name() -> None:
             {"duration": "half an hour"},
             "duration: 'half an hour' is not a duration; write how long the session lasts",
         ),
-        ({"duration": "00:75"}, "duration: '00:75' is not a duration"),
         ({"duration": "-00:30"}, "duration: '-00:30' is not a duration"),
         ({"duration": 1.5}, "duration: 1.5 is not a duration"),
+        ({"duration": float("inf")}, "duration: Infinity is not a duration"),
         ({"duration": None}, "duration: is missing; write how long the session lasts as HH:MM"),
-        ({"duration": "00:00"}, "duration: '00:00' is no time at all"),
-        ({"duration": 0}, "duration: 0 is no time at all"),
-        ({"duration": 10**30}, "duration: the session would last more than 31 days"),
-        ({"duration": None, "end": "08:30"}, "end: '08:30' is not after the start; write when the session ends"),
+        ({"duration": {}}, "duration: an object is not a duration"),
+        *[
+            ({"duration": zero}, f"duration: {zero!r} is no time at all")
+            for zero in ("00:00", "0:00", "0:00:00", "PT0M", "0", 0)
+        ],
+        ({"duration": "55:23"}, "duration: it would last 55 h 23 min; what lasts more than 36 hours is no session"),
+        ({"duration": "135.0:00"}, "duration: it would last 135 h; what lasts more than 36 hours is no session"),
+        ({"duration": "2:03:04"}, "duration: it would last 51 h 4 min"),
+        ({"duration": 10**30}, "duration: it would last 16,666 h 40 min"),
+        ({"duration": None, "end": "2026-05-04T09:00:00+02:00"}, "end: it would last 72 h"),
+        (
+            {"duration": None, "end": "2026-05-01T08:30:00+02:00"},
+            "is not after the start; write when the session ends",
+        ),
         ({"duration": None, "end": "2026-05-01T09:00:00+02:00"}, "end: '2026-05-01T09:00:00+02:00' is not after"),
         ({"date": "tomorrow"}, "date: 'tomorrow' is not a date; write it like 2026-05-01"),
         (
@@ -336,16 +364,67 @@ def test_without_a_title_the_acronym_is_the_name() -> None:
             "date: '2026-05-01T25:00:00' is not a time; write 2026-05-01T09:00:00+02:00",
         ),
         ({"date": 1777622400}, "date: 1777622400 is not a time"),
+        ({"date": ["2026-05-01"]}, "date: a list is not a time"),
         ({"date": "0001-01-01T00:00:00+05:00"}, "date: the year 1 is too far from today to be meant; check it"),
         ({"date": None, "start": "24:10"}, "start: '24:10' is not a time of day; write HH:MM"),
-        ({"date": None, "start": None}, "date: is missing; write the start like 2026-05-01T09:00:00+02:00"),
+        ({"date": None, "start": None}, "date: is missing: it has no place in the agenda yet"),
+        ({"date": "", "start": ""}, "date: is missing: it has no place in the agenda yet"),
         ({"date": "2026-05-01", "start": None}, "start: null is not a time"),
+        ({"title": None}, "title: is missing; nobody can be told what it is"),
+        ({"title": " "}, "title: is missing; nobody can be told what it is"),
+        ({"title": None, "type": "lecture"}, "title: is missing; nobody can be told what it is"),
+        ({"title": {"en": None, "de": ""}}, "title: is missing"),
         ({"title": ["a"]}, "title: a list is not text"),
-        ({"persons": [{"name": "Ada"}, {"name": True}]}, "persons.1.name: true is not text"),
+        ({"title": True}, "title: true is not text"),
+        ({"state": "canceled"}, "state: it is canceled"),
     ],
 )
-def test_a_session_that_cannot_be_used_is_named_by_its_place(fields: dict[str, Any], sentence: str) -> None:
-    assert sentence in session_refusal(**fields)
+def test_a_session_that_cannot_be_used_is_left_out_and_named_by_its_place(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in left_out(**fields)
+
+
+@every_case(
+    ("file", "sentence"),
+    [
+        (schedule(day({**TALK, "persons": [{"name": "Ada"}, {"name": True}]})), "persons.1.name: true is not text"),
+        (schedule(day({**TALK, "persons": [["Ada"]]})), "0.persons: a list is not text"),
+        (schedule(day({**TALK, "persons": 7.5, "room": []})), "0.room: a list is not text"),
+        (schedule(day({**TALK, "sponsor": [{"name": {"en": ["x"]}}]})), "sponsor.0.name: a list is not text"),
+        (schedule(day({**TALK, "type": [1]})), "0.type: a list is not text"),
+        (schedule(day({**TALK, "guid": ["g"], "id": 3})), "0.guid: a list is not text"),
+        (schedule(day(TALK, day_start="early")), "days.0.day_start: 'early' is not a time"),
+        (schedule(day(TALK, date="01.05.2026")), "days.0.date: '01.05.2026' is not a date"),
+        (schedule(day(TALK), acronym=[]), "conference.acronym: a list is not text"),
+        (schedule(day(TALK), venue={"en": [1]}), "conference.venue: a list is not text"),
+        (schedule(day(TALK), time_zone_name="Mars/Base"), "time_zone_name: 'Mars/Base' is not an IANA timezone"),
+        (schedule(day(TALK), time_zone_name=2), "time_zone_name: 2 is not an IANA timezone"),
+        (schedule(day(TALK), time_zone_name="UTC+2"), "'UTC+2' is an offset, which knows no summer time"),
+    ],
+)
+def test_what_a_session_can_do_without_is_ignored_and_said(file: str, sentence: str) -> None:
+    assert sentence in warning(file)
+
+
+@every_case(
+    ("file", "sentence"),
+    [
+        (schedule(day(TALK), None), "days.1: null is not an object"),  # type: ignore[arg-type]
+        (schedule(day(TALK), {"date": "2026-05-01"}), "days.1.rooms: is missing; export it"),
+        (schedule(day(TALK), day(rooms={"A": {}})), "days.1.rooms.A: an object is not a list"),
+        (schedule(day(TALK), day(rooms=["A"])), "days.1.rooms.0: 'A' is not an object"),
+        (schedule(day(TALK), day(rooms="A")), "days.1.rooms: 'A' is not a list"),
+        (schedule(day(TALK, None)), "days.0.rooms.Hall 1.1: null is not an object"),
+        (schedule(day(TALK), {"rooms": {"A": [{**TALK, "date": None}]}}), "days.1.date: is missing or no date"),
+    ],
+)
+def test_a_part_of_the_agenda_that_is_damaged_leaves_the_rest(file: str, sentence: str) -> None:
+    agenda = read_agenda(file)
+    assert len(agenda.sessions) == 1
+    (entry,) = agenda.left_out
+    assert sentence in f"{entry.path}: {entry.reason}"
+    assert sentence in refusal(file, strict=True)
 
 
 @every_case(
@@ -358,7 +437,7 @@ def test_a_session_that_cannot_be_used_is_named_by_its_place(fields: dict[str, A
         ("9" * 5000, "schedule.json: is no schedule: "),
         (
             "[]",
-            'schedule.json: is not a schedule: it has no object "schedule"; export it from pretalx or frab as JSON',
+            'schedule.json: is not a schedule: it has no object "schedule" and no list of sessions with a title and',
         ),
         ('{"schedule": null}', 'has no object "schedule"'),
         ('{"schedule": {}}', "schedule.conference: is missing or not an object"),
@@ -368,17 +447,13 @@ def test_a_session_that_cannot_be_used_is_named_by_its_place(fields: dict[str, A
         (schedule(start=None), "schedule.conference.start: is missing; write it like 2026-05-01"),
         (
             schedule(time_zone_name="Mars/Base"),
-            "schedule.conference.time_zone_name: 'Mars/Base' is not an IANA timezone",
+            "schedule.json: 'Mars/Base' is no timezone that is known and its times have no offset; say where it is, ",
         ),
-        (schedule(time_zone_name=2), "schedule.conference.time_zone_name: 2 is not an IANA timezone"),
-        (schedule(None), "schedule.conference.days.0: null is not an object"),  # type: ignore[arg-type]
-        (schedule({"date": "2026-05-01"}), "schedule.conference.days.0.rooms: is missing; export it"),
-        (schedule({"rooms": {}}), "schedule.conference.days.0.date: is missing"),
-        (schedule(day(date="01.05.2026")), "schedule.conference.days.0.date: '01.05.2026' is not a date"),
-        (schedule(day(day_start="early")), "schedule.conference.days.0.day_start: 'early' is not a time"),
-        (schedule(day(rooms={"A": {}})), "schedule.conference.days.0.rooms.A: an object is not a list"),
-        (schedule(day(rooms=["A"])), "schedule.conference.days.0.rooms.0: 'A' is not an object"),
-        (schedule(day(TALK, None)), "schedule.conference.days.0.rooms.Hall 1.1: null is not an object"),
+        (
+            schedule(day({**TALK, "duration": 0}, {**TALK, "title": None})),
+            "schedule.json: no session of it can be used: 'Talk' (schedule.conference.days.0.rooms.Hall 1.0.duration)"
+            ": 0 is no time at all; write how long it lasts as HH:MM; 'without a title'",
+        ),
         (schedule(day(*[TALK] * 5001)), "Hall 1.5000: is one session too many; 5000 are the most"),
     ],
 )
@@ -386,9 +461,9 @@ def test_a_file_that_is_no_schedule_says_what_is_wrong_or_missing(text: str | by
     assert sentence in refusal(text)
 
 
-def test_an_unknown_fallback_is_not_blamed_on_the_file() -> None:
-    with pytest.raises(InvalidInput, match="fallback_timezone: 'Mars' is not an IANA timezone"):
-        read_agenda(schedule(time_zone_name=None), fallback_timezone="Mars")
+def test_a_timezone_that_somebody_told_wrongly_is_not_blamed_on_the_file() -> None:
+    with pytest.raises(InvalidInput, match="timezone: 'Mars' is not an IANA timezone"):
+        read_agenda(schedule(), timezone="Mars")
 
 
 def test_a_byte_order_mark_does_not_matter() -> None:

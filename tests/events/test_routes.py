@@ -424,3 +424,28 @@ async def test_what_the_present_state_forbids_is_409_with_a_sentence(api: Events
     ):
         status, problem = await api(method, where, body)
         assert (status, "is cancelled" in problem["detail"]) == (409, True)
+
+
+async def test_an_event_in_another_timezone_moves_along_over_http(api: EventsApi, expo: int) -> None:
+    before = await api.good("GET", f"/events/{expo}/agenda")
+    changed = await api.good("PATCH", f"/events/{expo}", {"timezone": "America/Chicago"})
+    after = await api.good("GET", f"/events/{expo}/agenda")
+    assert (before[0]["start_time"], after[0]["start_time"]) == ("2025-10-17T23:00:00Z", "2025-10-18T00:00:00Z")
+    assert (changed["timezone"], changed["start_time"]) == ("America/Chicago", "2025-10-18T00:00:00Z")
+    assert changed["messages"]["moved"] > 0
+    fixed = {**TALK, "start_time": "2025-10-18T00:00:00Z", "end_time": "2025-10-18T01:00:00Z"}
+    wanted = {"sessions": [fixed], "timezone": "America/New_York"}
+    await api.good("PUT", f"/events/{expo}/agenda", wanted)
+    moved = await api.good("GET", f"/events/{expo}")
+    assert (moved["timezone"], moved["start_time"]) == ("America/New_York", "2025-10-18T00:00:00Z")
+    assert moved["date"] == "2025-10-17"
+
+
+async def test_a_change_of_an_event_that_cannot_be_made_names_its_field(api: EventsApi, expo: int) -> None:
+    assert await api.refused("PATCH", f"/events/{expo}", {"timezone": "Mars"}) == (422, ["timezone"])
+    assert await api.refused("PATCH", f"/events/{expo}", {}) == (422, ["timezone"])
+    status, _ = await api.refused("PATCH", f"/events/{expo}", {"timezone": "Asia/Tokyo", "room": "x"})
+    assert status == 422
+    assert await api.refused("PATCH", "/events/99", {"timezone": "Asia/Tokyo"}) == (404, [])
+    await api.good("DELETE", f"/events/{expo}")
+    assert (await api.refused("PATCH", f"/events/{expo}", {"timezone": "Asia/Tokyo"}))[0] == 409

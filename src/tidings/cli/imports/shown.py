@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from tidings.features.events.plan_changes import ScheduleResult
 
@@ -17,3 +19,12 @@ def changes(changed: ScheduleResult) -> str:
     counts = {name: count for name, count in changed.as_dict().items() if count and name != "unchanged"}
     words = {"skipped": "skipped because their time has passed"}
     return ", ".join(f"{count:,} {words.get(name, name)}" for name, count in counts.items()) or "nothing changed"
+
+
+def say(console: Console, text: str, indent: int = 2) -> None:
+    """Prints a sentence: on a terminal within its width, the lines after the first further in; else on one line."""
+    lines = [text]
+    if console.is_terminal:
+        lines = textwrap.wrap(text, max(console.width - indent - 2, 30), subsequent_indent="  ") or [""]
+    for line in lines:
+        console.print(" " * indent + line, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""An agenda as rows: their keys and times, the event's times that follow from them, and how they are stored."""
+"""An agenda as rows: their keys and times, and the event's times that follow from them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from tidings.errors import InvalidInput
-from tidings.features.events.lookup import find_sessions
-from tidings.features.events.models import AgendaSession, Event
-from tidings.features.events.schemas import EventIn, SessionIn
+from tidings.features.events.models import AgendaSession
+from tidings.features.events.schemas import EventIn, FileSession, SessionIn
 from tidings.fields import in_zone
 
 LONGEST_SESSION = timedelta(hours=36)
@@ -42,8 +38,12 @@ def agenda_rows(sessions: Sequence[SessionIn], timezone: str) -> list[dict[str, 
                 f"sessions.{index}.key", f"is the same as that of session {keys[key]}; give each its own key"
             )
         keys[key] = index
-        values = slot.model_dump(exclude={"key", "start_time", "end_time"})
-        rows.append({**values, "key": key, "start_time": start, "end_time": end})
+        values = slot.model_dump(include=set(SessionIn.model_fields))
+        is_local, origin = slot.start_time.tzinfo is None, None
+        if isinstance(slot, FileSession):
+            is_local, origin = slot.is_local, slot.origin
+        values |= {"start_time": start, "end_time": end, "is_local": is_local, "origin": origin}
+        rows.append({**values, "key": key})
     return rows
 
 
@@ -88,36 +88,21 @@ def span(rows: Sequence[Mapping[str, Any]]) -> tuple[datetime, datetime] | None:
     return min(row["start_time"] for row in rows), max(row["end_time"] for row in rows)
 
 
-async def write_agenda(session: AsyncSession, event: Event, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Makes the stored agenda equal to `rows`, matched by key. Returns whether anything changed.
+def moved_rows(stored: Sequence[AgendaSession], before: str, after: str) -> list[dict[str, Any]]:
+    """The stored agenda in another timezone: what was told by the event's clocks moves along, and lasts as long."""
+    rows = []
+    for slot in stored:
+        row = {name: getattr(slot, name) for name in _COLUMNS}
+        if slot.is_local:
+            row["start_time"] = on_other_clocks(slot.start_time, before, after)
+            row["end_time"] = row["start_time"] + (slot.end_time - slot.start_time)
+        rows.append(row)
+    return rows
 
-    The event's times follow the agenda where they followed the old one; times that somebody set stay.
-    Raises InvalidInput when the event would then end before it starts.
-    """
-    stored = {slot.key: slot for slot in await find_sessions(session, event.id)}
-    old_span = span([{"start_time": slot.start_time, "end_time": slot.end_time} for slot in stored.values()])
-    followed = old_span or usual_hours(event.date, event.timezone)
-    changed = False
-    for row in rows:
-        slot = stored.pop(row["key"], None)
-        if slot is None:
-            session.add(AgendaSession(event_id=event.id, **row))
-            changed = True
-            continue
-        for name, value in row.items():
-            if getattr(slot, name) != value:
-                setattr(slot, name, value)
-                changed = True
-    if stored:
-        changed = True
-        await session.execute(
-            delete(AgendaSession).where(AgendaSession.event_id == event.id, AgendaSession.key.in_(sorted(stored)))
-        )
-    new_span = span(rows) or usual_hours(event.date, event.timezone)
-    start = new_span[0] if event.start_time == followed[0] else event.start_time
-    end = new_span[1] if event.end_time == followed[1] else event.end_time
-    if end <= start:
-        raise InvalidInput("sessions", f"the event would start at {start:%F %R} and end at {end:%F %R} UTC")
-    event.start_time, event.end_time = start, end
-    event.date = event.start_time.astimezone(ZoneInfo(event.timezone)).date()
-    return changed
+
+def on_other_clocks(moment: datetime, before: str, after: str) -> datetime:
+    """When the clocks of `after` show what those of `before` show at the moment; UTC."""
+    return in_zone(moment.astimezone(ZoneInfo(before)).replace(tzinfo=None), after)
+
+
+_COLUMNS = (*(name for name in SessionIn.model_fields), "is_local", "origin")

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import Date, ForeignKey, Index, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tidings.db.base import Base, BigId, Json
@@ -33,6 +33,8 @@ class SessionKind(StrEnum):
 class Event(Base):
     """An event. `start_time` and `end_time` (UTC) follow the agenda; `timezone` is where its clocks hang.
 
+    `is_local` says that those which somebody set were told by these clocks: in another timezone they move along.
+
     `agenda_version` rises with every change that moves messages; `planned_version` is the one that the
     schedule was last made from.
     """
@@ -48,6 +50,7 @@ class Event(Base):
     status: Mapped[str] = mapped_column(String(16), default=EventStatus.UPCOMING, index=True)
     start_time: Mapped[datetime]
     end_time: Mapped[datetime]
+    is_local: Mapped[bool] = mapped_column(server_default=false())
     agenda_version: Mapped[int] = mapped_column(default=1)
     planned_version: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
@@ -60,7 +63,11 @@ class Event(Base):
 
 
 class AgendaSession(Base):
-    """One slot of an agenda. `key` is stable across imports (a schedule.json's guid)."""
+    """One slot of an agenda. `key` is stable across imports (a schedule.json's guid).
+
+    `origin` is what its file knows it by, which several may share. `is_local` says that its times (UTC) were told by
+    the event's clocks, and not as instants.
+    """
 
     __tablename__ = "agenda_sessions"
     __table_args__ = (UniqueConstraint("event_id", "key"),)
@@ -68,6 +75,7 @@ class AgendaSession(Base):
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     event_id: Mapped[int] = mapped_column(ForeignKey("events.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(String(64))
+    origin: Mapped[str | None] = mapped_column(String(64), default=None)
     kind: Mapped[str] = mapped_column(String(16), default=SessionKind.SESSION)
     title: Mapped[str] = mapped_column(String(500))
     speaker: Mapped[str | None] = mapped_column(String(300), default=None)
@@ -75,6 +83,7 @@ class AgendaSession(Base):
     room: Mapped[str | None] = mapped_column(String(200), default=None)
     start_time: Mapped[datetime]
     end_time: Mapped[datetime]
+    is_local: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Registration(Base):

@@ -50,7 +50,7 @@ class ScheduleResult:
             setattr(self, name, getattr(self, name) + count)
 
 
-class _Step(StrEnum):
+class Step(StrEnum):
     """What is done to a stored row, and as which of a ScheduleResult it counts."""
 
     UPDATE = "updated"
@@ -60,9 +60,24 @@ class _Step(StrEnum):
     CANCEL = "cancelled"
 
 
+def step_for(row: Row[Any], wanted: Planned | None, now: datetime, revivable: frozenset[Reason]) -> Step | None:
+    """What is to be done to a row that stands for a wanted message, or that the plan does not ask for any more."""
+    planned = row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED
+    if wanted is None:
+        return Step.CANCEL if planned else None
+    past = is_past(wanted, now)
+    if planned and row.scheduled_time != wanted.scheduled_time:
+        return Step.SKIP if past else Step.MOVE
+    if planned and row.personalization_data != dict(wanted.personalization_data):
+        return Step.UPDATE
+    if row.status in (Status.SKIPPED, Status.CANCELLED) and row.status_reason in revivable and not past:
+        return Step.REVIVE
+    return None
+
+
 _ENDINGS = {
-    _Step.SKIP: (Status.SKIPPED, Reason.PAST),
-    _Step.CANCEL: (Status.CANCELLED, Reason.NO_LONGER_PLANNED),
+    Step.SKIP: (Status.SKIPPED, Reason.PAST),
+    Step.CANCEL: (Status.CANCELLED, Reason.NO_LONGER_PLANNED),
 }
 _OUTCOMES = {Status.SKIPPED: Outcome.SKIPPED, Status.CANCELLED: Outcome.CANCELLED}
 
@@ -78,7 +93,7 @@ class Change:
         self._revivable = revivable
         self._new: list[Planned] = []
         self._late: list[Planned] = []
-        self._steps: list[tuple[_Step, Row[Any], Planned | None]] = []
+        self._steps: list[tuple[Step, Row[Any], Planned | None]] = []
 
     async def add(self, wanted: Planned) -> None:
         """A message that no row stands for yet."""
@@ -86,23 +101,13 @@ class Change:
         if len(self._new) + len(self._late) == PORTION:
             await self._write_new()
 
-    def adapt(self, row: Row[Any], wanted: Planned) -> None:
-        """A message that a row stands for already; the row may be older than the one that is locked in the end."""
-        planned = row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED
-        revivable = row.status in (Status.SKIPPED, Status.CANCELLED) and row.status_reason in self._revivable
-        past = is_past(wanted, self._now)
-        if planned and row.scheduled_time != wanted.scheduled_time:
-            self._steps.append((_Step.SKIP if past else _Step.MOVE, row, wanted))
-        elif planned and row.personalization_data != dict(wanted.personalization_data):
-            self._steps.append((_Step.UPDATE, row, wanted))
-        elif revivable and not past:
-            self._steps.append((_Step.REVIVE, row, wanted))
-        else:
+    def adapt(self, row: Row[Any], wanted: Planned | None) -> None:
+        """A row that stands for a message, None for one that is not asked for; the locked one may be a newer one."""
+        step = step_for(row, wanted, self._now, self._revivable)
+        if step is not None:
+            self._steps.append((step, row, wanted))
+        elif wanted is not None:
             self.result.unchanged += 1
-
-    def cancel(self, row: Row[Any]) -> None:
-        """A message that the plan does not ask for any more."""
-        self._steps.append((_Step.CANCEL, row, None))
 
     async def write(self) -> None:
         """Makes all the changes, but none to a row that a worker or a person took meanwhile."""
@@ -120,7 +125,7 @@ class Change:
                 status, reason = _ENDINGS[step]
                 self._unit.disarm(EventMessages.job_type_of(seen).queue.name, EventMessages.job_id(seen.id))
                 lines.append(decision(EventMessages, seen, _OUTCOMES[status], reason, self._now))
-            elif step is not _Step.UPDATE:
+            elif step is not Step.UPDATE:
                 assert wanted is not None
                 priority = priority_of(wanted.message_type)
                 self._unit.arm(EventMessages.new_job(seen.id, wanted.scheduled_time, priority))
@@ -129,15 +134,15 @@ class Change:
         await write_lines(self._unit.session, lines)
         await self._write_new()
 
-    def _columns(self, step: _Step, wanted: Planned | None) -> dict[str, Any]:
+    def _columns(self, step: Step, wanted: Planned | None) -> dict[str, Any]:
         """What a step changes in a row."""
         columns: dict[str, Any] = {"updated_at": self._now}
         if wanted is not None:
             columns["scheduled_time"] = wanted.scheduled_time
             columns["personalization_data"] = dict(wanted.personalization_data)
-        if step is not _Step.UPDATE:
+        if step is not Step.UPDATE:
             columns["held_until"] = None
-        if step is _Step.REVIVE:
+        if step is Step.REVIVE:
             columns |= {"status": Status.SCHEDULED, "status_reason": Reason.PLANNED}
             columns |= {"error_message": None, "attempts": 0}
         elif step in _ENDINGS:

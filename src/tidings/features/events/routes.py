@@ -10,9 +10,11 @@ from fastapi import Body, Response
 from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.schemas import (
     AgendaIn,
+    ChangedEventOut,
     ContractorIn,
     ContractorOut,
     DeliveryOut,
+    EventChangeIn,
     EventIn,
     EventMessageIn,
     EventMessageOut,
@@ -53,6 +55,13 @@ async def list_events(events: Service) -> list[EventOut]:
 async def get_event(events: Service, event_id: Id) -> EventOut:
     """One event."""
     return EventOut.model_validate(await events.program.get_event(event_id))
+
+
+@router.patch("/events/{event_id}", tags=EVENTS)
+async def change_event(events: Service, event_id: Id, change: EventChangeIn) -> ChangedEventOut:
+    """Has the event's clocks hang in another timezone: naive times move along, and so do their messages."""
+    event, messages = await events.program.change_event(event_id, change)
+    return ChangedEventOut(**EventOut.model_validate(event).model_dump(), messages=messages)
 
 
 @router.delete("/events/{event_id}", tags=EVENTS)

@@ -58,11 +58,16 @@ class Basis:
 async def read_basis(session: AsyncSession, event: Event) -> Basis:
     """What an event's plan is made from. Of a cancelled one nobody gets anything."""
     slots = [session_facts(slot) for slot in await find_sessions(session, event.id)]
+    return await basis_with(session, event, event_facts(event), slots)
+
+
+async def basis_with(session: AsyncSession, event: Event, facts: EventFacts, slots: Sequence[SessionFacts]) -> Basis:
+    """What the plan would be made from with these facts and sessions, for the people who are registered."""
     attendees = [] if event.status == EventStatus.CANCELLED else await _attendees(session, event.id)
     networking = [slot for slot in slots if slot.kind is SessionKind.NETWORKING]
     return Basis(
         stamp=_stamp(event),
-        event=event_facts(event),
+        event=facts,
         slots=slots,
         attendees={attendee.contractor_id: attendee for attendee in attendees},
         matches=match_peers(attendees, networking),
@@ -108,11 +113,11 @@ async def make_schedules(
     """
     async with work.read() as session:
         basis = await read_basis(session, await find_event(session, event_id))
-        people = list(contractor_ids) if contractor_ids is not None else await _concerned(session, event_id, basis)
+        people = list(contractor_ids) if contractor_ids is not None else await concerned(session, event_id, basis)
     version, result, done = basis.stamp[0], ScheduleResult(), 0
     portions = Portions(work)
     while not done or done < len(people):
-        plans = _some(basis, people, done)
+        plans = some_plans(basis, people, done)
         async with portions.begin() as unit:
             event = await find_event(unit.session, event_id, lock=True)
             if _stamp(event) != basis.stamp:
@@ -128,7 +133,7 @@ async def make_schedules(
     return result
 
 
-def _some(basis: Basis, people: Sequence[int], first: int) -> dict[int, list[Planned]]:
+def some_plans(basis: Basis, people: Sequence[int], first: int) -> dict[int, list[Planned]]:
     """The plans of the next people, about AT_ONCE messages together."""
     plans: dict[int, list[Planned]] = {}
     messages = 0
@@ -144,23 +149,32 @@ async def _align(
     unit: Unit, clock: Clock, event_id: int, plans: Mapping[int, list[Planned]], *, revive_cleared: bool
 ) -> ScheduleResult:
     """Writes what differs between the plans of some people and their messages. The event is locked."""
-    stored = await _stored(unit.session, event_id, list(plans))
     change = Change(unit, clock, event_id, revivable=REVIVABLE | (CLEARED if revive_cleared else frozenset()))
-    for plan in plans.values():
-        for wanted in plan:
-            row = stored.pop((wanted.contractor_id, wanted.message_type, wanted.session_key), None)
-            if row is None:
-                await change.add(wanted)
-            else:
-                change.adapt(row, wanted)
-    for row in stored.values():
-        if row.status == Status.SCHEDULED and row.status_reason == Reason.PLANNED:
-            change.cancel(row)
+    for row, wanted in await compared(unit.session, event_id, plans):
+        if row is not None:
+            change.adapt(row, wanted)
+        elif wanted is not None:
+            await change.add(wanted)
     await change.write()
     return change.result
 
 
-async def _concerned(session: AsyncSession, event_id: int, basis: Basis) -> list[int]:
+async def compared(
+    session: AsyncSession, event_id: int, plans: Mapping[int, list[Planned]]
+) -> Iterator[tuple[Any, Planned | None]]:
+    """Every message that the plans of some people ask for, with its row or None, and rows that no plan asks for."""
+    return _pairs(await _stored(session, event_id, list(plans)), plans)
+
+
+def _pairs(stored: dict[Key, Any], plans: Mapping[int, list[Planned]]) -> Iterator[tuple[Any, Planned | None]]:
+    for plan in plans.values():
+        for wanted in plan:
+            yield stored.pop((wanted.contractor_id, wanted.message_type, wanted.session_key), None), wanted
+    for row in stored.values():
+        yield row, None
+
+
+async def concerned(session: AsyncSession, event_id: int, basis: Basis) -> list[int]:
     """Who is registered, and who has a planned message although they are not."""
     planned = select(EventMessage.contractor_id).where(
         EventMessage.event_id == event_id,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from tidings.features.events.models import EventStatus, SessionKind
+from tidings.features.events.plan_changes import ScheduleResult
 from tidings.features.events.types import MessageCategory, MessageType
 from tidings.fields import (
     AnyCase,
@@ -51,6 +52,16 @@ class SessionIn(Input):
     end_time: Moment
 
 
+class FileSession(SessionIn):
+    """A slot as a file has it. `origin` is what the file knows it by, which several may share; `key` is its own.
+
+    Its times are UTC; `is_local` says that the file told them by the event's clocks.
+    """
+
+    origin: str
+    is_local: bool
+
+
 class EventIn(Input):
     """An event. Without `start_time` and `end_time` it lasts as its sessions do, or from 09:00 to 17:00 there."""
 
@@ -65,9 +76,16 @@ class EventIn(Input):
 
 
 class AgendaIn(Input):
-    """A whole agenda; it replaces the event's present one."""
+    """A whole agenda; it replaces the event's present one. A `timezone` changes the event's at the same time."""
 
     sessions: list[SessionIn] = Field(max_length=5000)
+    timezone: Timezone | None = None
+
+
+class EventChangeIn(Input):
+    """What is changed of an event. In another timezone naive times move along, and instants stay."""
+
+    timezone: Timezone
 
 
 class ContractorIn(Input):
@@ -144,6 +162,12 @@ class EventOut(Output):
     status: EventStatus
     start_time: datetime
     end_time: datetime
+
+
+class ChangedEventOut(EventOut):
+    """An event that was changed, and how many messages that changed."""
+
+    messages: ScheduleResult
 
 
 class ContractorOut(Output):

@@ -1,1 +1,1 @@
-"""Reads the agendas that pretalx and frab export."""
+"""Reads the agendas that pretalx, frab and others export."""

@@ -1,67 +1,56 @@
-"""The sessions in a schedule.json: where they stand, what kind they are, and the keys they are known by."""
+"""The sessions of an agenda's file: what kind they are, who speaks, and the keys they are known by."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from tidings.errors import InvalidInput
+from tidings.features.events.agenda.raw import Findings, RawSession
 from tidings.features.events.agenda.times import AgendaDay, end_of, start_of
-from tidings.features.events.agenda.values import EXPORT, as_list, as_object, clean, cut, text_of
+from tidings.features.events.agenda.values import clean, cut, text_of
 from tidings.features.events.models import SessionKind
-from tidings.features.events.schemas import SessionIn
+from tidings.features.events.schemas import FileSession
 
-_KEY_LENGTH = 64
+KEY_LENGTH = 64
+ANONYMOUS = "@"
+"""The origin of sessions that their file knows by nothing: neither guid nor id."""
 
 _BREAK = re.compile(
     r"\b(?:breaks?(?![- ]?(?:out|in|through|down)\b)|lunch|coffee|dinner|breakfast|(?:kaffee|mittags)?pause)\b",
     re.IGNORECASE,
 )
 _NETWORKING = re.compile(r"\b(?:networking|meet-?ups?|social|reception|party|get-?together)\b", re.IGNORECASE)
+_NOT_TO_COME = frozenset({"canceled", "cancelled", "withdrawn", "rejected", "deleted", "draft", "submitted"})
 
 
-def sessions_of(day: dict[str, Any], path: str) -> Iterator[tuple[str, str, Any]]:
-    """Path, room and content of each session. Rooms are an object of lists or a list of objects."""
-    path = f"{path}.rooms"
-    if "rooms" not in day:
-        raise InvalidInput(path, f"is missing; {EXPORT}")
-    rooms = day["rooms"] or {}
-    if isinstance(rooms, dict):
-        lists = [(f"{path}.{room}", room, entries) for room, entries in rooms.items()]
-    else:
-        lists = []
-        for index, raw in enumerate(as_list(rooms, path)):
-            at = f"{path}.{index}"
-            room = as_object(raw, at)
-            key = next((key for key in ("events", "talks", "sessions") if key in room), "events")
-            lists.append((f"{at}.{key}", text_of(room, "name", at, 200) or "", room.get(key)))
-    for at, name, entries in lists:
-        for index, entry in enumerate(as_list(entries, at) if entries is not None else ()):
-            yield f"{at}.{index}", name, entry
+def read_session(raw: RawSession, day: AgendaDay, keys: dict[str, int], findings: Findings) -> FileSession:
+    """The session that `raw` describes; `keys` holds those of the sessions before it and takes its own.
 
-
-def read_session(
-    raw: dict[str, Any], path: str, room_of_list: str, day: AgendaDay, keys: dict[str, int]
-) -> SessionIn:
-    """The session that `raw` describes; `keys` holds those of the sessions before it and takes its own."""
-    start = start_of(raw, path, day)
-    end = end_of(raw, path, day, start)
-    room = text_of(raw, "room", path, 200) or cut(clean(room_of_list), 200) or None
-    kind_name = text_of(raw, "type", path, 500)
-    title = text_of(raw, "title", path, 500) or kind_name or "Untitled"
-    speaker = _names(raw, "persons", path)
+    A room, a person or a sponsor that cannot be read is noted and left out. Raises InvalidInput for the rest.
+    """
+    fields, path = raw.fields, raw.path
+    state = fields.get("state")
+    if isinstance(state, str) and state.strip().lower() in _NOT_TO_COME:
+        raise InvalidInput(f"{path}.state", f"it is {state.strip().lower()}")
+    kind_name = _noted(fields, "type", path, 500, findings)
+    speaker = _names(fields, "persons", path, findings)
+    title = _title(fields, path, kind_name, speaker)
+    start, is_local = start_of(fields, path, day)
+    end = end_of(fields, path, day, start)
+    room = _noted(fields, "room", path, 200, findings) or cut(clean(raw.room), 200) or None
+    origin = _origin(fields, path, findings)
     try:
-        return SessionIn(
-            key=_key(raw, path, room, start, keys),
+        session = FileSession(
+            origin=origin,
+            is_local=is_local,
             kind=_kind(kind_name or "", title, speaker),
             title=title,
             speaker=speaker,
-            sponsor=_names(raw, "sponsor", path),
+            sponsor=_names(fields, "sponsor", path, findings),
             room=room,
             start_time=start,
             end_time=end,
@@ -69,6 +58,28 @@ def read_session(
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidInput(path, f"{first['loc'][0]} cannot be used: {first['msg']}") from error
+    place = f"{room or ''}@{start:%Y-%m-%dT%H:%MZ}"
+    session.key = _key(_cut(place) if origin == ANONYMOUS else origin, keys)
+    return session
+
+
+def _title(fields: dict[str, Any], path: str, kind_name: str | None, speaker: str | None) -> str:
+    """Its title. A break may be called by its type; what people are to hear or see needs a name."""
+    title = text_of(fields, "title", path, 500)
+    if title is None and kind_name and _kind(kind_name, "", speaker) is not SessionKind.SESSION:
+        return kind_name
+    if title is None:
+        raise InvalidInput(f"{path}.title", "is missing; nobody can be told what it is")
+    return title
+
+
+def _noted(fields: dict[str, Any], key: str, path: str, limit: int, findings: Findings) -> str | None:
+    """A text that a session can do without."""
+    try:
+        return text_of(fields, key, path, limit)
+    except InvalidInput as error:
+        findings.warn(error)
+        return None
 
 
 def _kind(kind_name: str, title: str, speaker: str | None) -> SessionKind:
@@ -79,32 +90,47 @@ def _kind(kind_name: str, title: str, speaker: str | None) -> SessionKind:
     return SessionKind.NETWORKING if _NETWORKING.search(words) else SessionKind.SESSION
 
 
-def _key(raw: dict[str, Any], path: str, room: str | None, start: datetime, keys: dict[str, int]) -> str:
-    """The guid, or else the id, or else room and start, shortened to 64 characters by a hash.
+def _origin(fields: dict[str, Any], path: str, findings: Findings) -> str:
+    """The guid, or else the id."""
+    own = _noted(fields, "guid", path, 10_000, findings) or _noted(fields, "id", path, 10_000, findings)
+    return _cut(own) if own else ANONYMOUS
 
-    A guid that comes again, as for a talk that is given twice, gets -2, -3 … in the file's order.
-    """
-    own = text_of(raw, "guid", path) or text_of(raw, "id", path) or f"{room or ''}@{start:%Y-%m-%dT%H:%MZ}"
-    if len(own) > _KEY_LENGTH:
-        own = f"{own[: _KEY_LENGTH - 17].rstrip()}-{hashlib.sha256(own.encode()).hexdigest()[:16]}"
-    key = own
+
+def _cut(key: str) -> str:
+    """The key shortened to 64 characters by a hash."""
+    if len(key) <= KEY_LENGTH:
+        return key
+    return f"{key[: KEY_LENGTH - 17].rstrip()}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _key(origin: str, keys: dict[str, int]) -> str:
+    """The guid, or place and time; one that comes again, as of a talk given twice, gets -2, -3 … in order."""
+    key = origin
     while key in keys:
-        keys[own] += 1
-        suffix = f"-{keys[own]}"
-        key = f"{own[: _KEY_LENGTH - len(suffix)].rstrip()}{suffix}"
+        keys[origin] += 1
+        key = numbered(origin, keys[origin])
     keys[key] = 1
     return key
 
 
-def _names(raw: dict[str, Any], key: str, path: str) -> str | None:
+def numbered(origin: str, number: int) -> str:
+    """The key of the session with this number among those of one origin."""
+    suffix = f"-{number}"
+    return f"{origin[: KEY_LENGTH - len(suffix)].rstrip()}{suffix}"
+
+
+def _names(fields: dict[str, Any], key: str, path: str, findings: Findings) -> str | None:
     """The names in a list of persons or sponsors, or in a single one, joined by commas."""
-    value = raw.get(key)
+    value = fields.get(key)
     names: list[str | None] = []
     for index, entry in enumerate(value if isinstance(value, list) else [value]):
-        at = f"{path}.{key}.{index}"
-        if isinstance(entry, dict):
-            found = (text_of(entry, name, at) for name in ("public_name", "full_public_name", "name"))
-            names.append(next((name for name in found if name), None))
-        else:
-            names.append(text_of({key: entry}, key, path))
+        try:
+            if isinstance(entry, dict):
+                at = f"{path}.{key}.{index}"
+                found = (text_of(entry, name, at) for name in ("public_name", "full_public_name", "name", "fullName"))
+                names.append(next((name for name in found if name), None))
+            else:
+                names.append(text_of({key: entry}, key, path))
+        except InvalidInput as error:
+            findings.warn(error)
     return cut(", ".join(dict.fromkeys(name for name in names if name)), 300) or None

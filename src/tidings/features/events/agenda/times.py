@@ -1,21 +1,26 @@
-"""The times in a schedule.json: its days and their clocks, and when sessions begin and end."""
+"""The times in an agenda's file: its days and their clocks, and when sessions begin and end."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from tidings.errors import InvalidInput
-from tidings.features.events.agenda.values import ROOT, shown
+from tidings.features.events.agenda.durations import length_of
+from tidings.features.events.agenda.raw import Findings, RawAgenda, RawDay
+from tidings.features.events.agenda.values import shown
+from tidings.features.events.agenda_rows import LONGEST_SESSION
 
-_LONGEST = timedelta(days=31)
+Value = TypeVar("Value")
+
 _DAY_CHANGE = time(4)  # pretalx begins its days then; the CCC ends them then
 
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
-_HOURS = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
-_DAYS = re.compile(r"([1-9]):([01]\d|2[0-3]):([0-5]\d)")
+_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}:?\d{2}$|Z$)")
+_HALF_DAY = re.compile(r"(\d{1,2})(?::(\d{2}))?\s*([ap])\.?m\.?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +28,85 @@ class AgendaDay:
     """A day of the agenda, which may last beyond midnight.
 
     Clock times before `change` belong to the next calendar day, unless that is past `end` (wall clock, naive).
-    `zone` is where times without an offset are read.
+    `zone` is where times without an offset are read; `is_local` says whether that is the event's.
     """
 
-    date: date
+    path: str
+    date: date | None
     change: time
     end: datetime | None
     zone: tzinfo
+    is_local: bool = True
 
 
-def read_day(raw: dict[str, Any], path: str, zone: tzinfo, conference: dict[str, Any]) -> AgendaDay:
-    """The day that `raw` describes, in `zone` unless its `day_start` has another offset."""
-    start = _iso(raw["day_start"], f"{path}.day_start") if raw.get("day_start") else None
-    end = _iso(raw["day_end"], f"{path}.day_end") if raw.get("day_end") else None
-    if start is not None and start.tzinfo is not None and start.astimezone(zone).utcoffset() != start.utcoffset():
-        zone = start.tzinfo  # the file's clocks do not hang in the zone that it names
-    if start is None and conference.get("day_change"):
-        change = _clock(conference["day_change"], f"{ROOT}.day_change")
+class Moment(NamedTuple):
+    """An instant (UTC), and whether it was told as a time by the event's clocks."""
+
+    at: datetime
+    is_local: bool
+
+
+def no_day(zone: tzinfo) -> AgendaDay:
+    """What stands for the day of a session that has none: it needs a whole date."""
+    return AgendaDay("date", None, time.min, None, zone)
+
+
+def read_day(raw: RawDay, zone: tzinfo, agenda: RawAgenda, findings: Findings) -> AgendaDay:
+    """The day that `raw` describes, in `zone` unless its `day_start` has another offset.
+
+    Values that cannot be read are noted; a session that needs the date then has no time.
+    """
+    fields, is_local = raw.fields, True
+    day = _try(lambda: read_date(fields["date"], f"{raw.path}.date"), findings) if fields.get("date") else None
+    start = _edge(fields.get("day_start"), f"{raw.path}.day_start", findings)
+    end = _edge(fields.get("day_end"), f"{raw.path}.day_end", findings)
+    if isinstance(start, datetime):
+        if start.tzinfo is not None and start.astimezone(zone).utcoffset() != start.utcoffset() != timedelta(0):
+            zone, is_local = start.tzinfo, False  # the file's clocks do not hang in that zone
+        day = day or start.date()
+        change: time | None = _wall_clock(start, zone).time()
     else:
-        change = _wall_clock(start, zone).time() if start is not None else _DAY_CHANGE
+        change = start
+    if change is None and agenda.conference.get("day_change"):
+        at = f"{agenda.path}.day_change"
+        change = _try(lambda: _clock(agenda.conference["day_change"], at), findings)
+    if isinstance(end, time):
+        last = datetime.combine(day, end) if day is not None else None
+        end = last + timedelta(days=1) if last is not None and end <= (change or _DAY_CHANGE) else last
     return AgendaDay(
-        date=read_date(raw.get("date"), f"{path}.date") if raw.get("date") or start is None else start.date(),
-        change=change,
+        path=f"{raw.path}.date",
+        date=day,
+        change=_DAY_CHANGE if change is None else change,
         end=_wall_clock(end, zone) if end is not None else None,
         zone=zone,
+        is_local=is_local,
     )
 
 
-def start_of(raw: dict[str, Any], path: str, day: AgendaDay) -> datetime:
-    """When the session begins, in UTC."""
+def _edge(value: Any, path: str, findings: Findings) -> datetime | time | None:
+    """When a day begins or ends: an ISO 8601 time, or a clock time."""
+    if not value:
+        return None
+    if _is_clock(value):
+        return _try(lambda: _clock(value, path), findings)
+    return _try(lambda: iso_time(value, path), findings)
+
+
+def _try(read: Callable[[], Value], findings: Findings) -> Value | None:
+    try:
+        return read()
+    except InvalidInput as error:
+        findings.warn(error)
+        return None
+
+
+def start_of(raw: dict[str, Any], path: str, day: AgendaDay) -> Moment:
+    """When the session begins. Raises InvalidInput when it cannot be told."""
     moment, clock = raw.get("date"), raw.get("start")
     if not moment and not clock:
-        raise InvalidInput(f"{path}.date", "is missing; write the start like 2026-05-01T09:00:00+02:00")
+        raise InvalidInput(
+            f"{path}.date", "is missing: it has no place in the agenda yet; give it a date and a start"
+        )
     if isinstance(moment, str) and moment and ":" not in moment and "T" not in moment:
         day = replace(day, date=read_date(moment, f"{path}.date"), change=time.min)
         moment = None
@@ -62,36 +114,39 @@ def start_of(raw: dict[str, Any], path: str, day: AgendaDay) -> datetime:
 
 
 def end_of(raw: dict[str, Any], path: str, day: AgendaDay, start: datetime) -> datetime:
-    """When it ends, in UTC: after its duration; without one, which the format is about to drop, at its `end`."""
-    at = f"{path}.duration"
-    if raw.get("duration") in (None, "") and raw.get("end"):
+    """When it ends, in UTC: after its duration; without one that can be used, as it is to be dropped, at its `end`.
+
+    Raises InvalidInput also for what lasts longer than a session can: reminders and requests for ratings mean nothing
+    to the visitors of an exhibition.
+    """
+    try:
+        at = f"{path}.duration"
+        length = length_of(raw.get("duration"), at)
+    except InvalidInput:
+        if not raw.get("end"):
+            raise
         at = f"{path}.end"
-        length = _moment(raw["end"], at, day) - start
+        length = _moment(raw["end"], at, _day_of(start, day)).at - start
         if length <= timedelta(0):
-            raise InvalidInput(at, f"{shown(raw['end'])} is not after the start; write when the session ends")
-    else:
-        length = _length(raw.get("duration"), at)
-        if length == timedelta(0):
-            raise InvalidInput(at, f"{shown(raw['duration'])} is no time at all; write how long it lasts as HH:MM")
-    if length > _LONGEST:
-        raise InvalidInput(at, f"the session would last more than {_LONGEST.days} days; check it")
+            raise InvalidInput(
+                at, f"{shown(raw['end'])} is not after the start; write when the session ends"
+            ) from None
+    if length > LONGEST_SESSION:
+        hours = LONGEST_SESSION // timedelta(hours=1)
+        raise InvalidInput(at, f"it would last {_said(length)}; what lasts more than {hours} hours is no session")
     return start + length
 
 
-def _length(value: Any, path: str) -> timedelta:
-    """A duration: H:MM, D:HH:MM as pretalx and others write whole days, H:MM:SS, or minutes.
+def _day_of(start: datetime, day: AgendaDay) -> AgendaDay:
+    """The day that a clock time of the end belongs to: the start's, and the next one's from midnight on."""
+    local = start.astimezone(day.zone)
+    return replace(day, date=local.date(), change=local.time().replace(tzinfo=None), end=None)
 
-    1:00:00 is a day (https://github.com/voc/schedule/issues/129); two digits in front, or none but 0, are hours.
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return timedelta(minutes=min(value, 10**6))
-    text = value.strip() if isinstance(value, str) else ""
-    if (match := _DAYS.fullmatch(text)) is not None:
-        return timedelta(days=int(match[1]), hours=int(match[2]), minutes=int(match[3]))
-    if (match := _HOURS.fullmatch(text)) is not None:
-        return timedelta(hours=int(match[1]), minutes=int(match[2]), seconds=int(match[3] or 0))
-    problem = "is missing" if value in (None, "") else f"{shown(value)} is not a duration"
-    raise InvalidInput(path, f"{problem}; write how long the session lasts as HH:MM")
+
+def _said(length: timedelta) -> str:
+    hours, rest = divmod(length, timedelta(hours=1))
+    minutes = rest // timedelta(minutes=1)
+    return f"{hours:,} h" + (f" {minutes} min" if minutes else "")
 
 
 def _wall_clock(moment: datetime, zone: tzinfo) -> datetime:
@@ -99,6 +154,8 @@ def _wall_clock(moment: datetime, zone: tzinfo) -> datetime:
 
 
 def _on_day(clock: time, day: AgendaDay) -> datetime:
+    if day.date is None:
+        raise InvalidInput(day.path, "is missing or no date; write it like 2026-05-01")
     moment = datetime.combine(day.date, clock)
     after_midnight = moment + timedelta(days=1)
     if clock < day.change and (day.end is None or after_midnight < day.end):
@@ -106,27 +163,36 @@ def _on_day(clock: time, day: AgendaDay) -> datetime:
     return moment.replace(tzinfo=day.zone).astimezone(UTC)
 
 
-def _moment(value: Any, path: str, day: AgendaDay) -> datetime:
-    """An ISO 8601 time, or a clock time of that day, in UTC."""
-    if isinstance(value, str) and _CLOCK.fullmatch(value.strip()):
-        return _on_day(_clock(value, path), day)
-    moment = _iso(value, path)
-    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=day.zone)).astimezone(UTC)
+def _moment(value: Any, path: str, day: AgendaDay) -> Moment:
+    """An ISO 8601 time, or a clock time of that day."""
+    if _is_clock(value):
+        return Moment(_on_day(_clock(value, path), day), day.is_local)
+    moment = iso_time(value, path)
+    if moment.tzinfo is not None:
+        return Moment(moment.astimezone(UTC), False)
+    return Moment(moment.replace(tzinfo=day.zone).astimezone(UTC), day.is_local)
 
 
-def _iso(value: Any, path: str) -> datetime:
+def iso_time(value: Any, path: str) -> datetime:
+    """An ISO 8601 time, with or without an offset."""
     try:
-        moment = datetime.fromisoformat(value.strip())
-    except (AttributeError, ValueError) as error:
+        moment = datetime.fromisoformat(_BEFORE_OFFSET.sub("", value.strip()))
+    except (AttributeError, TypeError, ValueError) as error:
         raise InvalidInput(path, f"{shown(value)} is not a time; write 2026-05-01T09:00:00+02:00") from error
     _check_year(moment.year, path)
     return moment
 
 
+def _is_clock(value: Any) -> bool:
+    return isinstance(value, str) and bool(_CLOCK.fullmatch(value.strip()) or _HALF_DAY.fullmatch(value.strip()))
+
+
 def _clock(value: Any, path: str) -> time:
-    match = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+    text = value.strip() if isinstance(value, str) else ""
     try:
-        if match is not None:
+        if (match := _HALF_DAY.fullmatch(text)) is not None and 1 <= int(match[1]) <= 12:
+            return time(int(match[1]) % 12 + (12 if match[3] in "pP" else 0), int(match[2] or 0))
+        if (match := _CLOCK.fullmatch(text)) is not None:
             return time(int(match[1]), int(match[2]), int(match[3] or 0))
     except ValueError:
         pass

@@ -1,18 +1,22 @@
-"""The values in a schedule.json, read with errors that name them by their path in the file."""
+"""The values in the files of agendas, read with errors that name them by their path in the file."""
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any
 
 from tidings.errors import InvalidInput
 
 ROOT = "schedule.conference"
-"""The path that all others begin with."""
+"""The path of a conference in a schedule.json."""
 
 EXPORT = "export it from pretalx or frab as JSON (frab compatible)"
 """What to do about a file that is no schedule."""
+
+_TEXTS = ("en", "de", "fr", "es")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:
@@ -30,16 +34,27 @@ def as_list(value: Any, path: str) -> list[Any]:
 
 
 def text_of(holder: dict[str, Any], key: str, path: str, limit: int | None = None) -> str | None:
-    """One line of text, or None when there is none; of a text in several languages, the English or the first."""
+    """One line of text, or None when there is none; of a text in several languages, the English or the first.
+
+    An object with a name is called by it, as rooms and types are in some exports.
+    """
     value = holder.get(key)
     if isinstance(value, dict):
-        value = value.get("en") or next(iter(value.values()), None)
+        value = _in_one_language(value.get("name") or value.get("title") or value)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise InvalidInput(f"{path}.{key}", f"{shown(value)} is not text")
     text = clean(str(value))
     return (text if limit is None else cut(text, limit)) or None
+
+
+def _in_one_language(value: Any) -> Any:
+    """The text of `value`; of an object that has none by language, such as a mere reference, nothing."""
+    if not isinstance(value, dict):
+        return value
+    languages = [key for key in value if _LANGUAGE.fullmatch(str(key))]
+    return next((value[language] for language in (*_TEXTS, *languages) if value.get(language)), None)
 
 
 def clean(text: str) -> str:
