@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 from tidings.db.base import BigId, UtcDateTime
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 
