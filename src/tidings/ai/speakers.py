@@ -21,9 +21,6 @@ _ALWAYS_A_TURN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _TURN = re.compile(
-    r"^#{1,6}[ \t]*(?:user|human|instruction|input|question)[ \t]*(?::|$)", re.IGNORECASE | re.MULTILINE
-)
-_TURN = re.compile(
     rf"^(?:\*\*|__)?\[?({_USER})\]?(?:[ \t]*\([^()\n]{{1,40}}\))?(?:\*\*|__)?[ \t]*:", re.IGNORECASE | re.MULTILINE
 )
 _BARE = re.compile(
