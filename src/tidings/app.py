@@ -149,6 +149,8 @@ class App(Features):
     async def _open(self) -> None:
         self.database = open_database(self.settings.database, timeout=self.settings.database_timeout)
         self._stack.push_async_callback(self.database.close)
+        for note in self.database.notes:
+            log.warning(note)
         if self._migrate:
             await upgrade(self.database)
         else:
