@@ -8,9 +8,11 @@ sentence shows a part of an address that was not understood: it may be one of th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
+
+from rapidfuzz.distance import OSA
 
 from tidings.errors import ConfigurationError
 
@@ -86,6 +88,12 @@ def without_secrets(address: str) -> str:
         return _take_apart(text, {begin[1].lower(): begin[1].lower()}).shown()
     except ValueError:
         return f"{begin[0]}***"
+
+
+def near_option(name: str, known: Sequence[str]) -> str | None:
+    """A known option from which this one is one slip away, or two where it is long."""
+    found = min(known, key=lambda one: OSA.distance(name, one))
+    return found if len(name) > 3 and OSA.distance(name, found) <= (2 if len(name) > 7 else 1) else None
 
 
 def _take_apart(text: str, schemes: Mapping[str, str]) -> Server:

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+from tidings.addresses import without_secrets
 from tidings.app import App
 from tidings.cli.output import counted, open_console, print_json
 from tidings.cli.running import prepare, run
 from tidings.db.failures import is_away
-from tidings.engine.redis import redact
 from tidings.errors import QueueUnavailable, UserError
 from tidings.log import mask_phones
 from tidings.messages.doctor.finding import Finding
@@ -57,7 +57,7 @@ def _findings(deep: bool) -> list[Finding]:
     except Exception as error:
         if not is_away(error):
             raise
-        where = redact(settings.database)
+        where = without_secrets(settings.database)
         return [Finding("servers", None, f"The database {where} does not answer. Start it, or correct DATABASE_URL.")]
 
 

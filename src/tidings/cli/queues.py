@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidings.addresses import without_secrets
 from tidings.cli.opening import open_app
 from tidings.cli.output import limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
-from tidings.engine.redis import redact
 from tidings.registry import Settings
 
 
@@ -31,8 +31,8 @@ def queues() -> None:
             style="yellow",
             soft_wrap=True,
         )
-    console.print(f"Redis     {redact(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
-    console.print(f"database  {redact(settings.database)}", soft_wrap=True)
+    console.print(f"Redis     {without_secrets(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
+    console.print(f"database  {without_secrets(settings.database)}", soft_wrap=True)
     apart = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in clocks.items())
     console.print(f"clocks    {apart}", soft_wrap=True)
 

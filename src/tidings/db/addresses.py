@@ -10,13 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from rapidfuzz.distance import OSA
-
-from tidings.addresses import Server, bare, take_apart
+from tidings.addresses import Server, bare, near_option, take_apart
 from tidings.db.encryption import encryption, left_out, refused
 
 EXAMPLE = "postgresql://user:password@host/name or sqlite:///path"
@@ -165,7 +162,7 @@ class _Reader:
             if name in _CHANGES_NOTHING:
                 self._notes.append(left_out(name, _CHANGES_NOTHING[name]))
             elif name not in known:
-                if near := _near(name, known):
+                if near := near_option(name, known):
                     raise refused(f"has the option {name}, which there is not; did you mean {near}?")
                 self._notes.append(left_out(name))
 
@@ -252,11 +249,3 @@ def _is_pooler(host: str, port: int | None) -> bool:
     return bool(_POOLERS.fullmatch(host.lower())) and not (
         host.lower().endswith("supabase.com") and port in (None, _SESSION_POOL_PORT)
     )
-
-
-@cache
-def _near(name: str, known: tuple[str, ...]) -> str | None:
-    """A known option from which this one is one slip away, or two where it is long."""
-    slips = 2 if len(name) > 7 else 1
-    found = min(known, key=lambda one: OSA.distance(name, one))
-    return found if len(name) > 3 and OSA.distance(name, found) <= slips else None
