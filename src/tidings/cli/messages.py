@@ -24,6 +24,7 @@ from tidings.registry import Settings
 Rows = list[dict[str, Any]]
 _COLORS = {
     Status.SENT: "green",
+    Status.SIMULATED: "cyan",
     Status.FAILED: "red",
     Status.UNKNOWN: "yellow",
     Status.SKIPPED: "dim",

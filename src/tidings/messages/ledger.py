@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     """What one line says happened."""
 
     SENT = "sent"
+    SIMULATED = "simulated"
+    """The simulator took it in the place of a provider; nobody got it."""
     RETRY = "retry"
     DEFERRED = "deferred"
     FAILED = "failed"
@@ -33,7 +35,7 @@ class Outcome(StrEnum):
     """Somebody had it sent again, who knew that it had not left, or did not mind."""
 
 
-HANDED_OVER = (Outcome.SENT, Outcome.UNKNOWN)
+HANDED_OVER = (Outcome.SENT, Outcome.SIMULATED, Outcome.UNKNOWN)
 """What lines say that delivery reports and replies may be about."""
 
 
