@@ -121,6 +121,7 @@ class App(Features):
         self._queue_settings = environment() if queue_settings is None else queue_settings
         self._migrate = migrate
         self._reading = reading
+        self._said_channels = False
         self._stack = ClosingStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._built: dict[str, Feature] = {}
@@ -333,6 +334,16 @@ class App(Features):
             interval=settings.sweep_interval,
         )
 
+    def _say_channels(self) -> None:
+        """Once in a process that works or serves: which channels are real."""
+        if not self._said_channels:
+            from tidings.messages.delivery.providers import of_simulated
+
+            self._said_channels, channels = True, self.providers.channels()
+            log.info("channels", **channels)
+            for sentence in of_simulated(channels):
+                log.warning(sentence)
+
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""
         return list(self.policies)
@@ -359,10 +370,11 @@ class App(Features):
         from tidings.web import health
         from tidings.web.application import create_application
 
+        self._say_channels()
         settings, settings_of = self.settings, self.parts.settings_of
         calling = callback_providers()
         shared = (
-            health.Probe(self.health.look, self.health.measure, self.clocks.offsets),
+            health.Probe(self.health.look, self.health.measure, self.clocks.offsets, self.providers.channels),
             inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
             callbacks.Callbacks(
                 self.inbound,
@@ -415,6 +427,7 @@ class App(Features):
             self.recovery,
             works=lambda: bool(self._tasks),
             clocks=self.clocks.offsets,
+            channels=self.providers.channels,
         )
 
     async def start_workers(self, queue_names: Sequence[str] | None = None) -> None:
@@ -429,6 +442,7 @@ class App(Features):
         wanted = set(queue_names or self.policies)
         for name in sorted(wanted - set(self.policies)):
             raise NotFound("queue", f"{name}; there are {', '.join(self.policies)}")
+        self._say_channels()
         self.outside.http.open()  # now, or the first message would wait for it
         await adopt_leftovers(self.parts.journal, self.parts.pipelines)
         for pipeline in self.parts.pipelines:

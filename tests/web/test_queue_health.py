@@ -37,7 +37,7 @@ class Stub:
 
 async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
     stub = Stub(health)
-    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012})}
+    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012}, lambda: {"sms": "n8n"})}
     application = create_application(parts=parts, routers=[router], api_key="key", max_body_bytes=10, version="1")
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -69,6 +69,7 @@ async def test_queue_health_is_200_only_when_redis_answers_and_every_expected_wo
 async def test_queue_health_has_the_shape_of_the_specification() -> None:
     _, body = await get("/queue/health", report(events=True, automations=False))
     assert body == {
+        "channels": {},
         "redis": True,
         "database": True,
         "recovery": True,
@@ -103,7 +104,10 @@ async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_woul
     None
 ):
     status, body = await get("/health", report(redis=False, database=False))
-    assert (status, body) == (200, {"status": "ok", "clocks": {"app": 0.0, "redis": 5.012}})
+    assert (status, body) == (
+        200,
+        {"status": "ok", "channels": {"sms": "n8n"}, "clocks": {"app": 0.0, "redis": 5.012}},
+    )
 
 
 async def test_readiness_says_what_keeps_messages_from_leaving() -> None:

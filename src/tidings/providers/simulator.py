@@ -19,6 +19,9 @@ from tidings.providers.base import Outgoing, Receipt
 
 log = get_logger(__name__)
 
+WHAT_TO_SET = {"sms": "N8N_OUTBOUND_WEBHOOK_URL or MITTO_API_KEY", "email": "SMTP_HOST"}
+"""The variables that give a channel a provider."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMessage:

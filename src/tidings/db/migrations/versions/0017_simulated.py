@@ -30,13 +30,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """An older version knows no simulated messages."""
-    for table in (
-        *("event_messages", "contractor_followup_schedules", "ai_proactive_messages", "shop_messages"),
-        *("messages", "notices", "webhook_events"),
-    ):
-        op.execute(f"UPDATE {table} SET status = 'sent' WHERE status = 'simulated'")
-    op.execute("UPDATE deliveries SET outcome = 'sent' WHERE outcome = 'simulated'")
     _make_again("")
 
 
