@@ -29,12 +29,12 @@ from support.postgres import Postgres, migrate, own_postgres
 from support.servers import own_valkey
 from tidings import log
 from tidings.ai.openai import OpenAIModel
-from tidings.app import App, declared_queues, load_everything
+from tidings.app import App, load_everything
 from tidings.clock import Clock
 from tidings.db import database
 from tidings.providers.base import Provider
 from tidings.providers.simulator import Simulator
-from tidings.registry import load
+from tidings.registry import declared_queues, load
 
 gc.disable()  # until everything is imported and collected, which is never garbage
 DATABASES = ("sqlite", "postgresql")

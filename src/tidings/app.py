@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tidings.clock import Clock, SystemClock
 from tidings.closing import ClosingStack, ends_within
+from tidings.db.addresses import read_address
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.db.vault_keys import require_known_key
-from tidings.errors import NotFound
+from tidings.errors import ConfigurationError, NotFound
 from tidings.log import get_logger
-from tidings.messages.inbound.notices import NOTICES, Notices
+from tidings.messages.inbound.notices import Notices
 from tidings.messages.kind import MessageKind
-from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
+from tidings.messages.retention import EVERY_HOUR, Retention, keepings
 from tidings.messages.why import Why
 from tidings.registry import (
     NAMES,
@@ -27,10 +28,11 @@ from tidings.registry import (
     Settings,
     build,
     callback_providers,
+    declared_queues,
     feature_kinds,
     feature_module,
-    feature_queues,
-    unknown_variables,
+    look_at_variables,
+    unusable,
 )
 from tidings.settings import environment, secret
 from tidings.work import Work
@@ -71,11 +73,6 @@ JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
 
 RECOVERY_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
 """Seconds that recovery has to end after each time that it is cancelled."""
-
-
-def declared_queues() -> tuple[QueuePolicy, ...]:
-    """Every queue, as it is declared."""
-    return (NOTICES, RETENTION, *feature_queues())
 
 
 def declared_kinds() -> Iterator[type[MessageKind]]:
@@ -148,6 +145,7 @@ class App(Features):
         await self._stack.aclose()
 
     async def _open(self) -> None:
+        self._look_at_settings()
         self.database = open_database(self.settings.database, timeout=self.settings.database_timeout)
         self._stack.push_async_callback(self.database.close)
         for note in self.database.notes:
@@ -162,11 +160,31 @@ class App(Features):
             await self._open_outside()
             self._build()
 
+    def _look_at_settings(self) -> None:
+        """Everything that is wrong with them is told at once."""
+        wrong, near = look_at_variables(self._queue_settings, declared_queues())
+        for look in self._looks():
+            try:
+                look()
+            except ConfigurationError as error:
+                wrong.append(str(error).rstrip("."))
+        if wrong:
+            raise unusable(wrong)
+        for sentence in near:
+            log.warning(sentence)
+
+    def _looks(self) -> Iterator[Callable[[], object]]:
+        yield lambda: read_address(self.settings.database)
+        if not self._reading:
+            from tidings.engine.addresses import read_address as read_redis_address
+            from tidings.parts import rules_of
+
+            yield lambda: rules_of(self.settings)
+            yield lambda: read_redis_address(self.settings.redis or "unix:///embedded")
+
     async def _open_outside(self) -> None:
         from tidings.opening import open_outside
 
-        for sentence in unknown_variables(self._queue_settings, self.policies.values()):
-            log.warning(sentence)
         policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
         self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
         await require_known_key(self.database, self.vault.names)

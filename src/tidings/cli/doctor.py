@@ -40,8 +40,9 @@ def doctor(
         print_json([asdict(finding) for finding in findings])
     else:
         _print(findings, deep)
+        console = open_console()
         for sentence in simulated:  # nothing is wrong with it
-            open_console().print(f"{sentence}.", style="yellow", soft_wrap=True)
+            console.print(textwrap.fill(f"{sentence}.", min(console.width, WIDTH)), style="yellow", soft_wrap=True)
     if findings:
         raise typer.Exit(1)
 
