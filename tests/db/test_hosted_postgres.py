@@ -16,6 +16,7 @@ from messages.delivery.test_ahead import Counter, schedule, until
 from messages.due_messages import OpenApp
 from support.postgres import Postgres
 from support.postgres_doors import PGBOUNCER, encrypting, parts_of, pgbouncer
+from support.postgres_proxy import PostgresProxy
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.errors import ConfigurationError
@@ -109,6 +110,17 @@ async def test_a_server_without_encryption_is_refused_where_the_address_wants_it
         async with opened(f"postgres://u:hunter2@127.0.0.1:{port}/d?sslmode=require") as database:
             with pytest.raises(ConfigurationError, match="rejected SSL upgrade"):
                 await require_current(database)
+
+
+@pytest.mark.parametrize("state", ["28P01", "28000", "3D000"])
+async def test_a_password_that_is_wrong_is_told_in_a_sentence(address: str, state: str) -> None:
+    async with PostgresProxy(address) as proxy:
+        proxy.at_connect = state
+        async with opened(proxy.url.replace("postgres:@", "postgres:hunter2@")) as database:
+            for begin in (require_current, upgrade):
+                with pytest.raises(ConfigurationError, match="does not let Tidings in") as raised:
+                    await begin(database)
+                assert "hunter2" not in str(raised.value)
 
 
 async def test_tables_are_in_the_schema_that_the_address_names(postgres: Postgres) -> None:

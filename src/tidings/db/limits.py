@@ -89,7 +89,8 @@ def connecting(limits: Limits, address: PostgresAddress) -> dict[str, Any]:
                     raise
                 return driver
         except (OSError, asyncpg.InterfaceError) as error:
-            reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else error
+            reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
+            reason = reason or "it closed the connection"
             raise asyncpg.ConnectionFailureError(f"the database cannot be reached: {reason}") from error
 
     # Statements of SQLAlchemy's own have no name behind a pooler: the next one takes the place of the one before.

@@ -35,8 +35,11 @@ class Outcome(StrEnum):
     """Somebody had it sent again, who knew that it had not left, or did not mind."""
 
 
-HANDED_OVER = (Outcome.SENT, Outcome.SIMULATED, Outcome.UNKNOWN)
-"""What lines say that delivery reports and replies may be about."""
+AT_PROVIDER = (Outcome.SENT, Outcome.UNKNOWN)
+"""What lines say that delivery reports may be about."""
+
+HANDED_OVER = (*AT_PROVIDER, Outcome.SIMULATED)
+"""What lines say that replies may be about: in a rehearsal somebody answers what was simulated."""
 
 
 class DeliveryStatus(StrEnum):

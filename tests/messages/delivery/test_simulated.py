@@ -43,6 +43,18 @@ async def test_a_message_that_only_the_simulator_took_is_simulated_and_says_so(
     assert [message.to for message in app.simulator.messages] == ["+12125550123"]
 
 
+async def test_a_report_about_a_simulated_message_is_about_none(open_app: OpenApp, database_url: str) -> None:
+    app = await open_app(database_url=database_url, clock=ManualClock(NOON), simulated=True, n8n_inbound_secret="s")
+    row = await message_to(app, await person_of(app))
+    await outcome_of(app, EVENT_MESSAGE, row.id)
+    async with client_of(app) as client:
+        report = {"message": f"event-message-{row.id}", "status": "DELIVERED"}
+        answer = await client.post("/webhooks/n8n/statuses", json=report, headers={"X-Tidings-Secret": "s"})
+    assert answer.status_code == 404
+    [line] = await ledger(app, EVENT_MESSAGE, row.id)
+    assert line.delivery_status is None
+
+
 async def test_a_burst_is_recorded_by_workers(open_app: OpenApp, database_url: str) -> None:
     app = await open_app(database_url=database_url, simulated=True)
     person = await person_of(app)
