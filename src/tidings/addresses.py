@@ -29,7 +29,7 @@ _AROUND = re.compile(r"(?:(?:export\s+)?[A-Z_]+=(?=[\w'\"]+:)|(?:export\s+)?[A-Z
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Server:
+class ServerAddress:
     """Where a server is, and how one gets in. Everything is decoded; a host has a port or None.
 
     `scheme` is in small letters, so are the names of `options`. `path` is without its first slash.
@@ -43,7 +43,7 @@ class Server:
     options: Mapping[str, str]
 
     def __repr__(self) -> str:
-        return f"Server({self.shown()!r})"
+        return f"ServerAddress({self.shown()!r})"
 
     def shown(self) -> str:
         """The address without password and options, fit for logs and errors."""
@@ -65,7 +65,7 @@ def bare(text: str) -> str:
     return text
 
 
-def take_apart(address: str, variable: str, schemes: Mapping[str, str], example: str) -> Server:
+def take_apart(address: str, variable: str, schemes: Mapping[str, str], example: str) -> ServerAddress:
     """The parts of an address that the setting `variable` has; `example` is one as it should be.
 
     `schemes` are those that are understood, and what each is another name for.
@@ -96,7 +96,7 @@ def near_option(name: str, known: Sequence[str]) -> str | None:
     return found if len(name) > 3 and OSA.distance(name, found) <= (2 if len(name) > 7 else 1) else None
 
 
-def _take_apart(text: str, schemes: Mapping[str, str]) -> Server:
+def _take_apart(text: str, schemes: Mapping[str, str]) -> ServerAddress:
     begin = _SCHEME.match(text)
     if begin is None:
         raise ValueError("is not an address. Write it like {example}.")
@@ -116,7 +116,7 @@ def _take_apart(text: str, schemes: Mapping[str, str]) -> Server:
         raise ValueError(f"{reason}. Write it like {{example}}. {{escape}}")
     [(end, found)] = readings
     user, _, password = rest[: max(end, 0)].partition(":")
-    return Server(
+    return ServerAddress(
         scheme,
         unquote(user) or None,
         unquote(password) or None,

@@ -162,7 +162,9 @@ class App(Features):
 
     def _look_at_settings(self) -> None:
         """Everything that is wrong with them is told at once."""
-        wrong, near = look_at_variables(self._queue_settings, declared_queues())
+        wrong, near = look_at_variables(self._queue_settings, () if self._reading else declared_queues())
+        if wrong and self._reading:  # features are loaded for a better sentence alone
+            wrong, near = look_at_variables(self._queue_settings, declared_queues())
         for look in self._looks():
             try:
                 look()
@@ -170,7 +172,7 @@ class App(Features):
                 wrong.append(str(error).rstrip("."))
         if wrong:
             raise unusable(wrong)
-        for sentence in near:
+        for sentence in () if self._reading else near:
             log.warning(sentence)
 
     def _looks(self) -> Iterator[Callable[[], object]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tidings.addresses import Server, bare, near_option, take_apart
+from tidings.addresses import ServerAddress, bare, near_option, take_apart
 from tidings.db.encryption import encryption, left_out, refused
 
 EXAMPLE = "postgresql://user:password@host/name or sqlite:///path"
@@ -81,7 +81,7 @@ class PostgresAddress:
     `notes` are sentences for whoever gave the address.
     """
 
-    server: Server
+    server: ServerAddress
     arguments: Mapping[str, Any] = field(repr=False)
     asked: Mapping[str, str] = field(default_factory=dict)
     is_pooled: bool = False
@@ -105,7 +105,7 @@ def read_address(address: str) -> PostgresAddress | SqliteAddress:
     if found := _SQLITE.fullmatch(bare(address)):
         return _sqlite(found)
     server = take_apart(address, "DATABASE_URL", _SCHEMES, EXAMPLE)
-    return _Reader(server).read()
+    return _AddressReader(server).read()
 
 
 def _sqlite(found: re.Match[str]) -> SqliteAddress:
@@ -125,10 +125,10 @@ def _sqlite(found: re.Match[str]) -> SqliteAddress:
     return SqliteAddress(Path(path).expanduser(), notes)
 
 
-class _Reader:
+class _AddressReader:
     """Reads the options of one address."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ServerAddress) -> None:
         self._server = server
         self._options = dict(server.options)
         self._arguments: dict[str, Any] = {}

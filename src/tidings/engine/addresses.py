@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from tidings.addresses import Server, bare, near_option, take_apart, without_secrets
+from tidings.addresses import ServerAddress, bare, near_option, take_apart, without_secrets
 from tidings.errors import ConfigurationError
 
 EXAMPLE = "redis://user:password@host:6379/0, rediss://… for TLS, or unix:///path/to/socket"
@@ -98,7 +98,7 @@ def _options(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return options, notes
 
 
-def _written(server: Server, scheme: str, options: Mapping[str, str]) -> str:
+def _written(server: ServerAddress, scheme: str, options: Mapping[str, str]) -> str:
     user = options.get("username") or server.user or ""
     password = server.password or options.get("password")
     secret = f":{quote(password, safe='')}" if password else ""
