@@ -29,11 +29,12 @@ from support.postgres import Postgres, migrate, own_postgres
 from support.servers import own_valkey
 from tidings import log
 from tidings.ai.openai import OpenAIModel
-from tidings.app import App, declared_queues, load_everything
+from tidings.app import App, load_everything
 from tidings.clock import Clock
 from tidings.db import database
 from tidings.providers.base import Provider
-from tidings.registry import load
+from tidings.providers.simulator import Simulator
+from tidings.registry import declared_queues, load
 
 gc.disable()  # until everything is imported and collected, which is never garbage
 DATABASES = ("sqlite", "postgresql")
@@ -234,11 +235,15 @@ async def open_app(settings_for: Callable[..., Any], opened_apps: list[App]) -> 
             providers: Mapping[str, Provider] | None = None,
             model: OpenAIModel | None = None,
             queue_settings: dict[str, str] | None = None,
+            simulated: bool = False,
             **settings: Any,
         ) -> App:
+            loaded = settings_for(**settings)
             app = App(
-                settings_for(**settings),
+                loaded,
                 clock=clock,
+                # It plays the provider; what becomes of messages without one, its own tests say.
+                simulator=None if simulated else Simulator(loaded.data_dir / "simulator.jsonl", stands_in=True),
                 providers=providers,
                 model=model,
                 queue_settings={"EVENT_MESSAGES_RATE_LIMIT": "off", **(queue_settings or {})},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tidings.clock import Clock, SystemClock
 from tidings.closing import ClosingStack, ends_within
+from tidings.db.addresses import read_address
 from tidings.db.database import Database, open_database
 from tidings.db.migrate import require_current, upgrade
 from tidings.db.vault_keys import require_known_key
-from tidings.errors import NotFound
+from tidings.errors import ConfigurationError, NotFound
 from tidings.log import get_logger
-from tidings.messages.inbound.notices import NOTICES, Notices
+from tidings.messages.inbound.notices import Notices
 from tidings.messages.kind import MessageKind
-from tidings.messages.retention import EVERY_HOUR, RETENTION, Retention, keepings
+from tidings.messages.retention import EVERY_HOUR, Retention, keepings
 from tidings.messages.why import Why
 from tidings.registry import (
     NAMES,
@@ -27,10 +28,11 @@ from tidings.registry import (
     Settings,
     build,
     callback_providers,
+    declared_queues,
     feature_kinds,
     feature_module,
-    feature_queues,
-    unknown_variables,
+    look_at_variables,
+    unusable,
 )
 from tidings.settings import environment, secret
 from tidings.work import Work
@@ -71,11 +73,6 @@ JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
 
 RECOVERY_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
 """Seconds that recovery has to end after each time that it is cancelled."""
-
-
-def declared_queues() -> tuple[QueuePolicy, ...]:
-    """Every queue, as it is declared."""
-    return (NOTICES, RETENTION, *feature_queues())
 
 
 def declared_kinds() -> Iterator[type[MessageKind]]:
@@ -121,6 +118,7 @@ class App(Features):
         self._queue_settings = environment() if queue_settings is None else queue_settings
         self._migrate = migrate
         self._reading = reading
+        self._said_channels = False
         self._stack = ClosingStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._built: dict[str, Feature] = {}
@@ -147,8 +145,11 @@ class App(Features):
         await self._stack.aclose()
 
     async def _open(self) -> None:
+        self._look_at_settings()
         self.database = open_database(self.settings.database, timeout=self.settings.database_timeout)
         self._stack.push_async_callback(self.database.close)
+        for note in self.database.notes:
+            log.warning(note)
         if self._migrate:
             await upgrade(self.database)
         else:
@@ -159,11 +160,33 @@ class App(Features):
             await self._open_outside()
             self._build()
 
+    def _look_at_settings(self) -> None:
+        """Everything that is wrong with them is told at once."""
+        wrong, near = look_at_variables(self._queue_settings, () if self._reading else declared_queues())
+        if wrong and self._reading:  # features are loaded for a better sentence alone
+            wrong, near = look_at_variables(self._queue_settings, declared_queues())
+        for look in self._looks():
+            try:
+                look()
+            except ConfigurationError as error:
+                wrong.append(str(error).rstrip("."))
+        if wrong:
+            raise unusable(wrong)
+        for sentence in () if self._reading else near:
+            log.warning(sentence)
+
+    def _looks(self) -> Iterator[Callable[[], object]]:
+        yield lambda: read_address(self.settings.database)
+        if not self._reading:
+            from tidings.engine.addresses import read_address as read_redis_address
+            from tidings.parts import rules_of
+
+            yield lambda: rules_of(self.settings)
+            yield lambda: read_redis_address(self.settings.redis or "unix:///embedded")
+
     async def _open_outside(self) -> None:
         from tidings.opening import open_outside
 
-        for sentence in unknown_variables(self._queue_settings, self.policies.values()):
-            log.warning(sentence)
         policies, recovered = self.policies.values(), [one for kind in declared_kinds() for one in kind.job_types()]
         self.outside = await open_outside(self.settings, policies, recovered, self.clock, self._stack, **self._given)
         await require_known_key(self.database, self.vault.names)
@@ -331,6 +354,16 @@ class App(Features):
             interval=settings.sweep_interval,
         )
 
+    def _say_channels(self) -> None:
+        """Once in a process that works or serves: which channels are real."""
+        if not self._said_channels:
+            from tidings.messages.delivery.providers import of_simulated
+
+            self._said_channels, channels = True, self.providers.channels()
+            log.info("channels", **channels)
+            for sentence in of_simulated(channels):
+                log.warning(sentence)
+
     def queue_names(self) -> list[str]:
         """Every queue of every feature."""
         return list(self.policies)
@@ -357,10 +390,11 @@ class App(Features):
         from tidings.web import health
         from tidings.web.application import create_application
 
+        self._say_channels()
         settings, settings_of = self.settings, self.parts.settings_of
         calling = callback_providers()
         shared = (
-            health.Probe(self.health.look, self.health.measure, self.clocks.offsets),
+            health.Probe(self.health.look, self.health.measure, self.clocks.offsets, self.providers.channels),
             inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
             callbacks.Callbacks(
                 self.inbound,
@@ -413,6 +447,7 @@ class App(Features):
             self.recovery,
             works=lambda: bool(self._tasks),
             clocks=self.clocks.offsets,
+            channels=self.providers.channels,
         )
 
     async def start_workers(self, queue_names: Sequence[str] | None = None) -> None:
@@ -427,6 +462,7 @@ class App(Features):
         wanted = set(queue_names or self.policies)
         for name in sorted(wanted - set(self.policies)):
             raise NotFound("queue", f"{name}; there are {', '.join(self.policies)}")
+        self._say_channels()
         self.outside.http.open()  # now, or the first message would wait for it
         await adopt_leftovers(self.parts.journal, self.parts.pipelines)
         for pipeline in self.parts.pipelines:

@@ -13,6 +13,7 @@ from tidings.ai.openai import OpenAIModel
 from tidings.ai.openai_writer import OpenAIWriter
 from tidings.ai.template import TemplateWriter
 from tidings.clock import Clock
+from tidings.engine.addresses import read_address
 from tidings.engine.broadcast import Broadcast
 from tidings.engine.horizon import HorizonPolicy
 from tidings.engine.jobs import JobType
@@ -20,6 +21,7 @@ from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.redis import check_server, connect
 from tidings.engine.valkey import EmbeddedValkey
+from tidings.log import get_logger
 from tidings.messages.delivery.providers import Providers
 from tidings.parts import Outside
 from tidings.providers.base import Provider, ProviderParts
@@ -28,6 +30,8 @@ from tidings.providers.simulator import Simulator
 from tidings.registry import provider_entries
 from tidings.settings import CoreSettings, secret
 from tidings.vault import Vault
+
+log = get_logger(__name__)
 
 
 async def open_outside(
@@ -48,7 +52,9 @@ async def open_outside(
     Raises ConfigurationError for what cannot be used.
     """
     horizon = HorizonPolicy.read(settings.loading_horizon)
-    url = settings.redis_url or _embedded_valkey(settings, stack)
+    url = settings.redis or _embedded_valkey(settings, stack)
+    for note in (*settings.redis_notes, *read_address(url).notes):
+        log.warning(note)
     redis = connect(url, asked=True)
     stack.push_async_callback(redis.aclose)
     await check_server(redis)

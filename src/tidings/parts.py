@@ -83,7 +83,7 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
         work=work,
         policies=policies,
         providers=outside.providers,
-        rules=_rules(settings),
+        rules=rules_of(settings),
         inbound=Inbound(work, kinds, sender, region=settings.default_region, reach=reach, keywords=keywords),
         vault=outside.vault,
         broadcast=outside.broadcast,
@@ -98,7 +98,8 @@ def make_parts(settings: CoreSettings, work: Work, policies: Mapping[str, QueueP
     )
 
 
-def _rules(settings: CoreSettings) -> Rules:
+def rules_of(settings: CoreSettings) -> Rules:
+    """The rules of the installation. Raises ConfigurationError."""
     try:
         quiet_hours = QuietHours.parse(settings.quiet_hours)
     except ValueError as error:

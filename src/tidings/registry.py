@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 from pydantic import AliasChoices, ValidationError
 
 from tidings.errors import ConfigurationError
-from tidings.settings import PREFIX, CoreSettings, SettingsGroup
+from tidings.misspelt import find_misspelt
+from tidings.settings import PREFIX, CoreSettings, SettingsGroup, environment
 from tidings.validation import nearest
 
 if TYPE_CHECKING:
@@ -147,8 +149,14 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        sentences = "; ".join(f"{_variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"The settings cannot be used: {sentences}.") from error
+        wrong = [f"{_variable(str(e['loc'][0]))}: {_sentence(e)}" for e in error.errors(include_input=False)]
+        wrong += look_at_variables(environment(), declared_queues())[0]
+        raise unusable(wrong) from None  # pydantic's error shows values
+
+
+def unusable(sentences: Sequence[str]) -> ConfigurationError:
+    """The error of settings that cannot be used, which tells all of them at once."""
+    return ConfigurationError(f"The settings cannot be used: {'; '.join(sentences)}.")
 
 
 def variables_of(name: str) -> list[str]:
@@ -159,26 +167,34 @@ def variables_of(name: str) -> list[str]:
     return [str(alias) if alias else f"{PREFIX}{name.upper()}"]
 
 
-def unknown_variables(environment: Mapping[str, str], queues: Iterable[QueuePolicy]) -> list[str]:
-    """A sentence for each variable that seems to be meant for Tidings and that nothing reads.
+def declared_queues() -> tuple[QueuePolicy, ...]:
+    """Every queue, as it is declared."""
+    from tidings.messages.inbound.notices import NOTICES
+    from tidings.messages.retention import RETENTION
 
-    Those that begin with TIDINGS_ are meant for it. Of others, such as SMTP_…, which may well be another program's,
-    only those seem so that are almost the name of a setting.
+    return (NOTICES, RETENTION, *feature_queues())
+
+
+def look_at_variables(environment: Mapping[str, str], queues: Iterable[QueuePolicy]) -> tuple[list[str], list[str]]:
+    """Sentences about what stops a start, and about what is only told.
+
+    They are about variables that are misspelt, and those of queues that hold something unusable.
     """
-    settings, of_queues = _variables(), [name for queue in queues for name in queue.variables]
-    names = [*settings, *of_queues]
-    prefixes = tuple({f"{name.partition('_')[0]}_" for name in names})
-    bare = {name.removeprefix(PREFIX): name for name in reversed(names)}
-    sentences = []
-    for name in environment:
-        if name in names or name.upper() in settings or not name.upper().startswith(prefixes):
-            continue
-        if name.upper().startswith(PREFIX):
-            near = bare.get(nearest(name.upper().removeprefix(PREFIX), tuple(bare)) or "")
-        elif not (near := nearest(name, tuple(names), alike=0.87)):
-            continue
-        sentences.append(_no_setting(f"The variable {name}", near))
-    return sentences
+    queues = list(queues)
+    settings = _variables()
+    names = [*settings, *(name for queue in queues for name in queue.variables)]
+    unread = {
+        name: value for name, value in environment.items() if name not in names and name.upper() not in settings
+    }
+    wrong, near = find_misspelt(unread, names, environment.keys(), PREFIX)
+    sentences = [_no_setting(f"The variable {name}", meant) for name, meant in wrong.items()]
+    for queue in queues:
+        for name in queue.variables:
+            try:
+                queue.configured({name: environment.get(name, "")})
+            except ConfigurationError as error:
+                sentences.append(str(error).rstrip("."))
+    return sentences, [_no_setting(f"The variable {name}", meant) for name, meant in near.items()]
 
 
 def _variables() -> list[str]:
@@ -190,6 +206,11 @@ def _variables() -> list[str]:
 
 def _no_setting(name: str, near: str | None) -> str:
     return f"{name} is no setting{f'; did you mean {near}?' if near else ''}"
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    message = re.sub(r"^Value error, ", "", error["msg"])
+    return re.sub(r"^(Input|String|Value) should ", "must ", message)
 
 
 def _variable(place: str) -> str:

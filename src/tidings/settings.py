@@ -6,14 +6,18 @@ Those of every installation stand here, those of a provider or a feature with it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
+from urllib.parse import quote, unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tidings.addresses import bare
 
 
 def _blank_is_unset(value: Any) -> Any:
@@ -37,6 +41,16 @@ def _long_enough(days: int) -> int:
 Days = Annotated[int, Field(ge=0), AfterValidator(_long_enough)]
 """For how many days something is kept; 0 is for ever."""
 
+
+def _port(value: Any) -> Any:
+    linked = re.fullmatch(r"(?:tcp|udp)://[\w.:\[\]-]*:(\d+)", value.strip()) if isinstance(value, str) else None
+    return linked[1] if linked else value
+
+
+Port = Annotated[int, BeforeValidator(_port), Field(ge=1, le=65535)]
+"""A port; or an address with one, such as tcp://10.0.0.11:25, which Kubernetes and Docker put into SMTP_PORT where a
+service is called smtp."""
+
 PREFIX = "TIDINGS_"
 """What the names of all variables begin with that are not named after another tool's or a specification's."""
 
@@ -52,7 +66,12 @@ class SettingsGroup(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
 
@@ -69,6 +88,7 @@ class CoreSettings(SettingsGroup):
     database_url: Annotated[str | None, Optional] = Field(
         None,
         validation_alias="DATABASE_URL",
+        repr=False,
         description="postgresql://user:password@host/name or sqlite:///path. Unset: SQLite in the data folder.",
     )
     database_timeout: float = Field(
@@ -81,8 +101,22 @@ class CoreSettings(SettingsGroup):
     redis_url: Annotated[str | None, Optional] = Field(
         None,
         validation_alias="REDIS_URL",
-        description="redis://, rediss:// or unix:// address of Redis or Valkey. Unset: an embedded Valkey.",
+        repr=False,
+        description="redis://, rediss:// or unix:// address of Redis or Valkey. Unset: that of REDIS_HOST, or an "
+        "embedded Valkey.",
     )
+    redis_host: Annotated[str | None, Optional] = Field(
+        None,
+        validation_alias="REDIS_HOST",
+        description="Host of Redis or Valkey where REDIS_URL is unset, with the five below.",
+    )
+    redis_port: Port = Field(6379, validation_alias="REDIS_PORT", description="Its port.")
+    redis_username: Annotated[str | None, Optional] = Field(
+        None, validation_alias=AliasChoices("REDIS_USERNAME", "REDIS_USER"), description="Its user, if it has any."
+    )
+    redis_password: SecretStr | None = Field(None, validation_alias="REDIS_PASSWORD", description="Its password.")
+    redis_db: int = Field(0, ge=0, validation_alias="REDIS_DB", description="The number of its database.")
+    redis_tls: bool = Field(False, validation_alias="REDIS_TLS", description="Whether it is spoken to by TLS.")
     redis_prefix: str = Field(
         "bull",
         validation_alias="REDIS_PREFIX",
@@ -240,9 +274,42 @@ class CoreSettings(SettingsGroup):
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'tidings.db'}"
 
     @property
+    def redis(self) -> str | None:
+        """The address of Redis: REDIS_URL, or what REDIS_HOST and its companions make; None: the embedded one."""
+        if self.redis_url or not self.redis_host:
+            return self.redis_url
+        user, password = quote(self.redis_username or "", safe=""), quote(secret(self.redis_password) or "", safe="")
+        enter = f"{user}{f':{password}' if password else ''}@" if user or password else ""
+        if self.redis_host.startswith("/"):
+            return f"unix://{enter}{self.redis_host}?db={self.redis_db}"
+        host, colon, port = self.redis_host.rpartition(":")
+        if not (colon and port.isdecimal() and ":" not in host):
+            host, port = self.redis_host, str(self.redis_port)
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"redis{'s' if self.redis_tls else ''}://{enter}{host}:{port}/{self.redis_db}"
+
+    @property
+    def redis_notes(self) -> list[str]:
+        """Sentences about variables of Redis that do not count."""
+        given = [name for name in ("redis_host", "redis_username", "redis_password") if getattr(self, name)]
+        names = " and ".join(name.upper() for name in given)
+        if self.redis_url is None:
+            alone = given and "redis_host" not in given
+            return [f"{names} changes nothing without REDIS_HOST: the embedded Valkey is used."] if alone else []
+        other = self.model_copy(update={"redis_url": None}).redis
+        if other is None or _plain(other) == _plain(self.redis_url):
+            return []
+        return [f"REDIS_URL counts; {names} says something else, and changes nothing. Leave one of them out."]
+
+    @property
     def is_embedded(self) -> bool:
         """Whether the database is this installation's own, which it may migrate unasked."""
         return self.database_url is None
+
+
+def _plain(address: str) -> str:
+    """An address without what stands in it only for completeness: database 0, port 6379."""
+    return re.sub(r"(:6379)?(/0?)?$", "", unquote(bare(address)))
 
 
 def group_of(settings: CoreSettings, group: type[Group]) -> Group:

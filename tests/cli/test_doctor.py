@@ -25,8 +25,10 @@ Tidings = Callable[..., Result]
 
 
 @pytest.fixture
-def doctor(tidings: Tidings) -> Callable[..., tuple[int, str]]:
+def doctor(tidings: Tidings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     """Asks the doctor; the exit status, and what was said."""
+    monkeypatch.setenv("N8N_OUTBOUND_WEBHOOK_URL", "https://n8n.example/webhook/x")
+    monkeypatch.setenv("SMTP_HOST", "mail.example")
 
     def ask(*words: str) -> tuple[int, str]:
         try:
@@ -47,6 +49,16 @@ def test_an_installation_without_workers_is_told_how_to_start_them_within_80_col
     status, said = doctor()
     assert status == 1
     assert words(said) == ("workers No worker is connected; start one with tidings up or tidings worker. 1 finding.")
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_channels_without_a_provider_are_told_and_are_no_finding(
+    doctor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("N8N_OUTBOUND_WEBHOOK_URL")
+    _, said = doctor()
+    sentence = "sms is simulated, so nobody gets its messages; set N8N_OUTBOUND_WEBHOOK_URL or MITTO_API_KEY."
+    assert words(said).endswith(f"1 finding. {sentence}")
     assert max(map(len, said.splitlines())) <= 80
 
 
@@ -118,6 +130,8 @@ async def test_an_installation_at_work_has_nothing_wrong(
         "REDIS_PREFIX": at_work.settings.redis_prefix,
         "TIDINGS_DATA_DIR": str(tmp_path / "data"),
         "TIDINGS_LOG_LEVEL": "warning",
+        "N8N_OUTBOUND_WEBHOOK_URL": "https://n8n.example/webhook/x",
+        "SMTP_HOST": "mail.example",
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tidings", "doctor", "--deep"),

@@ -59,7 +59,7 @@ def test_up_serves_sends_and_stops_at_a_signal_leaving_nothing_behind(tmp_path: 
         event = client.post("/events", json={"name": "Expo", "date": "2099-05-04"}).raise_for_status().json()
         person = client.post("/contractors", json={"name": "Ada", "phone": "+18105550123"}).json()
         client.post(f"/events/{event['id']}/registrations", json={"contractor_id": person["id"]}).raise_for_status()
-        while not client.get("/event-messages", params={"status": "sent"}).json():
+        while not client.get("/event-messages", params={"status": "simulated"}).json():
             time.sleep(0.02)
         program.send_signal(stop)
         assert program.wait() == 0

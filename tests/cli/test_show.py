@@ -137,19 +137,19 @@ def test_messages_as_json(soon: Any) -> None:
     assert (row["contractor_name"], row["event_timezone"]) == ("Ada [bold]", "Asia/Tokyo")
 
 
-def test_a_sent_message_says_how_late_it_left(soon: Any) -> None:
+def test_a_message_that_was_simulated_says_how_late_it_left(soon: Any) -> None:
     async def work(app: App) -> None:
         await app.start_workers()
         for _ in range(200):
-            if await app.events.list_messages(status="sent"):
+            if await app.events.list_messages(status="simulated"):
                 return
             await asyncio.sleep(0.05)
 
     act(work)
-    (row,) = json.loads(soon("messages", "--json", "--status", "sent").stdout)
+    (row,) = json.loads(soon("messages", "--json", "--status", "simulated").stdout)
     assert row["message_type"] == "registration_confirmation"
-    said = soon("messages", "--status", "sent").stdout
-    assert "sent" in said
+    said = soon("messages", "--status", "simulated").stdout
+    assert "simulated" in said
     assert said.splitlines()[1].rstrip().endswith((" ms", " s"))
 
 

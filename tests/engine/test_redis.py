@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from tidings.engine.redis import ServerFacts, check_server, connect, redact
+from tidings.engine.redis import ServerFacts, check_server, connect
 from tidings.errors import ConfigurationError
 
 if sys.platform == "win32":
@@ -200,31 +200,3 @@ async def test_a_user_without_rights_is_told_so(tmp_path: Path, connected: Conne
         await connected(server.connection_url).execute_command("ACL", "SETUSER", "jo", "on", ">word", "~*", "+get")
         with pytest.raises(ConfigurationError, match="allows the user in REDIS_URL too little"):
             await check_server(connected(server.connection_url.replace("://", "://jo:word@")))
-
-
-@pytest.mark.parametrize(
-    ("url", "sentence"),
-    [
-        ("http://:secret@host", "must specify one of the following schemes"),
-        ("redis://:secret@host:port", "Port could not be cast"),
-        ("redis://:secret@host/0?family=0", "there is no option family"),
-    ],
-)
-def test_an_unusable_address_is_a_sentence_without_the_password(url: str, sentence: str) -> None:
-    with pytest.raises(ConfigurationError, match=sentence) as refused:
-        connect(url)
-    assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://:secret@host:6379/0", "redis://:***@host:6379/0"),
-        ("rediss://user:se/cr@et@host", "rediss://user:***@host"),
-        ("redis://host:6379/0", "redis://host:6379/0"),
-        ("unix:///run/valkey.sock?db=1&password=secret", "unix:///run/valkey.sock?db=1&password=***"),
-        ("redis://[::1]:6379", "redis://[::1]:6379"),
-    ],
-)
-def test_logs_show_addresses_without_passwords(url: str, shown: str) -> None:
-    assert redact(url) == shown

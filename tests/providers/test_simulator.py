@@ -41,7 +41,7 @@ async def test_a_message_is_kept_as_it_would_have_been_sent() -> None:
 
     receipt = await simulator.send(HELLO)
 
-    assert receipt == Receipt("simulator", "sim-event-message-1")
+    assert receipt == Receipt("simulator", "sim-event-message-1", simulated=True)
     [message] = simulator.messages
     assert message == SimulatedMessage(
         message.at, "+18105550123", "Hello\nthere 👋", "Hi", "event-message-1", {"event_id": 7}
@@ -111,7 +111,7 @@ async def test_keys_are_known_again_after_a_restart(path: Path) -> None:
     await Simulator(path).send(HELLO)
     restarted = Simulator(path)
 
-    assert await restarted.send(HELLO) == Receipt("simulator", "sim-event-message-1")
+    assert await restarted.send(HELLO) == Receipt("simulator", "sim-event-message-1", simulated=True)
 
     assert restarted.messages == []
     assert len(lines(path)) == 1

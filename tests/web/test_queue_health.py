@@ -37,7 +37,7 @@ class Stub:
 
 async def get(path: str, health: QueueHealth) -> tuple[int, dict[str, Any]]:
     stub = Stub(health)
-    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012})}
+    parts = {Probe: Probe(stub.health, stub.metrics, lambda: {"app": 0.0, "redis": 5.012}, lambda: {"sms": "n8n"})}
     application = create_application(parts=parts, routers=[router], api_key="key", max_body_bytes=10, version="1")
     transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
@@ -90,6 +90,7 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
         "queues": {
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
         },
+        "channels": {},
         "clocks": {"redis": 5.012},
     }
 
@@ -103,7 +104,10 @@ async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_woul
     None
 ):
     status, body = await get("/health", report(redis=False, database=False))
-    assert (status, body) == (200, {"status": "ok", "clocks": {"app": 0.0, "redis": 5.012}})
+    assert (status, body) == (
+        200,
+        {"status": "ok", "channels": {"sms": "n8n"}, "clocks": {"app": 0.0, "redis": 5.012}},
+    )
 
 
 async def test_readiness_says_what_keeps_messages_from_leaving() -> None:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
+from tidings.addresses import without_secrets
 from tidings.app import App
 from tidings.cli.output import counted, open_console, print_json
 from tidings.cli.running import prepare, run
 from tidings.db.failures import is_away
-from tidings.engine.redis import redact
 from tidings.errors import QueueUnavailable, UserError
 from tidings.log import mask_phones
+from tidings.messages.delivery.providers import of_simulated
 from tidings.messages.doctor.finding import Finding
 from tidings.registry import Settings
 
@@ -34,36 +35,42 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Looks for what is wrong and says what to do. Changes nothing; exits with 1 when there is something."""
-    findings = _findings(deep)
+    findings, simulated = _findings(deep)
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
         _print(findings, deep)
+        console = open_console()
+        for sentence in simulated:  # nothing is wrong with it
+            console.print(textwrap.fill(f"{sentence}.", min(console.width, WIDTH)), style="yellow", soft_wrap=True)
     if findings:
         raise typer.Exit(1)
 
 
-def _findings(deep: bool) -> list[Finding]:
+def _findings(deep: bool) -> tuple[list[Finding], list[str]]:
+    """What is wrong, and which channels are simulated, where that can be told."""
     try:
         settings = prepare()
     except UserError as error:
-        return [Finding("settings", None, str(error))]
+        return [Finding("settings", None, str(error))], []
     try:
         return run(_look(settings, deep))
     except UserError as error:
-        return [Finding("servers", None, str(error))]
+        found = Finding("servers", None, str(error))
     except QueueUnavailable as error:
-        return [Finding("servers", None, f"{error}. Start it, or correct REDIS_URL.")]
+        found = Finding("servers", None, f"{error}. Start it, or correct REDIS_URL.")
     except Exception as error:
         if not is_away(error):
             raise
-        where = redact(settings.database)
-        return [Finding("servers", None, f"The database {where} does not answer. Start it, or correct DATABASE_URL.")]
+        where = without_secrets(settings.database)
+        found = Finding("servers", None, f"The database {where} does not answer. Start it, or correct DATABASE_URL.")
+    return [found], []
 
 
-async def _look(settings: Settings, deep: bool) -> list[Finding]:
+async def _look(settings: Settings, deep: bool) -> tuple[list[Finding], list[str]]:
     async with App(settings) as app:
-        return [*await app.doctor.look(), *(await app.doctor.check_invariants(pause=PAUSE) if deep else ())]
+        found = [*await app.doctor.look(), *(await app.doctor.check_invariants(pause=PAUSE) if deep else ())]
+        return found, of_simulated(app.providers.channels())
 
 
 def _print(findings: list[Finding], deep: bool) -> None:

@@ -24,6 +24,7 @@ from tidings.registry import Settings
 Rows = list[dict[str, Any]]
 _COLORS = {
     Status.SENT: "green",
+    Status.SIMULATED: "cyan",
     Status.FAILED: "red",
     Status.UNKNOWN: "yellow",
     Status.SKIPPED: "dim",
@@ -184,6 +185,8 @@ def _why(row: dict[str, Any]) -> str:
     """Why a message has its status: what the provider said, or else the reason's sentence."""
     if row["status"] == Status.SENT:
         return ""
+    if row["status"] == Status.SIMULATED:
+        return "no provider is set up, so nobody got it"
     if row["error_message"]:
         return str(row["error_message"])
     return Reason(row["status_reason"]).sentence if row["status_reason"] else ""

@@ -17,6 +17,7 @@ from tidings.engine.policy import QueuePolicy, RateLimit
 from tidings.features.events.forecast import EventForecast, forecast_event
 from tidings.features.events.jobs import EVENT_MESSAGES
 from tidings.features.events.rules.forecast import Burst
+from tidings.messages.statuses import TAKEN
 from tidings.registry import Settings
 
 NAMES_SHOWN = 5
@@ -81,7 +82,7 @@ def not_sent(outlook: EventForecast) -> list[str]:
     zone = outlook.event.timezone
     lines = [
         f"{counted(count, 'message')} {status} already"
-        + (f": {reason.sentence}" if reason and status != "sent" else "")
+        + (f": {reason.sentence}" if reason and status not in TAKEN else "")
         for status, reason, count in outlook.settled
     ]
     lines += [

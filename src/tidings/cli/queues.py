@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tidings.addresses import without_secrets
 from tidings.cli.opening import open_app
 from tidings.cli.output import limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
-from tidings.engine.redis import redact
+from tidings.messages.delivery.providers import of_simulated
 from tidings.registry import Settings
 
 
 def queues() -> None:
     """Shows every queue: its jobs, its limits and its workers."""
     settings = prepare()
-    address, clocks, rows = run(_queues(settings))
+    address, clocks, channels, rows = run(_queues(settings))
     console = open_console()
     table = new_table(
         console,
@@ -31,13 +32,16 @@ def queues() -> None:
             style="yellow",
             soft_wrap=True,
         )
-    console.print(f"Redis     {redact(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
-    console.print(f"database  {redact(settings.database)}", soft_wrap=True)
+    console.print(f"Redis     {without_secrets(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
+    console.print(f"database  {without_secrets(settings.database)}", soft_wrap=True)
     apart = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in clocks.items())
     console.print(f"clocks    {apart}", soft_wrap=True)
+    console.print(f"channels  {', '.join(f'{name} {carrier}' for name, carrier in channels.items())}", soft_wrap=True)
+    for sentence in of_simulated(channels):
+        console.print(f"{sentence}.", style="yellow", soft_wrap=True)
 
 
-async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[list[str]]]:
+async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], Mapping[str, str], list[list[str]]]:
     rows: list[list[str]] = []
     async with open_app(settings) as app:
         for name, policy in app.policies.items():
@@ -53,4 +57,4 @@ async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[li
                     str(workers),
                 ]
             )
-        return app.redis_url, app.clocks.offsets(), rows
+        return app.redis_url, app.clocks.offsets(), app.providers.channels(), rows

@@ -79,5 +79,5 @@ def _announce(app: App, host: str, port: int, *, with_workers: bool) -> None:
     console.print(f"[bold]Tidings[/] listens on http://{host}:{port} (API description: /openapi.json)")
     if with_workers:
         console.print(f"workers: {', '.join(app.queue_names())}")
-    for name in ("sms", "email"):
-        console.print(f"channel {name}: {app.providers[name].name}")
+    for name, carrier in app.providers.channels().items():
+        console.print(f"channel {name}: {carrier}", style="yellow" if carrier == "simulated" else None)

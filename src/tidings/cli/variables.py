@@ -5,10 +5,9 @@ from __future__ import annotations
 import typer
 from pydantic.fields import FieldInfo
 
-from tidings.app import declared_queues
 from tidings.cli.output import limit_setting
 from tidings.engine.policy import QueuePolicy
-from tidings.registry import Settings, variables_of
+from tidings.registry import Settings, declared_queues, variables_of
 
 _HEADING = """# Settings
 

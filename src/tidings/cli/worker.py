@@ -39,7 +39,7 @@ def _become_one_of(count: int, settings: Settings) -> Link:
     link = supervisor.run()
     if link:
         return link
-    if settings.redis_url is None:
+    if settings.redis is None:
         EmbeddedValkey.stop_unused(settings.data_dir)
     raise typer.Exit(supervisor.exit_status())
 

@@ -76,6 +76,11 @@ def is_passing(error: BaseException) -> bool:
     return failure_of(error) is not Failure.REFUSED
 
 
+def lets_nobody_in(error: BaseException) -> bool:
+    """Whether the server knows no such user, password or database."""
+    return any((state := _state(one)) and state.startswith(("28", "3D")) for one in _causes(error))
+
+
 def ends_connection(error: BaseException) -> bool:
     """Whether the connection that an error came from is of no use any more, though it may look open: it gave no
     answer in time, is being closed, or leads to a server that is not the primary any more."""

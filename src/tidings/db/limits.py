@@ -18,16 +18,14 @@ from weakref import WeakSet
 
 import asyncpg
 from asyncpg import InterfaceError, PostgresError
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tidings.db.addresses import PostgresAddress
 from tidings.db.failures import ends_connection
 from tidings.log import get_logger
-
-CONNECT = 5.0
-"""Seconds that connecting may take, on whatever engine."""
 
 PATIENCE = 6
 """How many times as long as messages on their way out everything else may take: requests, imports, exports."""
@@ -56,37 +54,63 @@ class Limits:
         """What the server is told when a connection is new: a lock is waited for half as long as a command may take,
         a transaction is idle for twice as long, at most."""
         values = {"tcp_keepalives_idle": _ALIVE, "tcp_keepalives_interval": 10, "tcp_keepalives_count": 3}
-        if self.command is not None:
-            milliseconds = round(self.command * 1000)
-            values["statement_timeout"] = milliseconds
-            values["lock_timeout"] = max(milliseconds // 2, 1)
-            values["idle_in_transaction_session_timeout"] = milliseconds * 2
-        return ";".join(f"SET {name} = {value}" for name, value in values.items())
+        return ";".join(f"SET {name} = {value}" for name, value in {**values, **self.settings()}.items())
+
+    def settings(self) -> dict[str, int]:
+        """The server's settings, in ms."""
+        if self.command is None:
+            return {}
+        milliseconds = round(self.command * 1000)
+        return {
+            "statement_timeout": milliseconds,
+            "lock_timeout": max(milliseconds // 2, 1),
+            "idle_in_transaction_session_timeout": milliseconds * 2,
+        }
 
 
-def connecting(limits: Limits) -> dict[str, Any]:
-    """The arguments for SQLAlchemy with which connections keep the limits.
+def connecting(limits: Limits, address: PostgresAddress) -> dict[str, Any]:
+    """The arguments for SQLAlchemy with which connections to the address keep the limits.
 
     Whatever keeps one from being made is an error of the database, with a SQLSTATE: not an OSError.
+    Behind a pooler nothing is set here: it would be for whoever has the server's connection next (see `limit_each`).
     """
-    settings = limits.statement()
+    settings, seconds = None if address.is_pooled else limits.statement(), address.connect_seconds
 
-    async def connect(*address: Any, **options: Any) -> Any:
+    async def connect(**options: Any) -> Any:
         try:
-            async with asyncio.timeout(CONNECT):
-                driver = await asyncpg.connect(*address, command_timeout=limits.silence, **options)
+            async with asyncio.timeout(seconds):
+                driver = await asyncpg.connect(**address.arguments, command_timeout=limits.silence, **options)
                 try:
                     _keep_alive(driver, limits)
-                    await driver.execute(settings)  # as start-up parameters PgBouncer would refuse them
+                    if settings:
+                        await driver.execute(settings)  # as start-up parameters PgBouncer would refuse them
                 except BaseException:
                     driver.terminate()
                     raise
                 return driver
-        except OSError as error:
-            reason = f"no answer within {CONNECT:g} s" if isinstance(error, TimeoutError) else error
+        except (OSError, asyncpg.InterfaceError) as error:
+            reason = f"no answer within {seconds:g} s" if isinstance(error, TimeoutError) else str(error)
+            reason = reason or "it closed the connection"
             raise asyncpg.ConnectionFailureError(f"the database cannot be reached: {reason}") from error
 
-    return {"async_creator_fn": connect}
+    # Statements of SQLAlchemy's own have no name behind a pooler: the next one takes the place of the one before.
+    unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if address.is_pooled else {}
+    return {"async_creator_fn": connect, **unnamed}
+
+
+def limit_each(engine: AsyncEngine, limits: Limits, address: PostgresAddress) -> None:
+    """Has every transaction of the engine begin with its limits, and with what the address asks for: a pooler gives
+    each another connection of the server, with nothing of what was set on the one before."""
+    values = {**address.asked, **limits.settings()}
+    if not values:
+        return
+    statement = text("SELECT " + ", ".join(f"set_config('{name}', :v{n}, true)" for n, name in enumerate(values)))
+    bound = {f"v{n}": str(value) for n, value in enumerate(values.values())}
+
+    def begun(connection: Connection) -> None:
+        connection.execute(statement, bound)
+
+    event.listen(engine.sync_engine, "begin", begun)
 
 
 class Circuit:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from tidings.db.database import Database
-from tidings.db.failures import is_passing
+from tidings.db.failures import is_passing, lets_nobody_in
 from tidings.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ async def _look(database: Database) -> str | None:
         async with database.reader.connect() as connection:
             return await connection.run_sync(_revision)
     except DBAPIError as error:
+        if lets_nobody_in(error):
+            raise ConfigurationError(
+                f"The database of DATABASE_URL does not let Tidings in: {error.orig}. Correct the address."
+            ) from error
         if not is_passing(error):
             raise
         raise ConfigurationError(

@@ -16,6 +16,7 @@ from redis.backoff import EqualJitterBackoff
 from redis.driver_info import DriverInfo
 from redis.maint_notifications import MaintNotificationsConfig
 
+from tidings.engine.addresses import EXAMPLE, read_address
 from tidings.errors import ConfigurationError, QueueUnavailable
 
 CONNECT_TIMEOUT = 5.0  # seconds
@@ -51,7 +52,7 @@ def connect(url: str, *, asked: bool = False) -> Redis:
     broken = [exceptions.BusyLoadingError, exceptions.ConnectionError]
     try:
         client: Redis = Redis.from_url(
-            url,
+            read_address(url).url,
             decode_responses=True,
             socket_timeout=ASKED_TIMEOUT if asked else READ_TIMEOUT,
             socket_connect_timeout=ASKED_TIMEOUT if asked else CONNECT_TIMEOUT,
@@ -64,13 +65,10 @@ def connect(url: str, *, asked: bool = False) -> Redis:
         )
         pool: Any = client.connection_pool
         pool.make_connection()  # an option in the address that redis-py does not know shows only here
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, exceptions.RedisError) as error:
         unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-        reason = f"there is no option {unknown[1]}" if unknown else str(error).rstrip(".")
-        raise ConfigurationError(
-            f"REDIS_URL {redact(url)} cannot be used: {reason}. "
-            "Write redis://user:password@host:6379/0, rediss://… for TLS, or unix:///path/to/socket."
-        ) from error
+        reason = f"has the option {unknown[1]}, which does not go with the others" if unknown else "cannot be used"
+        raise ConfigurationError(f"REDIS_URL {reason}. Write it like {EXAMPLE}.") from None
     return client
 
 
@@ -110,12 +108,6 @@ async def answering() -> AsyncIterator[None]:
         yield
     except (exceptions.RedisError, OSError) as error:
         raise QueueUnavailable(f"Redis does not answer: {error}") from error
-
-
-def redact(url: str) -> str:
-    """`url` with `***` for its password, fit for logs and error messages."""
-    without_userinfo = re.sub(r"(://[^:@/]*:).*(?=@)", r"\1***", url)
-    return re.sub(r"(?<=[?&]password=)[^&#]*", "***", without_userinfo)
 
 
 class _Retry(Retry):

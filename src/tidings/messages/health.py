@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 
 class HealthCheck:
     """Looks at what messages need. `works` says whether this process has workers, and so recovers; `clocks` says by
-    how many seconds each clock is wrong."""
+    how many seconds each clock is wrong, `channels` who carries the messages of each."""
 
     def __init__(
         self,
@@ -33,12 +33,14 @@ class HealthCheck:
         *,
         works: Callable[[], bool],
         clocks: Callable[[], Mapping[str, float]],
+        channels: Callable[[], Mapping[str, str]],
     ) -> None:
         self._database = database
         self._queues = queues
         self._recovery = recovery
         self._works = works
         self._clocks = clocks
+        self._channels = channels
 
     async def look(self) -> QueueHealth:
         """What answers within ANSWER seconds: the database, Redis, and which queues have a worker, in this process or
@@ -66,6 +68,7 @@ class HealthCheck:
             recovery=health.recovery,
             workers=health.workers,
             queues=counts,
+            channels=dict(self._channels()),
             clocks=dict(self._clocks()),
         )
 

@@ -20,6 +20,8 @@ class Outcome(StrEnum):
     """What one line says happened."""
 
     SENT = "sent"
+    SIMULATED = "simulated"
+    """The simulator took it in the place of a provider; nobody got it."""
     RETRY = "retry"
     DEFERRED = "deferred"
     FAILED = "failed"
@@ -33,8 +35,11 @@ class Outcome(StrEnum):
     """Somebody had it sent again, who knew that it had not left, or did not mind."""
 
 
-HANDED_OVER = (Outcome.SENT, Outcome.UNKNOWN)
-"""What lines say that delivery reports and replies may be about."""
+AT_PROVIDER = (Outcome.SENT, Outcome.UNKNOWN)
+"""What lines say that delivery reports may be about."""
+
+HANDED_OVER = (*AT_PROVIDER, Outcome.SIMULATED)
+"""What lines say that replies may be about: in a rehearsal somebody answers what was simulated."""
 
 
 class DeliveryStatus(StrEnum):

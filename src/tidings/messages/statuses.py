@@ -11,7 +11,8 @@ class Status(StrEnum):
     The specification names scheduled, sent, failed and cancelled. `skipped` is a decision not to send;
     `sending` lasts while a worker holds the row, and after its crash until the lease ends. `waiting` is written but
     has no job yet: its feature lets it go. `unknown` was handed over and nobody knows whether its provider took it;
-    it is not sent again by itself, and waits for a report or a person.
+    it is not sent again by itself, and waits for a report or a person. `simulated` went no further than the
+    simulator, since its channel has no provider: nobody got it, and it counts as sent nowhere.
     """
 
     WAITING = "waiting"
@@ -22,13 +23,18 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
+    SIMULATED = "simulated"
 
 
 OPEN = (Status.SCHEDULED, Status.SENDING)
 """The statuses of messages that are still to go out."""
 
-LEFT = (Status.SENT, Status.UNKNOWN)
-"""The statuses of messages that have left, or may have: they count in the caps."""
+TAKEN = (Status.SENT, Status.SIMULATED)
+"""The statuses of messages that were taken, by a provider or in its place by the simulator."""
+
+LEFT = (*TAKEN, Status.UNKNOWN)
+"""The statuses of messages that have had their turn: they count in the caps, also simulated ones, so that a rehearsal
+shows what the caps do."""
 
 
 class Reason(StrEnum):

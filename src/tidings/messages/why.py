@@ -131,6 +131,8 @@ def summary_of(row: Any) -> str:
     match row.status:
         case Status.SENT:
             return "It was sent."
+        case Status.SIMULATED:
+            return "It was simulated: its channel has no provider, so nobody got it. tidings doctor says what to set."
         case Status.FAILED:
             return f"It failed: {row.error_message}."
         case Status.SKIPPED:
@@ -170,6 +172,9 @@ def outcome_of(line: LedgerEntry) -> str:
         case Outcome.SENT:
             late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
             return f"handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
+        case Outcome.SIMULATED:
+            late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
+            return f"the simulator took it{late}, since no provider of {line.channel} is set up: nobody got it."
         case Outcome.RETRY:
             return f"{line.provider or 'the provider'} did not take it (attempt {line.attempt}): {line.error}."
         case Outcome.FAILED:

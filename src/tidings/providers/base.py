@@ -45,10 +45,14 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's word that it took a message; `provider_message_id` is its own id, if it gave one."""
+    """A provider's word that it took a message; `provider_message_id` is its own id, if it gave one.
+
+    `simulated`: there was no provider, and nobody gets the message.
+    """
 
     provider: str
     provider_message_id: str | None = None
+    simulated: bool = False
 
 
 class Provider(Protocol):

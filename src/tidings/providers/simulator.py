@@ -19,6 +19,9 @@ from tidings.providers.base import Outgoing, Receipt
 
 log = get_logger(__name__)
 
+WHAT_TO_SET = {"sms": "N8N_OUTBOUND_WEBHOOK_URL or MITTO_API_KEY", "email": "SMTP_HOST"}
+"""The variables that give a channel a provider."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMessage:
@@ -39,6 +42,7 @@ class Simulator:
     count, also those that other processes add. The file and its folder appear with the first message,
     the file readable by its owner only. Raises OSError when an existing file cannot be read.
 
+    What it takes is `simulated`, unless it `stands_in` for a provider, as in a rehearsal, where it counts as sent.
     With `per_second` it has the manners of a carrier: of more messages than that in a second it refuses the
     rest and asks for a second's patience, so that a rehearsal shows what happens then.
     """
@@ -46,7 +50,8 @@ class Simulator:
     name = "simulator"
     drops_repetitions = True
 
-    def __init__(self, path: Path | None = None, *, per_second: int | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, per_second: int | None = None, stands_in: bool = False) -> None:
+        self.simulates = not stands_in
         self.refused = 0
         self._per_second = per_second
         self._taken: deque[float] = deque()  # monotonic seconds of what was taken within the last one
@@ -82,7 +87,7 @@ class Simulator:
             self._keys.add(message.idempotency_key)
             self.messages.append(message)
             self._tell(message)
-        return Receipt(self.name, f"sim-{message.idempotency_key}")
+        return Receipt(self.name, f"sim-{message.idempotency_key}", simulated=self.simulates)
 
     def on_message(self, callback: Callable[[SimulatedMessage], None]) -> Callable[[], None]:
         """Calls `callback` with every message kept from now on; returns a function that ends this.

@@ -20,10 +20,14 @@ class _Report(BaseModel):
 _CLOCKS = "By how many seconds each clock is ahead of the one that messages are due by; `app` is this machine's."
 
 
+_CHANNELS = "Who carries the messages of each channel: a provider, or `simulated` where none is set up."
+
+
 class Liveness(_Report):
     """The process answers; it says nothing about the database, Redis or the workers."""
 
     status: Literal["ok"] = "ok"
+    channels: dict[str, str] = Field(default={}, description=_CHANNELS)
     clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
@@ -90,6 +94,7 @@ class QueueMetrics(QueueHealth):
     """Health, and the depth of every queue by its name."""
 
     queues: dict[str, QueueCounts]
+    channels: dict[str, str] = Field(default={}, description=_CHANNELS)
     clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
@@ -100,6 +105,7 @@ class Probe:
     health: Callable[[], Awaitable[QueueHealth]]
     metrics: Callable[[], Awaitable[QueueMetrics]]
     clocks: Callable[[], Mapping[str, float]]
+    channels: Callable[[], Mapping[str, str]]
 
 
 Asked = Annotated[Probe, provided(Probe)]
@@ -109,10 +115,11 @@ router = new_router(strict=False, tags=["health"])
 
 @router.get("/health")
 async def health(probe: Asked) -> Liveness:
-    """Whether the process answers, and how far clocks are apart. Whoever restarts what does not: a database that is
-    away is no reason, since the process remembers which messages it has handed over and could not write down yet.
-    `/ready` tells of the rest."""
-    return Liveness(clocks=dict(probe.clocks()))
+    """Whether the process answers, which channels are simulated, and how far clocks are apart.
+
+    Whoever restarts what does not: a database that is away is no reason, since the process remembers which messages
+    it has handed over and could not write down yet. `/ready` tells of the rest."""
+    return Liveness(channels=dict(probe.channels()), clocks=dict(probe.clocks()))
 
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Messages cannot leave"}})

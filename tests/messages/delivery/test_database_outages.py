@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from messages.due_messages import OpenApp, Provider, message_to, person_of
 from support.postgres_proxy import PostgresProxy
+from tidings.db.addresses import CONNECT
 from tidings.db.failures import Failure, failure_of
-from tidings.db.limits import CONNECT
 from tidings.messages.delivery.pipeline import AWAY_PAUSE
 from tidings.messages.statuses import Status
 from tidings.providers.base import Outgoing, Receipt

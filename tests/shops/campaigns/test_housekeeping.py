@@ -21,6 +21,7 @@ from tidings.features.shops.models import Shop, ShopMessage, ShopWebhookEvent
 from tidings.features.shops.reports.rollup import bounds
 from tidings.messages.ledger import LedgerEntry
 from tidings.providers.base import Outgoing
+from tidings.providers.simulator import Simulator
 
 DOMAIN = "blossom.myshopify.com"
 
@@ -193,12 +194,26 @@ async def test_daily_figures_are_those_of_the_shops_own_days_and_the_same_howeve
         ("2026-03-11", "early", 2, 0, 1, 2, "0.0158"),
     ]
     assert report.total == {
-        "sent": 4, "delivered": 1, "undelivered": 0, "skipped": 2, "failed": 0, "segments": 4, "cost": "0.0316"
+        "sent": 4, "simulated": 0, "delivered": 1, "undelivered": 0, "skipped": 2, "failed": 0, "segments": 4,
+        "cost": "0.0316",
     }  # fmt: skip
     one_day = await market.shops.reports.get(DOMAIN, first=report.days[1].day)
     assert len(one_day.days) == 1
     with pytest.raises(InvalidInput, match="last: must be a day from the first one on"):
         await market.shops.reports.get(DOMAIN, first=report.days[1].day, last=report.days[0].day)
+
+
+async def test_a_campaign_finishes_and_neither_it_nor_the_reports_call_anything_sent(open_market: OpenMarket) -> None:
+    market = await open_market(clock=ManualClock(datetime(2026, 3, 11, 15, tzinfo=UTC)), provider=Simulator())
+    shop = await market.shop()
+    await market.customers(shop, 3)
+    campaign = await market.started(shop, "sale")
+    await send_all(market, shop, campaign)
+    progress = await market.shops.campaigns.progress(DOMAIN, "sale")
+    assert (progress.status, progress.simulated, progress.sent, progress.cost) == ("finished", 3, 0, "0")
+    await do(market, "rollup_reports")
+    total = (await market.shops.reports.get(DOMAIN)).total
+    assert (total["simulated"], total["sent"], total["cost"]) == (3, 0, "0")
 
 
 async def test_figures_are_right_on_the_day_on_which_the_clocks_change() -> None:

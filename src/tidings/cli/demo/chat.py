@@ -45,7 +45,7 @@ def chat_demo(*, seconds: float, port: int, scripted: bool) -> None:
 
 async def _demo(folder: Path, *, seconds: float, port: int, scripted: bool) -> bool:
     console = Console(highlight=False)
-    receiver, simulator = Receiver(), Simulator()
+    receiver, simulator = Receiver(), Simulator(stands_in=True)
     whatsapp = {channel.value: simulator for channel in ChatChannel if channel.is_whatsapp}
     settings = load(**{**SETTINGS, "data_dir": folder})
     async with (

@@ -66,7 +66,7 @@ class ConferenceDay:
 
     def simulator(self) -> Simulator:
         """One that takes everything."""
-        return Simulator()
+        return Simulator(stands_in=True)
 
     async def prepare(self, app: App) -> None:
         """The event and its agenda."""

@@ -65,7 +65,7 @@ class FollowUpDay:
 
     def simulator(self) -> Simulator:
         """A carrier that takes only so many messages a second."""
-        return Simulator(per_second=PER_SECOND)
+        return Simulator(per_second=PER_SECOND, stands_in=True)
 
     async def prepare(self, app: App) -> None:
         """People, their action items, one experiment, and follow-ups for the whole day and night."""

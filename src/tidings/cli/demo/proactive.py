@@ -46,7 +46,7 @@ class ProactiveDay:
 
     def simulator(self) -> Simulator:
         """One that takes everything."""
-        return Simulator()
+        return Simulator(stands_in=True)
 
     async def prepare(self, app: App) -> None:
         """What happened before: a contractor of exactly a year, goals that stalled, an event, two unhappy replies."""

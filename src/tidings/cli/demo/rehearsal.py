@@ -26,6 +26,8 @@ SETTLE_SECONDS = 30.0
 OFFLINE: dict[str, Any] = {
     "database_url": None,
     "redis_url": None,
+    "redis_host": None,
+    "mitto_api_key": None,
     "n8n_outbound_webhook_url": None,
     "smtp_host": None,
     "openai_api_key": None,

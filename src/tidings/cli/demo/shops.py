@@ -59,7 +59,7 @@ class ShopDay:
 
     def simulator(self) -> Simulator:
         """One that takes everything."""
-        return Simulator()
+        return Simulator(stands_in=True)
 
     async def prepare(self, app: App) -> None:
         """Two shops with ready automations and customers; every tenth customer has not consented to campaigns."""

@@ -26,6 +26,7 @@ ROWS = 16
 REFRESH_SECONDS = 0.1
 COLORS = {
     Outcome.SENT: "green",
+    Outcome.SIMULATED: "cyan",
     Outcome.FAILED: "red",
     Outcome.RETRY: "yellow",
     Outcome.DEFERRED: "yellow",

@@ -14,7 +14,7 @@ from tidings.engine.jobs import Job
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import ChatChannel, ChatMessage, UsageKind, UsageLog
 from tidings.messages.kind import Ended
-from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry
 from tidings.messages.statuses import LEFT, Status
 
 _ROW = ChatMessage.__table__.c
@@ -42,7 +42,7 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
         if failed or not known:  # the report has told it already, or will
             return []
     sent = one.status in LEFT
-    status = DeliveryStatus.SENT if sent else DeliveryStatus.FAILED
+    status = None if one.status is Status.SIMULATED else DeliveryStatus.SENT if sent else DeliveryStatus.FAILED
     # A quick provider's report may have come before this.
     reported = settled or (
         sent
@@ -67,6 +67,8 @@ async def note_end(connection: AsyncConnection, one: Ended, provider_id: str | N
     )
     if reported:
         await _raise_line(connection, message.id, present.delivery_status, now)
+    if one.status is Status.SIMULATED:  # nobody got it: nothing is charged, and nobody is told
+        return []
     if sent and ChatChannel(row["channel"]).is_whatsapp:
         await log_use(connection, row["customer_id"], row["chatbot_id"], row["id"], now)
     reason = one.reason.sentence if one.reason else present.error_message
@@ -89,7 +91,9 @@ async def find_provider_ids(connection: AsyncConnection, ids: Sequence[int]) -> 
         return {}
     rows = await connection.execute(
         select(LedgerEntry.message_id, LedgerEntry.provider_message_id)
-        .where(LedgerEntry.kind == CHAT_MESSAGE, LedgerEntry.message_id.in_(ids), LedgerEntry.outcome == Outcome.SENT)
+        .where(
+            LedgerEntry.kind == CHAT_MESSAGE, LedgerEntry.message_id.in_(ids), LedgerEntry.outcome.in_(HANDED_OVER)
+        )
         .order_by(LedgerEntry.id)
     )
     return {message_id: provider_id for message_id, provider_id in rows if provider_id}

@@ -34,7 +34,7 @@ from tidings.messages.contacts.addresses import first_contacts
 from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.gate.terms import TRANSACTIONAL, Purpose, Terms
 from tidings.messages.kind import Addressee, Content, Ended, Message, MessageKind, Report
-from tidings.messages.statuses import Reason, Status
+from tidings.messages.statuses import TAKEN, Reason
 from tidings.messages.tenants import customer_tenant
 from tidings.providers.base import Account
 from tidings.providers.whatsapp_cloud.errors import CloudError
@@ -227,7 +227,7 @@ class ChatMessages(MessageKind):
         Recovery makes good for messages without a note, and upkeep lets go whom nobody else has.
         """
         now = self.clock.now()
-        sent_ids = [one.message.id for one in ended if one.status is Status.SENT]
+        sent_ids = [one.message.id for one in ended if one.status in TAKEN]
         provider_ids = await find_provider_ids(connection, sent_ids)
         jobs: list[Job] = []
         for one in sorted(ended, key=lambda one: one.message.id):

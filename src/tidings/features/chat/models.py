@@ -150,7 +150,7 @@ class Conversation(Base):
     updated_at: Mapped[datetime]
 
 
-UNFOLLOWED = "NOT end_noted AND status IN ('sent', 'failed', 'skipped')"
+UNFOLLOWED = "NOT end_noted AND status IN ('sent', 'failed', 'skipped', 'simulated')"
 """Which messages have ended without a note of it: nobody was told, and nothing was charged for."""
 
 

@@ -28,7 +28,8 @@ from tidings.work import Work
 class EventForecast:
     """An event's forecast, and what is known already.
 
-    `settled` says how many messages will not change any more: sent, failed, skipped or cancelled, and why.
+    `settled` says how many messages will not change any more: sent, simulated, failed, skipped or cancelled,
+    and why.
     `unreachable` are the names of the registered people without a phone number.
     """
 

@@ -22,7 +22,8 @@ ENDINGS = (Reason.ACTION_ITEM_COMPLETED, Reason.OPTED_OUT, Reason.NO_CONSENT, Re
 """The reasons to skip an occurrence that hold for all that would come after it."""
 
 UNFOLLOWED = (
-    "is_recurring AND next_occurrence_id IS NULL AND (status IN ('sent', 'failed', 'cancelled', 'unknown') "
+    "is_recurring AND next_occurrence_id IS NULL AND (status IN ('sent', 'failed', 'cancelled', 'unknown', "
+    "'simulated') "
     f"OR status = 'skipped' AND status_reason NOT IN ({', '.join(repr(str(reason)) for reason in ENDINGS)}))"
 )
 """Which rows came to an end that was not their series', and have no successor all the same."""

@@ -37,7 +37,7 @@ from tidings.messages.gate.zones import Zone
 from tidings.messages.inbound.keywords import Command, read_aside
 from tidings.messages.inbound.sentiment import sentiment_of
 from tidings.messages.ledger import DeliveryStatus, Outcome, write_lines
-from tidings.messages.statuses import LEFT, OPEN, Reason, Status
+from tidings.messages.statuses import LEFT, OPEN, TAKEN, Reason, Status
 from tidings.messages.tenants import INSTALLATION
 from tidings.messages.usage import usage_row, write_usage
 from tidings.work import Unit, Work
@@ -162,7 +162,7 @@ class FollowUps:
         try:
             async with self._work.begin() as unit:
                 row = await find_follow_up(unit.session, follow_up_id, lock=True)
-                if row.status != Status.SENT:
+                if row.status not in TAKEN:
                     raise Conflict(f"follow-up {row.id} is {row.status}; only one that was sent can have a response")
                 person = await find_contractor(unit.session, row.contractor_id)
                 zones = await zones_of_follow_ups(unit.session, [row.id], self._timezone)

@@ -22,7 +22,7 @@ from tidings.messages.delivery.outcome import LINE, Record, Result, row_of
 from tidings.messages.gate.standing import is_capped, settle_places
 from tidings.messages.kind import Content, Ended, Message, MessageKind, follows
 from tidings.messages.ledger import LedgerEntry, Outcome, write_lines
-from tidings.messages.statuses import LEFT, OPEN, Status
+from tidings.messages.statuses import LEFT, OPEN, TAKEN, Status
 from tidings.messages.usage import write_usage
 
 log = get_logger(__name__)
@@ -86,7 +86,7 @@ class OutcomeRows:
         """Whether all were sent, and nothing but their rows and lines is to be written."""
         columns = records[0].row.keys()
         return self._may_be_plain() and all(
-            record.status is Status.SENT
+            record.status in TAKEN
             and record.usage is None
             and not is_capped(record.message)
             and record.row.keys() == columns
@@ -134,7 +134,7 @@ class OutcomeRows:
         """Writes the rows and returns the records that they now are as."""
         alike: dict[tuple[bool, tuple[str, ...]], list[Record]] = {}
         for record in records:
-            kind = record.status is Status.SENT, tuple(name for name in record.row if name != "id")
+            kind = record.status in TAKEN, tuple(name for name in record.row if name != "id")
             alike.setdefault(kind, []).append(record)
         # All of them at once, or one group after another would not be in order of id. What is sent needs no look.
         takings = {} if all(sent for sent, _ in alike) else await self._takings(connection, records)

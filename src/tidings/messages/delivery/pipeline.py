@@ -220,14 +220,15 @@ class DeliveryPipeline:
             receipt = await self._send(claimed, run, content)
         except SendError as error:
             return self._refused(message, run, error, decision, content, Attempt(left, _since(started)))
+        outcome, status = (Outcome.SIMULATED, Status.SIMULATED) if receipt.simulated else (Outcome.SENT, Status.SENT)
         sent = Result(
-            Outcome.SENT,
-            Status.SENT,
+            outcome,
+            status,
             columns=self.kind.columns_when_sent(message, content, self._clock.now()),
             inputs=decision.inputs,
             draft=content.draft,
         )
-        return _Ending(sent, "sent", Attempt(left, _since(started), receipt))
+        return _Ending(sent, status.value, Attempt(left, _since(started), receipt))
 
     def _wait_for_provider(self, message: Message, run: Run, decision: Send) -> Defer | None:
         """A provider that asked for fewer messages gets them one by one; each keeps the place it is given."""

@@ -7,6 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from tidings.messages.delivery.pacing import Pace
 from tidings.messages.kind import Message
 from tidings.providers.base import Account, Provider
+from tidings.providers.simulator import WHAT_TO_SET
+
+
+def of_simulated(channels: Mapping[str, str]) -> list[str]:
+    """A sentence for each channel that is simulated: what that means, and what to set."""
+    return [
+        f"{name} is simulated, so nobody gets its messages; set {WHAT_TO_SET.get(name, 'up its provider')}"
+        for name, carrier in channels.items()
+        if carrier == "simulated"
+    ]
 
 
 class Providers(Mapping[str, Provider]):
@@ -36,6 +46,13 @@ class Providers(Mapping[str, Provider]):
     def of(self, message: Message) -> Provider | None:
         """The provider through which a message leaves, None when it is not set up."""
         return self._providers.get(message.provider or message.channel)
+
+    def channels(self) -> dict[str, str]:
+        """Who carries the messages of each channel: a provider's name, or `simulated`."""
+        return {
+            name: "simulated" if getattr(provider, "simulates", False) else provider.name
+            for name, provider in sorted(self._providers.items())
+        }
 
     def pace(self, provider: Provider, account: Account | None) -> Pace:
         """How fast a provider may be given messages of an account; every channel that it serves shares it."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound
 from tidings.messages.kind import Kinds, Report, require_name
-from tidings.messages.ledger import HANDED_OVER, DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import AT_PROVIDER, DeliveryStatus, LedgerEntry, Outcome
 from tidings.messages.statuses import Status
 from tidings.work import Unit, Work
 
@@ -162,7 +162,7 @@ def _lines_of(kind: str, message_id: int) -> Select[LedgerEntry]:
     """The latest line that says that a message was handed over."""
     return (
         select(LedgerEntry)
-        .where(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id, LedgerEntry.outcome.in_(HANDED_OVER))
+        .where(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id, LedgerEntry.outcome.in_(AT_PROVIDER))
         .order_by(LedgerEntry.id.desc())
         .limit(1)
     )
@@ -179,7 +179,7 @@ async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]
     if not names:
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
         raise InvalidInput("provider_message_id", sentence)
-    query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(HANDED_OVER), or_(*names))
+    query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(AT_PROVIDER), or_(*names))
     if update.tenant is not None:
         query = query.where(LedgerEntry.tenant == update.tenant)
     found = (await session.execute(query.order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()

@@ -15,7 +15,7 @@ from tidings.errors import ConfigurationError, SendError
 from tidings.providers.base import Outgoing, Provider, ProviderParts, Receipt
 from tidings.providers.smtp.connections import MailConnection, MailConnections, MailServer, NoneFree, NotOpened
 from tidings.providers.smtp.mails import address, compose, on_the_wire, one_line
-from tidings.settings import Optional, SettingsGroup, secret
+from tidings.settings import Optional, Port, SettingsGroup, secret
 
 _TOO_MANY = re.compile(r"\b4\.7\.\d|too many|limit", re.IGNORECASE)
 """How servers say that they get too many connections or logins, beside 421, 450, 452 or 454 (RFC 3463, X.7.Y)."""
@@ -33,7 +33,7 @@ class SmtpSettings(SettingsGroup):
         validation_alias="SMTP_HOST",
         description="Mail server for channel email. Unset: the simulator keeps mails.",
     )
-    smtp_port: int = Field(587, validation_alias="SMTP_PORT", description="Its port.")
+    smtp_port: Port = Field(587, validation_alias="SMTP_PORT", description="Its port.")
     smtp_user: Annotated[str | None, Optional] = Field(
         None, validation_alias="SMTP_USER", description="Login name, if it wants one."
     )

@@ -22,7 +22,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """How many recipients stand where: `sent + skipped + failed + unknown + waiting = audience`.
+    """How many recipients stand where: `sent + simulated + skipped + failed + unknown + waiting = audience`.
 
     `waiting` are all that have no end yet, those in the queue and on their way included. `skipped` includes those
     whose campaign was cancelled; `reasons` says why, in the words of `Reason`.
@@ -31,6 +31,7 @@ class Recipients:
     audience: int
     waiting: int
     sent: int
+    simulated: int
     skipped: int
     failed: int
     unknown: int
@@ -39,7 +40,7 @@ class Recipients:
     @property
     def imbalance(self) -> int:
         """How far the sum is from the audience; anything but 0 is a mistake in here."""
-        return self.audience - self.sent - self.skipped - self.failed - self.unknown - self.waiting
+        return self.audience - self.sent - self.simulated - self.skipped - self.failed - self.unknown - self.waiting
 
 
 async def count_recipients(session: AsyncSession, campaign_id: int) -> Recipients:
@@ -66,6 +67,7 @@ async def count_recipients(session: AsyncSession, campaign_id: int) -> Recipient
         total,
         counts["waiting"],
         counts[Status.SENT],
+        counts[Status.SIMULATED],
         counts["skipped"],
         counts[Status.FAILED],
         counts[Status.UNKNOWN],
@@ -81,7 +83,7 @@ async def read_progress(session: AsyncSession, shop: Shop, campaign: ShopCampaig
     theirs = ShopMessage.campaign_id == campaign.id
     spent = await session.execute(
         select(ShopMessage.price, func.sum(ShopMessage.segments), func.count())
-        .where(theirs, ShopMessage.price.is_not(None))
+        .where(theirs, ShopMessage.price.is_not(None), ShopMessage.status != Status.SIMULATED)
         .group_by(ShopMessage.price)
     )
     prices = spent.all()

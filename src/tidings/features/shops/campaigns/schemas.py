@@ -61,7 +61,7 @@ class CampaignOut(Output):
 
 
 class CampaignProgress(Output):
-    """Where a campaign's recipients stand: `sent + skipped + failed + unknown + waiting = audience`, always.
+    """Where recipients stand. Always `sent + simulated + skipped + failed + unknown + waiting = audience`.
 
     Until `is_expanded` the audience grows. `reasons` says why recipients were skipped, `unknown` may have been sent
     and are to be settled, `cost` is the price of what was sent. Test messages are counted apart.
@@ -73,6 +73,7 @@ class CampaignProgress(Output):
     sent: int
     skipped: int
     failed: int
+    simulated: int
     unknown: int
     waiting: int
     reasons: dict[str, int]

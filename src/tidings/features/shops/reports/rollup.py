@@ -29,7 +29,16 @@ DAYS = 3
 _Source = tuple[int, int]
 """Ids of an automation and a campaign, 0 for none."""
 
-_NO_FIGURES = {"sent": 0, "delivered": 0, "undelivered": 0, "skipped": 0, "failed": 0, "segments": 0, "cost": "0"}
+_NO_FIGURES = {
+    "sent": 0,
+    "simulated": 0,
+    "delivered": 0,
+    "undelivered": 0,
+    "skipped": 0,
+    "failed": 0,
+    "segments": 0,
+    "cost": "0",
+}
 
 
 async def roll_up(work: Work, shop_id: int, days: int = DAYS) -> int:
@@ -110,6 +119,9 @@ async def _figures(session: AsyncSession, shop: Shop, day: date) -> Mapping[_Sou
             found["delivered"] = found.get("delivered", 0) + number
         elif status == DeliveryStatus.FAILED:
             found["undelivered"] = found.get("undelivered", 0) + number
+    simulated = (ShopMessage.status == Status.SIMULATED, ShopMessage.sent_at >= start, ShopMessage.sent_at < end)
+    for source, _, number in await _grouped(session, shop.id, ShopMessage.status, func.count(), where=simulated):
+        figures[source]["simulated"] = number
     ended = (
         ShopMessage.status.in_((Status.SKIPPED, Status.CANCELLED, Status.FAILED)),
         ShopMessage.scheduled_time >= start,

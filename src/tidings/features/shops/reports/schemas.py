@@ -15,6 +15,7 @@ class DayFigures(Output):
     automation: str | None
     campaign: str | None
     sent: int
+    simulated: int = 0
     delivered: int
     undelivered: int
     skipped: int

@@ -19,7 +19,7 @@ from tidings.features.shops.reports.schemas import DayFigures, ShopReport
 from tidings.work import Work
 
 MOST_DAYS = 366
-_COUNTED = ("sent", "delivered", "undelivered", "skipped", "failed", "segments")
+_COUNTED = ("sent", "simulated", "delivered", "undelivered", "skipped", "failed", "segments")
 
 
 class ShopReports:
