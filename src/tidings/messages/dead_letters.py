@@ -19,7 +19,7 @@ from tidings.engine.jobs import DeadJob, Job, comes_again
 from tidings.errors import Conflict, NotFound, QueueUnavailable
 from tidings.log import get_logger
 from tidings.messages.kind import Kinds, parse_name
-from tidings.messages.statuses import Status
+from tidings.messages.statuses import TAKEN, Status
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -35,7 +35,7 @@ class DeadLetterStatus(StrEnum):
     RESOLVED = "resolved"
 
 
-_OVER = (Status.SENT, Status.SKIPPED, Status.CANCELLED)
+_OVER = (*TAKEN, Status.SKIPPED, Status.CANCELLED)
 """Statuses of a message that nobody has to deal with any more."""
 
 _PAGE = 1000
