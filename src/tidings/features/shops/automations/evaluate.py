@@ -11,6 +11,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock, to_milliseconds
+from tidings.features.shops.automations.facts import facts_of
 from tidings.features.shops.automations.goals import is_reached
 from tidings.features.shops.automations.models import ShopAutomation
 from tidings.features.shops.automations.pointless import about, left_of, standing_order
@@ -23,12 +24,11 @@ from tidings.features.shops.automations.tracking import (
     key_of,
     only_news,
 )
-from tidings.features.shops.customers.orders import as_facts, order_of
+from tidings.features.shops.customers.orders import order_of
 from tidings.features.shops.customers.parcels import is_called_back, new_tracking
 from tidings.features.shops.events.store import moment_of, shop_of
 from tidings.features.shops.kind import ShopMessages
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage, ShopOrder, ShopWebhookEvent
-from tidings.features.shops.rules import variables as names
 from tidings.features.shops.rules.contexts import EventContext, normalize_event_context
 from tidings.features.shops.rules.predicates import compile_predicate
 from tidings.features.shops.rules.stored import to_json
@@ -46,11 +46,6 @@ USEFUL = {Purpose.TRANSACTIONAL: timedelta(days=1), Purpose.PROMOTIONAL: timedel
 
 LATE = timedelta(days=2)
 """How late Shopify may tell something; it tries again for some hours. What is told later was brought over."""
-
-_OF_CUSTOMER = (
-    *("first_name", "last_name", "email", "phone", "country", "locale", "tags", "orders_count", "total_spent"),
-    *("sms_consent", "sms_consent_at"),
-)
 
 
 async def evaluate_event(work: Work, row_id: int) -> dict[str, Any]:
@@ -252,23 +247,6 @@ class _Question:
     async def _call_off(self, now: datetime) -> int:
         about = and_(ShopMessage.shop_id == self._shop.id, ShopMessage.deduplication_key == self._key)
         return await cancel_where(self._unit, ShopMessages, about, Reason.RULES_NOT_MET, now)
-
-
-def facts_of(
-    context: EventContext, shop: Shop, customer: ShopCustomer | None, order: ShopOrder | None = None
-) -> dict[str, Any]:
-    """The variables of an event; what it does not tell of customer and order is filled in from their rows."""
-    spoken = names.ShopVariables(shop.name, shop.locale, shop.currency)
-    facts = names.variables(context, spoken)
-    if order is not None:
-        facts = names.with_stored_order(facts, as_facts(order))
-    if customer is not None and "customer" in facts:
-        known = {name: getattr(customer, name) for name in _OF_CUSTOMER}
-        facts["customer"] = {
-            name: known.get(name) if value in (None, []) else value for name, value in facts["customer"].items()
-        }
-        facts["customer"]["phone"] = customer.phone or facts["customer"]["phone"]
-    return facts
 
 
 async def _customer_of(session: AsyncSession, event: ShopWebhookEvent) -> ShopCustomer | None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound, TemplateError
-from tidings.features.shops.automations.evaluate import facts_of
+from tidings.features.shops.automations.facts import facts_of
 from tidings.features.shops.automations.schemas import PreviewIn, PreviewOut
 from tidings.features.shops.kind import price_table
 from tidings.features.shops.lookup import find_automation, find_customer, find_shop
