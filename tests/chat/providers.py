@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import itertools
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -103,7 +104,7 @@ def text_event(text: str, wamid: str, sender: str = USER) -> dict[str, Any]:
     return {
         "from": sender.removeprefix("+"),
         "id": wamid,
-        "timestamp": "1795521600",
+        "timestamp": str(int(time.time())),
         "type": "text",
         "text": {"body": text},
     }

@@ -168,10 +168,11 @@ DINNER = {
     "code": "2026_12",
     "wine": True,
     "empty": "",
-    "note": "by the\nwindow",
     "none": None,
 }
-DINNER_TEXT = "[form] first name: Ada; guests: 2; Choose: Terrace, No smoking; Date: 2026-12-05; code: 2026_12; wine: yes; note: by the window"
+DINNER_TEXT = (
+    "[form] first name: Ada; guests: 2; Choose: Terrace, No smoking; Date: 2026-12-05; code: 2026_12; wine: yes"
+)
 ADDRESS = {"saved_address_id": "a1", "values": {"name": "Ada", "in_pin_code": "400063", "tags": [{"floor": "8"}]}}
 ADDRESS_TEXT = "[form] name: Ada; in pin code: 400063; floor: 8"
 BASKET = [

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, false, select, update
+from sqlalchemy import ColumnElement, Select, false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
@@ -138,7 +138,7 @@ class ChatMessages(MessageKind):
             )
             conversations = rows.all()
             for row in conversations:
-                row.name, row.details, row.external_user_id = None, {}, f"erased:{row.id}"
+                row.name, row.details, row.external_user_id, row.user_id = None, {}, f"erased:{row.id}", None
                 row.answer_due = row.answer_by = None
         return {Conversation.__tablename__: len(conversations), ChatMessage.__tablename__: len(ids)}
 
@@ -276,7 +276,8 @@ def _preference(one: Ended, now: datetime) -> Preference:
 def _conversations(whom: Addressee) -> Select[int]:
     """The conversations that a person has over WhatsApp; a widget's visitor is nobody who is known."""
     return select(Conversation.id).where(
-        Conversation.external_user_id.in_(whom.addresses), Conversation.channel != ChatChannel.WIDGET
+        or_(Conversation.external_user_id.in_(whom.addresses), Conversation.user_id.in_(whom.addresses)),
+        Conversation.channel != ChatChannel.WIDGET,
     )
 
 

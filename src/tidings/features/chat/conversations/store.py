@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from tidings.clock import Clock, to_milliseconds
 from tidings.customer_webhooks import events
 from tidings.db.rows import locked_ids
 from tidings.feature import parse
+from tidings.features.chat.conversations.identities import conversations_of, note_user_id
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.jobs import INCOMING_MESSAGE, IncomingMessageJob
 from tidings.features.chat.lookup import find_chatbot
@@ -139,22 +140,19 @@ async def _first_account(session: AsyncSession, chatbot_id: int, channel: ChatCh
 async def _conversation(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Conversation:
     """The user's conversation, locked; a new one when two messages come first at the same moment, too."""
     session, now = unit.session, clock.now()
-    query = (
-        select(Conversation)
-        .where(
-            Conversation.chatbot_id == chatbot.id,
-            Conversation.channel == message.channel,
-            Conversation.external_user_id == message.external_user_id,
-        )
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    if (found := await session.scalar(query)) is not None:
+    names = {message.external_user_id, *([message.user_id] if message.user_id else [])}
+    query = conversations_of(chatbot.id, message.channel, names)
+    query = query.with_for_update().execution_options(populate_existing=True)
+    if (found := _named(await session.scalars(query), message)) is not None:
+        if message.user_id is not None and found.user_id is None:
+            found.user_id = message.user_id
+            await note_user_id(session, found.external_user_id, message.user_id, clock)
         return found
     new = Conversation(
         chatbot_id=chatbot.id,
         channel=message.channel,
         external_user_id=message.external_user_id,
+        user_id=message.user_id,
         name=message.name,
         turn=0,
         answered_turn=0,
@@ -166,6 +164,17 @@ async def _conversation(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn
         async with session.begin_nested():
             session.add(new)
     except IntegrityError:
-        return (await session.scalars(query)).one()
+        found = _named(await session.scalars(query), message)
+        assert found is not None, "who added it has committed"
+        return found
+    if message.user_id is not None:
+        await note_user_id(session, message.external_user_id, message.user_id, clock)
     await events.emit(unit, chatbot.customer_id, events.CONVERSATION_CREATED, _facts_of(new, chatbot), now)
     return new
+
+
+def _named(rows: Iterable[Conversation], message: IncomingMessageIn) -> Conversation | None:
+    """The one under the user's present address, else the one that knows the user's id."""
+    found = list(rows)
+    under = [row for row in found if row.external_user_id == message.external_user_id]
+    return next(iter(under or found), None)

@@ -11,12 +11,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import ConfigurationError
+from tidings.features.chat.conversations.identities import Renaming, rename
 from tidings.features.chat.conversations.reports import Source, own_id, take_report
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.conversations.store import lock_conversations, store_incoming
 from tidings.features.chat.jobs import DELIVERY_REPORT, StatusJob
 from tidings.features.chat.lookup import find_chatbot
-from tidings.features.chat.models import ChatChannel, QrState, WhatsAppCloudAccount, WhatsAppQrSession
+from tidings.features.chat.models import ChatChannel, Conversation, QrState, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, session_context
 from tidings.features.chat.whatsapp.preferences import Preference, take_preferences
 from tidings.log import get_logger
@@ -109,6 +110,7 @@ class WhatsApp:
                 chatbot_id=accounts[one.phone_number_id].chatbot_id,
                 channel=ChatChannel.WHATSAPP_CLOUD,
                 external_user_id=one.sender,
+                user_id=one.user_id,
                 content=one.text[:LONGEST],
                 external_id=one.provider_message_id,
                 name=one.profile_name[:200] if one.profile_name else None,
@@ -122,6 +124,7 @@ class WhatsApp:
             )
             for one in wanted
         ]
+        await rename(self._work, await self._renamings(batch, accounts, arrivals))
         new = await self._store(arrivals)
         await self._take_reports(
             ChatChannel.WHATSAPP_CLOUD,
@@ -178,6 +181,44 @@ class WhatsApp:
                 chatbot = await find_chatbot(unit.session, arrival.chatbot_id)
                 new += not (await store_incoming(unit, chatbot, arrival, self._work.clock)).duplicate
         return new
+
+    async def _renamings(
+        self,
+        batch: WebhookBatch,
+        accounts: Mapping[str, WhatsAppCloudAccount],
+        arrivals: Sequence[IncomingMessageIn],
+    ) -> list[Renaming]:
+        """Who stands under another address than the one by which Meta names them now."""
+        cloud = ChatChannel.WHATSAPP_CLOUD
+        told = [
+            Renaming(
+                accounts[one.phone_number_id].chatbot_id,
+                cloud,
+                frozenset(one.former),
+                one.phone or one.user_id or "",
+                one.user_id,
+            )
+            for one in batch.identities
+            if one.phone_number_id in accounts
+        ]
+        named = {
+            (one.chatbot_id, one.user_id): one.external_user_id
+            for one in arrivals
+            if one.user_id and one.user_id != one.external_user_id
+        }
+        if not named:
+            return told
+        query = select(Conversation.chatbot_id, Conversation.external_user_id, Conversation.user_id).where(
+            Conversation.user_id.in_(sorted({user_id for _, user_id in named}))
+        )
+        async with self._work.read() as session:
+            rows = (await session.execute(query)).all()
+        seen = [
+            Renaming(chatbot_id, cloud, frozenset({address, user_id}), present, user_id)
+            for chatbot_id, address, user_id in rows
+            if user_id and (present := named.get((chatbot_id, user_id), address)) != address
+        ]
+        return told + seen
 
     async def _take_reports(self, channel: ChatChannel, reports: Sequence[tuple[int, str, DeliveryReport]]) -> None:
         if not reports:
