@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.errors import UserError
@@ -83,15 +87,7 @@ class IncomingMessages:
             return "taken in already"
         chatbot = await find_chatbot(session, conversation.chatbot_id)
         row.status, row.updated_at = PROCESSED, now
-        session.add(
-            UsageLog(
-                customer_id=chatbot.customer_id,
-                chatbot_id=chatbot.id,
-                message_id=row.id,
-                kind=UsageKind.MESSAGE,
-                at=now,
-            )
-        )
+        await _log_use(session, chatbot, row, now)
         if command is not None:
             if conversation.turn == row.turn:
                 settle(conversation, row.turn)
@@ -121,6 +117,22 @@ class IncomingMessages:
                 answered=True,
             )
         )
+
+
+async def _log_use(session: AsyncSession, chatbot: Chatbot, row: ChatMessage, now: datetime) -> None:
+    """Once for each message, though one that was edited is taken in again."""
+    logged = select(UsageLog.id).where(UsageLog.message_id == row.id, UsageLog.kind == UsageKind.MESSAGE)
+    if "changed_by" in row.details and await session.scalar(logged) is not None:
+        return
+    session.add(
+        UsageLog(
+            customer_id=chatbot.customer_id,
+            chatbot_id=chatbot.id,
+            message_id=row.id,
+            kind=UsageKind.MESSAGE,
+            at=now,
+        )
+    )
 
 
 def _name_of(job_id: str, content: str) -> str:

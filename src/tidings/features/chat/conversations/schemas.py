@@ -20,7 +20,7 @@ class IncomingMessageIn(Input):
     `external_user_id` of WhatsApp is a phone number, which is international with + or without, or the id of a user
     who hides it, as it stands; `user_id` is WhatsApp's id of the user, where the number is known, too. `via` is the
     phone number ID or session it came through, `written_at` when it was written, and `metadata` what else is to be
-    kept of it.
+    kept of it. Nobody answers what is said `aside`, such as a reaction.
     """
 
     chatbot_id: Id
@@ -32,6 +32,7 @@ class IncomingMessageIn(Input):
     written_at: AwareDatetime | None = None
     name: ShortLine | None = None
     via: UserId | None = None
+    aside: bool = False
     metadata: JsonObject = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -69,6 +69,7 @@ class Conversations:
         async with self._work.begin() as unit:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
             row.taken_over_at, row.taken_over_by, row.updated_at = row.taken_over_at or now, who, now
+            row.taken_over_reason = None
             row.answer_due = row.answer_by = None
             disarm_answer(unit, row.id, row.turn)
             await self._tell(unit, row, events.CONVERSATION_TAKEN_OVER, by=who)
@@ -85,7 +86,7 @@ class Conversations:
             if row.taken_over_at is None:
                 return row
             chatbot = await find_chatbot(unit.session, chatbot_id)
-            row.taken_over_at = row.taken_over_by = None
+            row.taken_over_at = row.taken_over_by = row.taken_over_reason = None
             row.updated_at = now
             if chatbot.active and row.turn > row.answered_turn:
                 row.answer_due, row.answer_by = due_after(self._work.clock, None, 0.0)
