@@ -144,3 +144,45 @@ async def test_the_history_and_the_contacts_of_a_phone_app_are_no_messages(chats
         taken = await post(chats, text.replace('"field": "messages"', f'"field": "{field}"').encode())
         assert taken == {"messages": 0, "duplicates": 0, "statuses": 0, "ignored": 0, "preferences": 0}
     assert await chats.rows(Conversation) == []
+
+
+@pytest.mark.both_databases
+async def test_what_the_business_writes_on_a_phone_of_the_qr_service_takes_over_and_our_own_words_do_not(
+    open_chats: OpenChats,
+) -> None:
+    chats: Chats
+    secret = ""
+
+    async def tell(**event: Any) -> dict[str, int]:
+        headers = {"X-Tidings-Secret": secret}
+        async with client_of(chats.app) as client:
+            told = {"sessionId": "shop-1", **event}
+            answer = await client.post("/webhooks/whatsapp/qr/shop-1", json=told, headers=headers)
+        taken: dict[str, int] = answer.json()
+        return taken
+
+    async def told_at_once(posted: Any) -> None:
+        """The service tells what it sends before it has answered."""
+        early = {"fromMe": True, "to": USER, "message": posted.text, "messageId": "QR1"}
+        assert (await tell(**early))["duplicates"] == 1
+
+    async with Provider(told_at_once) as qr:
+        chats = await open_chats(whatsapp_qr_url=qr.url)
+        bot = await chats.shop(debounce=0.05)
+        secret = await chats.qr_session(bot)
+        await chats.start()
+        await tell(**{"from": USER, "message": "When are you open?", "messageId": "IN1"})
+        [answer] = await chats.answers(1)
+        late = {"fromMe": True, "to": USER, "message": answer.content, "messageId": "QR1"}
+        assert (await tell(**late))["duplicates"] == 1
+        assert (await chats.rows(Conversation))[0].taken_over_at is None
+        own = {"fromMe": True, "to": USER, "message": "Ben here: we are open today, too", "messageId": "OWN1"}
+        assert [(await tell(**own))["messages"] for _ in range(2)] == [1, 0]
+        await tell(**{"from": USER, "message": "Thanks, and returns?", "messageId": "IN2"})
+        await is_taken_in(chats, "Thanks, and returns?")
+        assert [row.role for row in await chats.messages()] == ["assistant", "human"]
+        for group in ("120363041234567890@g.us", "status@broadcast", "1203630@newsletter"):
+            taken = await tell(**{"from": group, "message": "Hi all", "messageId": "G1"})
+            assert taken["ignored"] == 1
+        assert (await tell(**{"from": USER, "message": "Hi", "messageId": "G2", "isGroup": True}))["ignored"] == 1
+        assert len(await chats.rows(Conversation)) == 1

@@ -16,10 +16,10 @@ from tidings.messages.ledger import DeliveryStatus, LedgerEntry
 from tidings.messages.statuses import Reason, Status
 from tidings.work import Unit
 
-PHONE_APP = "the WhatsApp Business app"
+PHONE_APP = "WhatsApp app"
 """Who wrote it, and who has taken the conversation over."""
 
-REASON = "somebody answered in the WhatsApp Business app"
+REASON = "somebody of the business wrote in the WhatsApp app on the phone"
 
 
 async def store_echo(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Stored:
@@ -35,8 +35,14 @@ async def store_echo(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, c
             ChatMessage.conversation_id == conversation.id, ChatMessage.external_id == message.external_id
         )
     )
-    ours = select(exists().where(LedgerEntry.provider_message_id == message.external_id))
-    if known is not None or await session.scalar(ours):
+    ours = LedgerEntry.provider_message_id == message.external_id
+    # One whose hand-over is not recorded yet may be told already.
+    leaving = (
+        (ChatMessage.conversation_id == conversation.id)
+        & (ChatMessage.status == Status.SENDING)
+        & (ChatMessage.content == message.content)
+    )
+    if known is not None or await session.scalar(select(exists().where(ours) | exists().where(leaving))):
         return Stored(known or 0, conversation.id, conversation.turn, duplicate=True)
     sent_at = read_moment(message.written_at, now)
     row = ChatMessage(

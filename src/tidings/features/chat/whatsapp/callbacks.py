@@ -147,19 +147,17 @@ class WhatsApp:
             return TakenIn(statuses=1)
         if not event.text.strip():
             return TakenIn(ignored=1)
-        new = await self._store(
-            [
-                IncomingMessageIn(
-                    chatbot_id=row.chatbot_id,
-                    channel=ChatChannel.WHATSAPP_QR,
-                    external_user_id=event.sender,
-                    content=event.text[:LONGEST_TEXT],
-                    external_id=event.provider_message_id,
-                    via=session_id,
-                    metadata={"whatsapp_message_id": event.provider_message_id},
-                )
-            ]
+        message = IncomingMessageIn(
+            chatbot_id=row.chatbot_id,
+            channel=ChatChannel.WHATSAPP_QR,
+            external_user_id=event.sender,
+            content=event.text[:LONGEST_TEXT],
+            external_id=event.provider_message_id,
+            written_at=event.received_at,
+            via=session_id,
+            metadata={"whatsapp_message_id": event.provider_message_id},
         )
+        new = await self._store([message], store_echo if event.own else store_incoming)
         if row.state != QrState.CONNECTED:
             await self._note_connected(row.id)
         return TakenIn(messages=new, duplicates=1 - new)
