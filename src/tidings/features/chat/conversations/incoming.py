@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.errors import UserError
+from tidings.features.chat.conversations.automatic import hand_over, look_for_loop
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.store import store_message
 from tidings.features.chat.conversations.turns import arm_answer, settle
@@ -100,6 +101,9 @@ class IncomingMessages:
             return f"carried out: {command}"
         if conversation.answer_due is None or conversation.taken_over_at is not None:
             return "left to a person" if conversation.taken_over_at else "not to be answered"
+        if (reason := await look_for_loop(session, conversation)) is not None:
+            await hand_over(unit, conversation, chatbot, reason, now)
+            return f"left to a person: {reason}"
         await arm_answer(unit, conversation, chatbot.customer_id)
         return f"to be answered as turn {conversation.turn}"
 

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from tidings.customer_webhooks import events
 from tidings.feature import parse
+from tidings.features.chat.conversations.automatic import resume
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.schemas import HumanMessageIn, TakeOverIn
 from tidings.features.chat.conversations.turns import arm_answer, disarm_answer, settle
@@ -88,6 +89,7 @@ class Conversations:
             chatbot = await find_chatbot(unit.session, chatbot_id)
             row.taken_over_at = row.taken_over_by = row.taken_over_reason = None
             row.updated_at = now
+            resume(row)
             if chatbot.active and row.turn > row.answered_turn:
                 row.answer_due, row.answer_by = due_after(self._work.clock, None, 0.0)
                 await arm_answer(unit, row, chatbot.customer_id)
