@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chat.support import Chats, OpenChats
+from chat.test_turns import Model
 from support.app import client_of, run_job
 from support.cases import every_case
 from tidings.clock import ManualClock
@@ -199,7 +200,7 @@ async def test_a_conversation_with_a_program_is_handed_to_a_person_who_is_told_w
 
 async def test_a_customer_who_asks_quickly_is_answered_every_time(open_chats: OpenChats) -> None:
     clock = ManualClock(NOW)
-    chats = await open_chats(clock=clock)
+    chats = await open_chats(clock=clock, model=Model())
     bot = await chats.chatbot()
     questions = ["Hi!", "Where's my order?", "17", "Berlin", "ok", "And when?", "great", "thanks"] * 2
     said = [await exchange(chats, bot, clock, text, after=2 + len(text) / 6) for text in questions]
