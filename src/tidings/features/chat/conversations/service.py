@@ -12,18 +12,21 @@ from tidings.feature import parse
 from tidings.features.chat.conversations.automatic import resume
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.schemas import HumanMessageIn, TakeOverIn
+from tidings.features.chat.conversations.sendable import require_sendable
 from tidings.features.chat.conversations.turns import arm_answer, disarm_answer, settle
 from tidings.features.chat.lookup import find_chatbot, find_conversation
 from tidings.features.chat.models import ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.rules.turns import due_after
+from tidings.vault import Vault
 from tidings.work import Unit, Work
 
 
 class Conversations:
     """Conversations of one chatbot at a time: another chatbot's are not found."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, vault: Vault) -> None:
         self._work = work
+        self._vault = vault
 
     async def list(
         self,
@@ -101,12 +104,15 @@ class Conversations:
     ) -> ChatMessage:
         """Sends the user what a person wrote, behind everything that is under way to the user.
 
-        It counts as the answer to all that the user has written. Raises NotFound and InvalidInput.
+        It counts as the answer to all that the user has written. What the channel cannot take is refused before
+        anything is stored. Raises NotFound, InvalidInput and Conflict.
         """
         wanted = parse(HumanMessageIn, message)
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
+            chatbot = await find_chatbot(unit.session, chatbot_id)
+            await require_sendable(unit.session, self._vault, chatbot, row, wanted.content, now)
             sent = await add_message(unit, row, Role.HUMAN, wanted.content, now, author=wanted.author)
             settle(row, row.turn)
             return sent
