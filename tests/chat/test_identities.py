@@ -174,3 +174,36 @@ async def test_two_customers_know_the_same_number_by_ids_of_their_own(chats: Cha
         await chats.write(chatbot, "Hello again?", external_user_id=user_id)
     rows = await chats.rows(Conversation)
     assert [(row.external_user_id, row.user_id, row.turn) for row in rows] == [(USER, USER_ID, 2), (USER, "US.77", 2)]
+
+
+async def test_a_number_that_has_got_another_id_is_found_by_the_new_one(chats: Chats) -> None:
+    await chats.cloud_account(await chats.chatbot())
+    for one in (
+        event("a"),
+        event("b", number=None, user_id="US.2"),
+        event("c", user_id="US.2"),
+        event("d", number=None, user_id="US.2"),
+    ):
+        await tell(chats, one)
+    [conversation] = await chats.rows(Conversation)
+    assert (conversation.external_user_id, conversation.user_id, conversation.turn) == (USER, "US.2", 4)
+
+
+async def test_a_message_of_another_program_that_knows_both_joins_them_as_well(chats: Chats) -> None:
+    bot = await chats.chatbot()
+    await chats.write(bot, "a")
+    await chats.write(bot, "b", external_user_id=USER_ID)
+    await chats.write(bot, "c", user_id=USER_ID)
+    [conversation] = await chats.rows(Conversation)
+    assert (conversation.external_user_id, conversation.user_id, conversation.turn) == (USER, USER_ID, 3)
+
+
+async def test_erasing_a_person_empties_a_conversation_that_stands_under_the_id(chats: Chats) -> None:
+    async with chats.app.work.begin() as unit:
+        contact, _ = await save_contractor(unit.session, {"name": "Ada", "phone": USER}, chats.clock.now())
+    await chats.cloud_account(await chats.chatbot())
+    await tell(chats, event("My name is Ada"))
+    await chats.app.contacts.erase(contact.id)
+    [conversation] = await chats.rows(Conversation)
+    assert (conversation.external_user_id, conversation.user_id) == (f"erased:{conversation.id}", None)
+    assert [row.content for row in await chats.rows(ChatMessage)] == [""]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,15 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.support import Chats, OpenChats
+from chat.providers import Provider, signed, text_event, webhook
+from chat.support import NUMBER, Chats, OpenChats
 from chat.test_turns import Model
 from support.app import client_of, run_job
 from support.cases import every_case
+from support.workshop import eventually
 from tidings.clock import ManualClock
 from tidings.customer_webhooks import events as names
 from tidings.features.chat.conversations.automatic import BY
 from tidings.features.chat.jobs import INCOMING_MESSAGE, OUTGOING_MESSAGE, IncomingMessageJob
-from tidings.features.chat.models import ChatMessage, Role
+from tidings.features.chat.models import ChatMessage, Conversation, Role
 from tidings.features.chat.rules.loops import Said, find_loop
 from tidings.messages.kind import MessageJob
 
@@ -215,3 +218,40 @@ async def test_buttons_that_are_tapped_at_once_are_no_program(open_chats: OpenCh
     said = [await exchange(chats, bot, clock, "Show me the next page", after=0.7, **tapped) for _ in range(9)]
     assert all(one.startswith("to be answered") for one in said)
     assert len(await chats.rows(ChatMessage, role="user")) == 9
+
+
+@pytest.mark.both_databases
+async def test_a_bot_behind_whatsapp_that_answers_everything_gets_a_few_messages_and_no_more(
+    open_chats: OpenChats,
+) -> None:
+    chats: Chats
+    wamids = itertools.count(1)
+
+    async def tell(text: str) -> None:
+        body = webhook(messages=[text_event(text, f"wamid.{next(wamids)}")])
+        async with client_of(chats.app) as client:
+            answer = await client.post(f"/webhooks/whatsapp/cloud/{NUMBER}", content=body, headers=signed(body))
+        assert answer.status_code == 200
+
+    answering: set[asyncio.Task[None]] = set()
+
+    async def answer_at_once(posted: Any) -> None:
+        """The other side is a program: it answers as soon as it has a message."""
+        answering.add(asyncio.create_task(tell(f"Hello, I am Bo, a virtual assistant! You wrote: {posted.text}")))
+
+    async with Provider(answer_at_once) as graph:
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot = await chats.shop(debounce=0)
+        await chats.cloud_account(bot)
+        await chats.start()
+        await tell("When are you open?")
+
+        async def handed_over() -> bool:
+            [conversation] = await chats.rows(Conversation)
+            return bool(conversation.taken_over_reason)
+
+        await eventually(handed_over, within=20)
+        await asyncio.gather(*answering)
+        assert len(graph.posted) <= 6
+        rows = await chats.messages(Role.ASSISTANT)
+        assert len(rows) == len(graph.posted)

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.clock import Clock
+from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.conversations.turns import arm_answer, disarm_answer
 from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import ChatChannel, ChatMessage, Conversation
@@ -72,6 +73,28 @@ async def rename(work: Work, renamings: Collection[Renaming]) -> int:
                 if attempt == TRIES:  # the next message tries again
                     log.info("two conversations are written in and were not joined", chatbot_id=one.chatbot_id)
     return changed
+
+
+async def meet(work: Work, messages: Collection[IncomingMessageIn]) -> int:
+    """Has whoever is named by number and ID stand under the number; before their messages are stored."""
+    named = {
+        (one.chatbot_id, one.user_id): one.external_user_id
+        for one in messages
+        if one.user_id and one.user_id != one.external_user_id
+    }
+    if not named:
+        return 0
+    query = select(Conversation.chatbot_id, Conversation.external_user_id, Conversation.user_id).where(
+        Conversation.user_id.in_(sorted({user_id for _, user_id in named}))
+    )
+    async with work.read() as session:
+        rows = (await session.execute(query)).all()
+    known = [
+        Renaming(chatbot_id, ChatChannel.WHATSAPP_CLOUD, frozenset({address, user_id}), present, user_id)
+        for chatbot_id, address, user_id in rows
+        if user_id and (present := named.get((chatbot_id, user_id), address)) != address
+    ]
+    return await rename(work, known)
 
 
 async def _rename(unit: Unit, one: Renaming, clock: Clock) -> int:

@@ -14,7 +14,7 @@ from tidings.clock import Clock, to_milliseconds
 from tidings.customer_webhooks import events
 from tidings.db.rows import locked_ids
 from tidings.feature import parse
-from tidings.features.chat.conversations.identities import conversations_of, note_user_id
+from tidings.features.chat.conversations.identities import conversations_of, meet, note_user_id
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.jobs import INCOMING_MESSAGE, IncomingMessageJob
 from tidings.features.chat.lookup import find_chatbot
@@ -51,9 +51,13 @@ async def store_message(work: Work, message: IncomingMessageIn | Mapping[str, An
     Raises InvalidInput, and NotFound for a chatbot that there is not.
     """
     wanted = parse(IncomingMessageIn, message)
-    async with work.begin() as unit:
+    await meet(work, [wanted])
+
+    async def store(unit: Unit) -> Stored:
         chatbot = await find_chatbot(unit.session, wanted.chatbot_id)
         return await store_incoming(unit, chatbot, wanted, work.clock)
+
+    return await work.retry(store)
 
 
 async def store_incoming(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn, clock: Clock) -> Stored:
@@ -157,7 +161,7 @@ async def find_or_open(unit: Unit, chatbot: Chatbot, message: IncomingMessageIn,
     query = conversations_of(chatbot.id, message.channel, names)
     query = query.with_for_update().execution_options(populate_existing=True)
     if (found := _named(await session.scalars(query), message)) is not None:
-        if message.user_id is not None and found.user_id is None:
+        if message.user_id not in (None, found.user_id) and found.external_user_id == message.external_user_id:
             found.user_id = message.user_id
             await note_user_id(session, found.external_user_id, message.user_id, clock)
         return found

@@ -14,7 +14,7 @@ from tidings.clock import Clock
 from tidings.errors import ConfigurationError
 from tidings.features.chat.conversations.amendments import amend
 from tidings.features.chat.conversations.echoes import store_echo
-from tidings.features.chat.conversations.identities import Renaming, rename
+from tidings.features.chat.conversations.identities import meet, rename
 from tidings.features.chat.conversations.reports import Source, own_id, take_report
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
 from tidings.features.chat.conversations.store import Stored, lock_conversations, store_incoming
@@ -23,7 +23,6 @@ from tidings.features.chat.lookup import find_chatbot
 from tidings.features.chat.models import (
     Chatbot,
     ChatChannel,
-    Conversation,
     QrState,
     Role,
     WhatsAppCloudAccount,
@@ -112,7 +111,8 @@ class WhatsApp:
         for fault in batch.faults:
             log.warning("WhatsApp reports a fault of an account", account_id=account.id, fault=str(fault))
         events = CloudEvents({number: one.chatbot_id for number, one in accounts.items()}, batch)
-        await rename(self._work, [*events.renamings, *await self._seen_under_another_address(events.arrivals)])
+        await rename(self._work, events.renamings)
+        await meet(self._work, [*events.arrivals, *events.echoes])
         new = await self._store(events.arrivals) + await self._store(events.echoes, store_echo)
         amended = [await amend(self._work, change) for _, change in events.edits]
         deleted = [await amend(self._work, change) for change in events.deletions]
@@ -166,34 +166,17 @@ class WhatsApp:
         """Stores messages in one transaction; returns how many were new."""
         if not arrivals:
             return 0
-        new = 0
-        async with self._work.begin() as unit:
+
+        async def store_all(unit: Unit) -> int:
             await lock_conversations(unit.session, arrivals)
+            new = 0
             # New ones are added in the same order by everybody; messages of one keep theirs.
             for arrival in sorted(arrivals, key=lambda one: (one.chatbot_id, one.external_user_id)):
                 chatbot = await find_chatbot(unit.session, arrival.chatbot_id)
                 new += not (await store(unit, chatbot, arrival, self._work.clock)).duplicate
-        return new
+            return new
 
-    async def _seen_under_another_address(self, arrivals: Sequence[IncomingMessageIn]) -> list[Renaming]:
-        """Who stands under another address than the one by which Meta names them now."""
-        named = {
-            (one.chatbot_id, one.user_id): one.external_user_id
-            for one in arrivals
-            if one.user_id and one.user_id != one.external_user_id
-        }
-        if not named:
-            return []
-        query = select(Conversation.chatbot_id, Conversation.external_user_id, Conversation.user_id).where(
-            Conversation.user_id.in_(sorted({user_id for _, user_id in named}))
-        )
-        async with self._work.read() as session:
-            rows = (await session.execute(query)).all()
-        return [
-            Renaming(chatbot_id, ChatChannel.WHATSAPP_CLOUD, frozenset({address, user_id}), present, user_id)
-            for chatbot_id, address, user_id in rows
-            if user_id and (present := named.get((chatbot_id, user_id), address)) != address
-        ]
+        return await self._work.retry(store_all)
 
     async def _take_reports(self, channel: ChatChannel, reports: Sequence[tuple[int, str, DeliveryReport]]) -> None:
         if not reports:
