@@ -84,6 +84,7 @@ PROGRAMS = {
     ),
     "another chatbot, at once": (dialogue(first(12, variations(ESSAY)), after=3), 6),
     "another chatbot that waits a little": (dialogue(first(14, variations(ESSAY)), after=12), 10),
+    "another chatbot that takes its time": (dialogue(first(60, variations("x" * 60)), after=12), 40),
     "a program that says ok": (dialogue(["ok"] * 12, after=0.3), 6),
     "an echo of our words": (dialogue([OURS] * 12, after=1), 4),
 }

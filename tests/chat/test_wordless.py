@@ -40,7 +40,7 @@ SILENT = [
 ]
 UNREADABLES = [
     *("[voice message]", "[audio]", "[image]", "[video]", "[document]", "[document bill.pdf]"),
-    *("[unsupported message]", "[location 52.5 13.3]", "[contact Ann +1650]"),
+    *("[unsupported message]", "[location 52.5 13.3]", "[contact Ann +1650]", "[hologram]", "[interactive]"),
 ]
 QUESTIONS = [
     *(
@@ -56,7 +56,7 @@ QUESTIONS = [
         "17",
         "ok 17",
     ),
-    *("[image] my lamp", "[order] 2 × LAMP", "[form] day: Tue", "[something else]", "[image", "₹500", "stop"),
+    *("[image] my lamp", "[order] 2 × LAMP", "[form] day: Tue", "[Help]", "[image", "₹500", "stop"),
     *("thank god for lamps", "谢谢你们的灯", "help", "open", "ok thank you very much so good great"),
 ]
 

@@ -13,10 +13,11 @@ from datetime import datetime
 
 from rapidfuzz import fuzz
 
-QUICK_ROUNDS, SAME_ROUNDS, SLOW_ROUNDS, NOTICES, STEADY_ROUNDS = 6, 4, 5, 2, 10
-"""How many rounds show it: too quick ones; the same text at once, and later; automatic notices; a steady exchange."""
+QUICK_ROUNDS, SAME_ROUNDS, SLOW_ROUNDS, NOTICES, STEADY_ROUNDS, MANY_ROUNDS = 6, 4, 5, 2, 10, 40
+"""How many rounds show it: too quick ones; the same text at once, and later; automatic notices; a steady exchange;
+one without a pause."""
 
-LOOKED_AT = 60
+LOOKED_AT = 2 * MANY_ROUNDS + 10
 """Messages of a conversation that are enough to see any of it."""
 
 _PASTES = 15.0
@@ -27,6 +28,9 @@ _WRITES, _READS, _TURNS = 12.0, 60.0, 1.0
 
 _AT_ONCE, _SOON = 20.0, 3600.0
 """Seconds within which the same text is an answer to ours."""
+
+_PAUSE = 15.0
+"""Seconds that everybody takes once in a while."""
 
 _LONG = 12
 """Characters of a text that nobody repeats without being a nuisance: yes, yes, 1, 1 is how people use menus."""
@@ -143,6 +147,9 @@ def find_loop(messages: Sequence[Said]) -> str | None:
         taken = sum(one.seconds or 0.0 for one in latest)
         if taken < sum(_TURNS + len(one.text) / _WRITES + one.asked / _READS for one in latest):
             return f"the last {STEADY_ROUNDS} answers came faster than anybody reads and writes"
+    latest = rounds[-MANY_ROUNDS:]
+    if len(latest) == MANY_ROUNDS and all(one.seconds is not None and one.seconds < _PAUSE for one in latest):
+        return f"{MANY_ROUNDS} answers came without a pause"
     return None
 
 

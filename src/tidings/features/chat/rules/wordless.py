@@ -25,9 +25,9 @@ _WORDS = """
 
 _COURTESIES = frozenset(_WORDS.split())
 _SILENT = re.compile(r"\[(?:sticker|reaction[^\]]*)\]")
-_UNREADABLE = re.compile(
-    r"\[(?:voice message|audio|image|video|unsupported message|(?:document|location|contact)(?: [^\]]*)?)\]"
-)
+_UNREADABLE = re.compile(r"\[(?!form\b|order\b)[a-z_]+(?: [^\]]*)?\]", re.ASCII)
+"""A placeholder for whatever is no text, also of a type that WhatsApp has thought of since."""
+
 _PUNCTUATION = re.compile(r"[^\w'’\[\]]+|_")
 
 

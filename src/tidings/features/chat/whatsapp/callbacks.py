@@ -151,7 +151,7 @@ class WhatsApp:
             chatbot_id=row.chatbot_id,
             channel=ChatChannel.WHATSAPP_QR,
             external_user_id=event.sender,
-            content=event.text[:LONGEST_TEXT],
+            content=event.text.strip()[:LONGEST_TEXT],
             external_id=event.provider_message_id,
             written_at=event.received_at,
             via=session_id,
