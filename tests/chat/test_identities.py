@@ -107,7 +107,8 @@ async def test_what_was_asked_by_the_id_is_answered_to_the_number_once(open_chat
 
 @pytest.mark.both_databases
 async def test_messages_that_come_meanwhile_are_not_lost_when_two_conversations_become_one(chats: Chats) -> None:
-    await chats.cloud_account(await chats.chatbot())
+    await chats.cloud_account(await chats.shop(debounce=0))
+    await chats.start()
     await tell(chats, event("a", user_id=None))
     await tell(chats, event("b", number=None))
     await asyncio.gather(*(tell(chats, event(f"c{n}", number=USER if n % 2 else None)) for n in range(8)))
@@ -117,6 +118,14 @@ async def test_messages_that_come_meanwhile_are_not_lost_when_two_conversations_
     assert sorted(text for _, text in told) == sorted(["a", "b", "d", *(f"c{n}" for n in range(8))])
     assert sorted(turn for turn, _ in told) == list(range(1, 12))
     assert conversation.turn == 11
+
+    async def all_taken_in() -> bool:
+        rows = await chats.messages(Role.USER)
+        [conversation] = await chats.rows(Conversation)
+        return all(row.status == "processed" for row in rows) and conversation.answered_turn == 11
+
+    await eventually(all_taken_in, within=30)
+    assert all(row.conversation_id == conversation.id for row in await chats.rows(ChatMessage))
 
 
 @pytest.mark.both_databases

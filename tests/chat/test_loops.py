@@ -54,6 +54,17 @@ def variations(text: str) -> Iterator[str]:
         yield "".join(alphabet[(ord(c) * (place + 3) + place * number) % 27] for number, c in enumerate(text))
 
 
+def instant(texts: Iterable[str]) -> list[Said]:
+    """Texts that come before the provider has said that ours have left."""
+    told = dialogue(texts, after=0.5)
+    return [
+        Said(True, one.text, one.at + timedelta(seconds=1), made_at=one.at - timedelta(seconds=1))
+        if one.ours
+        else one
+        for one in told
+    ]
+
+
 def first(count: int, texts: Iterable[str]) -> list[str]:
     return list(itertools.islice(texts, count))
 
@@ -86,6 +97,7 @@ PROGRAMS = {
     "another chatbot that waits a little": (dialogue(first(14, variations(ESSAY)), after=12), 10),
     "another chatbot that takes its time": (dialogue(first(60, variations("x" * 60)), after=12), 40),
     "a program that says ok": (dialogue(["ok"] * 12, after=0.3), 6),
+    "a program that is quicker than the provider": (instant(first(12, variations(ESSAY))), 6),
     "an echo of our words": (dialogue([OURS] * 12, after=1), 4),
 }
 """Dialogues with programs, and in which round the latest each is seen through."""

@@ -67,6 +67,7 @@ async def begun(chats: Chats, channel: ChatChannel, **bot: Any) -> Conversation:
         (CLOUD, "Hi", {"address": "US.13491208655302741918"}, 201, []),
         (CLOUD, "Hi", {"address": "erased:1"}, 409, ["was erased"]),
         (CLOUD, "Hi", {"via": "4711"}, 409, ["4711 is not connected", "connect it again"]),
+        (CLOUD, "Hi", {"via": None}, 409, ["no phone number is connected", "connect one"]),
         (CLOUD, "Hi", {"token": "garbage"}, 409, ["Enter it again"]),
         (QR, "Hi", {"via": "shop-2"}, 409, ["'shop-2' is not connected", "connect it again"]),
         (QR, "Hi", {"state": QrState.LOST}, 409, ["scan its QR code again"]),

@@ -50,7 +50,9 @@ def _said(row: ChatMessage) -> Said | None:
     if row.role == Role.USER:
         typed = kind in _TYPED and not row.content.startswith("[")
         return None if kind == "reaction" else Said(False, row.content, row.created_at, typed)
-    return Said(True, row.content, row.sent_at or row.updated_at) if row.status in _GONE else None
+    if row.status not in _GONE:
+        return None
+    return Said(True, row.content, row.sent_at or row.updated_at, made_at=row.created_at)
 
 
 async def hand_over(unit: Unit, conversation: Conversation, chatbot: Chatbot, reason: str, now: datetime) -> None:

@@ -51,10 +51,8 @@ async def _require_account(session: AsyncSession, vault: Vault, conversation: Co
     )
     account = await session.scalar(query)
     if account is None:
-        raise Conflict(
-            f"phone number ID {conversation.via} is not connected to chatbot {conversation.chatbot_id}; "
-            "connect it again"
-        )
+        number = f"phone number ID {conversation.via}" if conversation.via else "no phone number"
+        raise Conflict(_unconnected(number, conversation))
     try:
         vault.open(account.access_token, account_context("access_token", account.phone_number_id))
     except ConfigurationError as error:
@@ -85,14 +83,19 @@ async def _require_session(session: AsyncSession, conversation: Conversation) ->
     )
     row = await session.scalar(query)
     if row is None:
-        raise Conflict(
-            f"session {conversation.via!r} is not connected to chatbot {conversation.chatbot_id}; connect it again"
-        )
+        name = f"session {conversation.via!r}" if conversation.via else "no session"
+        raise Conflict(_unconnected(name, conversation))
     if row.state == QrState.LOST:
         raise Conflict(
             f"session {conversation.via!r} has lost its connection to WhatsApp; scan its QR code again, "
             "then connect it to the chatbot again"
         )
+
+
+def _unconnected(what: str, conversation: Conversation) -> str:
+    if conversation.via is None:
+        return f"{what} is connected to chatbot {conversation.chatbot_id}; connect one"
+    return f"{what} is not connected to chatbot {conversation.chatbot_id}; connect it again"
 
 
 def _require_length(text: str, most: int, why: str) -> None:

@@ -75,13 +75,15 @@ _NOTICE = re.compile(
 class Said:
     """One message of a conversation: `ours` or the other side's, when it was sent or came.
 
-    `typed` is false for buttons that were tapped, pictures, and what else is the same or quick with people.
+    `typed` is false for buttons that were tapped, pictures, and what else is the same or quick with people. `made_at`
+    is when a message of ours was made: an instant answer may come before it is known that ours has left.
     """
 
     ours: bool
     text: str
     at: datetime
     typed: bool = True
+    made_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +119,11 @@ def rounds_of(messages: Sequence[Said]) -> list[Round]:
 
 
 def _round(asked: Sequence[Said], answer: Sequence[Said]) -> Round:
-    left = max(one.at for one in asked)
-    begun_before = answer[0].at < left
+    left, made = max(one.at for one in asked), max(one.made_at or one.at for one in asked)
+    begun_before = answer[0].at < made
     return Round(
         "\n".join(one.text for one in answer),
-        None if begun_before else (answer[-1].at - left).total_seconds(),
+        None if begun_before else max((answer[-1].at - left).total_seconds(), 0.0),
         sum(len(one.text) for one in asked),
         all(one.typed for one in answer),
     )
