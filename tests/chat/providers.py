@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import itertools
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Self
@@ -103,10 +104,16 @@ def text_event(text: str, wamid: str, sender: str = USER) -> dict[str, Any]:
     return {
         "from": sender.removeprefix("+"),
         "id": wamid,
-        "timestamp": "1795521600",
+        "timestamp": str(int(time.time())),
         "type": "text",
         "text": {"body": text},
     }
+
+
+def echo_event(text: str, wamid: str, to: str = USER) -> dict[str, Any]:
+    """One message that the business wrote in its phone app, in a webhook of Meta's."""
+    sent = text_event(text, wamid, "+15550783881")
+    return {**sent, "to": to.removeprefix("+")}
 
 
 def status_event(status: str, wamid: str, key: str | None = None, **more: Any) -> dict[str, Any]:
@@ -138,6 +145,7 @@ def webhook(
     messages: list[dict[str, Any]] | None = None,
     statuses: list[dict[str, Any]] | None = None,
     preferences: list[dict[str, Any]] | None = None,
+    echoes: list[dict[str, Any]] | None = None,
     number: str = NUMBER,
 ) -> bytes:
     """The body of a request of Meta's."""
@@ -148,8 +156,9 @@ def webhook(
         **({"messages": messages} if messages else {}),
         **({"statuses": statuses} if statuses else {}),
         **({"user_preferences": preferences} if preferences else {}),
+        **({"message_echoes": echoes} if echoes else {}),
     }
-    field = "user_preferences" if preferences else "messages"
+    field = "user_preferences" if preferences else "smb_message_echoes" if echoes else "messages"
     entry = {"id": "102290129340398", "changes": [{"field": field, "value": value}]}
     return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
 

@@ -19,6 +19,8 @@ from tidings.app import App
 from tidings.clock import Clock
 from tidings.customer_webhooks.models import WebhookEvent
 from tidings.engine.redis import connect
+from tidings.features.chat.conversations.order import add_message
+from tidings.features.chat.conversations.turns import settle
 from tidings.features.chat.jobs import QUEUES
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.service import Chat
@@ -142,6 +144,14 @@ class Chats:
     async def reply(self, chatbot: Chatbot, conversation_id: int, text: str, **more: Any) -> ChatMessage:
         """A person of the customer's writes to the user."""
         return await self.chat.conversations.send_message(chatbot.id, conversation_id, {"content": text, **more})
+
+    async def reply_of_bot(self, conversation_id: int, text: str) -> ChatMessage:
+        """The chatbot answers what is there to be answered, in these words."""
+        async with self.app.work.begin() as unit:
+            row = await unit.session.get(Conversation, conversation_id, with_for_update=True)
+            assert row is not None
+            settle(row, row.turn)
+            return await add_message(unit, row, Role.ASSISTANT, text, self.clock.now())
 
     async def set(self, model: type[Any], row_id: int, **values: Any) -> None:
         """Changes a row as time or another program would."""

@@ -82,7 +82,7 @@ async def test_a_failed_message_whose_note_was_lost_is_told_of_with_its_reason(o
     stored = await chats.write(bot, "Hello?")
     lost = Lost(chats)
     await chats.start("outgoing-messages", "whatsapp-cloud-send")
-    row = await chats.reply(bot, stored.conversation_id, "Hi")  # from a number that is not connected
+    row = await chats.reply_of_bot(stored.conversation_id, "Hi")  # from a number that is not connected
     await eventually(lambda: is_failed(chats, row))
     assert await told(chats) == []
     lost.failing = False

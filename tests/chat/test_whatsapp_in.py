@@ -76,14 +76,39 @@ async def test_many_messages_of_a_request_are_stored_in_their_order_and_once_how
             return taken
 
         taken = await asyncio.gather(*(post() for _ in range(6)))
-    assert sum(one["messages"] for one in taken) == 4
-    assert sum(one["duplicates"] for one in taken) == 5 * 4
-    assert {one["ignored"] for one in taken} == {2}
+    assert sum(one["messages"] for one in taken) == 5
+    assert sum(one["duplicates"] for one in taken) == 5 * 5
+    assert {one["ignored"] for one in taken} == {1}
     mine, theirs = sorted(await chats.rows(Conversation), key=lambda row: row.external_user_id != USER)
     rows = await chats.rows(ChatMessage, conversation_id=mine.id)
-    assert [(row.turn, row.content) for row in rows] == [(1, "one"), (2, "two"), (3, "[image] my lamp")]
+    told = [(1, "one"), (2, "two"), (2, "[reaction 👍]"), (3, "[image] my lamp")]
+    assert [(row.turn, row.content) for row in rows] == told
     assert (mine.name, mine.turn, theirs.turn) == ("Ada", 3, 1)
     assert [row.event for row in await chats.rows(WebhookEvent)] == []  # nobody listens
+
+
+async def test_an_odd_message_of_a_request_does_not_keep_the_others_out(chats: Chats) -> None:
+    await chats.cloud_account(await chats.chatbot())
+    odd: list[Any] = [
+        {**text_event("", "wamid.1"), "type": "unsupported", "errors": [{"code": 131051, "title": "Unsupported"}]},
+        {**text_event("", "wamid.2"), "type": "hologram", "hologram": {"id": 5}},
+        {**text_event("", "wamid.3"), "text": {"body": None}},
+        text_event(" " * 12_000 + "behind a lot of nothing", "wamid.4"),
+        text_event("\u200e", "wamid.5"),
+        {**text_event("x", "wamid.6"), "errors": "y", "context": [], "referral": 5, "from_user_id": 7},
+        {"type": "system", "system": {"type": "user_changed_user_id"}},
+        None,
+        5,
+        text_event("last", "wamid.7"),
+    ]
+    body = webhook(messages=odd)
+    async with client_of(chats.app) as client:
+        answer = await client.post(PATH, content=body, headers=signed(body))
+    assert answer.status_code == 200
+    rows = await chats.rows(ChatMessage)
+    told = ["[unsupported message]", "[hologram]", "behind a lot of nothing", "\u200e", "x", "last"]
+    assert [row.content for row in rows] == told
+    assert answer.json()["ignored"] == 4
 
 
 @pytest.mark.both_databases

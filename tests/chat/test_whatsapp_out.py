@@ -55,7 +55,7 @@ async def test_after_24_hours_without_a_template_the_message_fails_with_what_to_
         bot, conversation_id = await ready(chats)
         await outside_the_window(chats, conversation_id)
         await chats.endpoint(bot, graph.url, "message.failed")
-        await chats.reply(bot, conversation_id, "Your lamp is here.")
+        await chats.reply_of_bot(conversation_id, "Your lamp is here.")
         await chats.start("outgoing-messages", "whatsapp-cloud-send")
         [row] = await chats.answers(1, status=ENDED)
         assert graph.posted == []
@@ -204,8 +204,8 @@ async def test_a_number_that_was_disconnected_fails_with_what_to_do(chats: Chats
     bot = await chats.chatbot()
     account_id = await chats.cloud_account(bot)
     stored = await chats.write(bot, "Hello?")
-    await chats.chat.accounts.disconnect_whatsapp_cloud(bot.id, account_id)
     await chats.reply(bot, stored.conversation_id, "Hi")
+    await chats.chat.accounts.disconnect_whatsapp_cloud(bot.id, account_id)
     await chats.start("outgoing-messages", "whatsapp-cloud-send")
     [row] = await chats.answers(1, status=ENDED)
     assert row.error_message == (f"phone number ID {NUMBER} is not connected to chatbot {bot.id}; connect it again")

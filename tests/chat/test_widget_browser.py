@@ -11,7 +11,8 @@ import pytest
 from chat.browser import Browser, Tab, web_site
 from chat.support import Chats
 from support.servers import free_port
-from tidings.features.chat.models import ChatMessage
+from support.workshop import eventually
+from tidings.features.chat.models import ChatMessage, Conversation
 
 BUBBLES = "[...document.querySelectorAll('.row:not(#typing) .bubble')].map(bubble => bubble.innerText)"
 STATE = "document.getElementById('state')?.textContent"
@@ -118,3 +119,26 @@ async def test_a_page_that_the_chatbot_does_not_allow_cannot_hold_the_chat(brows
     async with web_site(f'<!doctype html><iframe src="{address}"></iframe>') as stranger:
         tab = await browser.open(stranger)
         await tab.complains("frame-ancestors")
+
+
+async def test_a_visitor_who_goes_on_typing_is_not_answered_in_between(browser: Browser, local: Chats) -> None:
+    chatbot = await local.shop(debounce=8.0)
+    async with local.served() as origin:
+        tab = await browser.open(f"{origin}/widget/{chatbot.widget_key}")
+        await tab.sees(ONLINE)
+        await tab.write("When are you")
+
+        async def asked() -> list[Conversation]:
+            return await local.rows(Conversation)
+
+        [before] = await eventually(asked)
+        await tab.look(
+            "const field = document.getElementById('text'); field.value = 'ope'; "
+            "field.dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+
+        async def put_off() -> bool:
+            [after] = await local.rows(Conversation)
+            return bool(after.answer_due > before.answer_due)
+
+        await eventually(put_off)

@@ -324,6 +324,9 @@ MESSAGE = {"sessionId": "shop-1", "from": TO, "message": "STOP", "messageId": "3
         ({"message": "a\0b \ud83d"}, {"text": "ab ?"}),
         ({"messageId": 42}, {"provider_message_id": "42"}),
         ({"extra": {"more": 1}}, {}),
+        ({"fromMe": False, "to": "+16505550000"}, {}),
+        ({"fromMe": True, "from": "+15550783881", "to": TO}, {"own": True}),
+        ({"fromMe": True, "from": None, "to": "123456789@lid"}, {"sender": "123456789@lid", "own": True}),
     ],
     ids=repr,
 )

@@ -22,6 +22,9 @@ from tidings.providers.responses import raise_for_response
 from tidings.providers.whatsapp_fields import as_object, identifier, json_object, line, moment, phone, text
 from tidings.settings import Optional, SettingsGroup
 
+_NOBODY = ("@g.us", "@broadcast", "@newsletter")
+"""How the ids of groups, broadcasts and channels end."""
+
 _LOST = {404: "is not known", 409: "is not connected"}
 _STATUSES: dict[str, ReportedStatus] = {
     "sent": "SENT",
@@ -124,9 +127,13 @@ class WhatsAppQr:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncomingQr(InboundMessage):
-    """What somebody wrote to a session. `sender` is E.164, or the service's name for one who hides the number."""
+    """What somebody wrote to a session. `sender` is E.164, or the service's name for one who hides the number.
+
+    `own`: the business itself wrote it to `sender`, on the phone.
+    """
 
     session_id: str
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +162,20 @@ def parse_qr_webhook(payload: object) -> IncomingQr | QrStatus | None:
             reference=identifier(event.get("idempotencyKey")),
             session_id=session_id,
         )
-    sender = phone(event.get("from")) or identifier(event.get("from"))
+    own = event.get("fromMe") is True
+    sender = _person(event.get("to" if own else "from"))
     words = text(event.get("message"))
-    if not sender or words is None:
+    if not sender or words is None or event.get("isGroup") is True:
         return None
     return IncomingQr(
-        provider_message_id=message_id, sender=sender, text=words, received_at=at, session_id=session_id
+        provider_message_id=message_id, sender=sender, text=words, received_at=at, session_id=session_id, own=own
     )
+
+
+def _person(value: object) -> str | None:
+    """Who is written with; None for a group, a channel or a broadcast, whose answers would reach the wrong people."""
+    name = phone(value) or identifier(value)
+    return None if name is None or name.endswith(_NOBODY) else name
 
 
 def _is_http(url: str) -> bool:

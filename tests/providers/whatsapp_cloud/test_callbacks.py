@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,8 @@ from tidings.providers.whatsapp_cloud.callbacks import (
     parse_webhook,
     verify_handshake,
 )
+from tidings.providers.whatsapp_cloud.echoes import EchoedWhatsApp
+from tidings.providers.whatsapp_cloud.identities import NewIdentity
 
 AT = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 STAMP = "1795521600"
@@ -156,6 +159,38 @@ CARDS = [
 ]
 
 
+DINNER = {
+    "flow_token": "token-1",
+    "screen_0_first_name_0": "Ada",
+    "screen_0_guests_1": 2,
+    "screen_1_Choose_2": ["0_Terrace", "1_No_smoking"],
+    "screen_1_Date_3": "2026-12-05",
+    "code": "2026_12",
+    "wine": True,
+    "empty": "",
+    "none": None,
+}
+DINNER_TEXT = (
+    "[form] first name: Ada; guests: 2; Choose: Terrace, No smoking; Date: 2026-12-05; code: 2026_12; wine: yes"
+)
+ADDRESS = {"saved_address_id": "a1", "values": {"name": "Ada", "in_pin_code": "400063", "tags": [{"floor": "8"}]}}
+ADDRESS_TEXT = "[form] name: Ada; in pin code: 400063; floor: 8"
+BASKET = [
+    {"product_retailer_id": "LAMP-7", "quantity": 2, "item_price": 19.9, "currency": "EUR"},
+    {"product_retailer_id": 81, "quantity": "1", "item_price": "5", "currency": "EUR"},
+]
+COMPANY = {
+    "name": {"formatted_name": "Eve Ray"},
+    "org": {"company": "Acme", "title": "CEO"},
+    "phones": [{"phone": "+16505550001"}, {"wa_id": "1"}, {"phone": "+16505550002"}],
+    "emails": [{"email": "eve@example.com"}],
+}
+
+
+def form(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "nfm_reply", "nfm_reply": {"name": "flow", "body": "Sent", "response_json": json.dumps(fields)}}
+
+
 @every_case(
     ("kind", "content", "expected"),
     [
@@ -164,7 +199,21 @@ CARDS = [
         ("button", BUTTON, {"text": "Approve", "payload": "approve_67"}),
         ("interactive", BUTTON_REPLY, {"text": "Cancel", "payload": "cancel"}),
         ("interactive", LIST_REPLY, {"text": "Tuesday", "payload": "row-2"}),
-        ("interactive", FORM, {"text": "Sent", "payload": '{"day":"Tue"}'}),
+        ("interactive", FORM, {"text": "[form] day: Tue", "payload": '{"day":"Tue"}'}),
+        ("interactive", form(DINNER), {"text": DINNER_TEXT, "payload": json.dumps(DINNER)}),
+        ("interactive", form(ADDRESS), {"text": ADDRESS_TEXT, "payload": json.dumps(ADDRESS)}),
+        ("interactive", form({"flow_token": "t"}), {"text": "Sent", "payload": '{"flow_token": "t"}'}),
+        (
+            "interactive",
+            {"type": "nfm_reply", "nfm_reply": {"response_json": "{"}},
+            {"text": "[form]", "payload": "{"},
+        ),
+        ("interactive", {"type": "nfm_reply", "nfm_reply": []}, "[form]"),
+        (
+            "interactive",
+            {"type": "call_permission_reply", "call_permission_reply": {"response": "accept"}},
+            "[call permission accept]",
+        ),
         ("interactive", {"type": "something_new"}, {"text": "[interactive]"}),
         (
             "image",
@@ -186,7 +235,21 @@ CARDS = [
         ("reaction", {"message_id": "wamid.OUT", "emoji": "👍"}, {"text": "[reaction 👍]", "reply_to": "wamid.OUT"}),
         ("reaction", {"message_id": "wamid.OUT"}, {"text": "[reaction removed]", "reply_to": "wamid.OUT"}),
         ("unsupported", {"type": "poll_creation"}, "[unsupported message]"),
-        ("order", {"catalog_id": "1", "text": "two of them"}, "[order]"),
+        ("order", {"catalog_id": "1", "text": "two of them"}, "[order] two of them"),
+        ("order", {"product_items": BASKET}, "[order] 2 × LAMP-7 at 19.90 EUR, 1 × 81 at 5 EUR; total 44.80 EUR"),
+        (
+            "order",
+            {
+                "product_items": [*BASKET, {"product_retailer_id": "X", "currency": "USD", "item_price": "1"}],
+                "text": "Hi",
+            },
+            "[order] 2 × LAMP-7 at 19.90 EUR, 1 × 81 at 5 EUR, 1 × X at 1 USD – Hi",
+        ),
+        ("order", {"product_items": [5, {"item_price": "NaN"}]}, "[order] 1 × something, 1 × something"),
+        ("order", {"product_items": "x"}, "[order]"),
+        ("contacts", [COMPANY], "[contact Eve Ray (Acme) +16505550001 +16505550002 eve@example.com]"),
+        ("unsupported", None, "[unsupported message]"),
+        ("hologram", {"caption": "new"}, "[hologram] new"),
         ("request_welcome", None, "[request_welcome]"),
         ("system", {"body": "Ann changed number", "type": "user_changed_number"}, "[system Ann changed number]"),
         (
@@ -211,6 +274,159 @@ def test_every_type_of_message_has_a_text(kind: str, content: Any, expected: str
 
     assert batch.messages == (incoming(kind=kind, **fields),)
     assert batch.skipped == 0
+
+
+@every_case(
+    ("fields", "expected"),
+    [
+        (
+            {"context": {"referred_product": {"catalog_id": "1", "product_retailer_id": "LAMP-7"}}},
+            "hi\n[about product LAMP-7]",
+        ),
+        ({"referral": {"headline": "Chat with us", "source_id": "9"}}, "hi\n[from the advertisement 'Chat with us']"),
+        ({"referral": {"source_id": "9"}}, "hi"),
+        ({"referral": [], "context": 5}, "hi"),
+        ({"errors": [{"code": 131051, "title": "Unsupported"}]}, "hi"),
+    ],
+)
+def test_what_a_message_is_about_without_saying_it_is_told_with_it(fields: dict[str, Any], expected: str) -> None:
+    [message] = parse_webhook(request(change(messages=[MESSAGE | fields]))).messages
+    assert message.text == expected
+
+
+def test_a_message_from_the_businesss_own_number_is_none() -> None:
+    batch = parse_webhook(request(change(messages=[MESSAGE | {"from": "15550783881"}, MESSAGE])))
+    assert (batch.messages, batch.skipped) == ((incoming(),), 1)
+
+
+def test_a_username_and_an_id_are_taken_from_the_contact_where_the_message_has_none() -> None:
+    contacts = [{"profile": {"username": "sheena"}, "wa_id": "16505551234", "user_id": USER_ID}]
+    batch = parse_webhook(request(change(contacts=contacts, messages=[MESSAGE])))
+    assert batch.messages == (incoming(profile_name="sheena", user_id=USER_ID),)
+
+
+ECHO = {
+    "from": "15550783881",
+    "to": "16505551234",
+    "id": "wamid.E",
+    "timestamp": STAMP,
+    "type": "text",
+    "text": {"body": "Yes"},
+}
+
+
+def echoed(**fields: Any) -> EchoedWhatsApp:
+    usual: dict[str, Any] = {
+        "phone_number_id": NUMBER,
+        "recipient": SENDER,
+        "provider_message_id": "wamid.E",
+        "kind": "text",
+        "text": "Yes",
+        "sent_at": AT,
+    }
+    return EchoedWhatsApp(**(usual | fields))
+
+
+@every_case(
+    ("event", "expected"),
+    [
+        (ECHO, echoed()),
+        ({**ECHO, "to_user_id": USER_ID}, echoed(user_id=USER_ID)),
+        ({**ECHO, "to": None, "to_user_id": USER_ID}, echoed(recipient=USER_ID, user_id=USER_ID)),
+        ({**ECHO, "type": "image", "image": {"id": "1"}}, echoed(kind="image", text="[image]")),
+        (
+            {**ECHO, "type": "unsupported", "errors": [{"code": 131060}]},
+            echoed(kind="unsupported", text="[unsupported message]"),
+        ),
+        ({**ECHO, "timestamp": None}, echoed(sent_at=None)),
+        (
+            {**ECHO, "type": "revoke", "revoke": {"original_message_id": "wamid.D"}},
+            echoed(kind="revoke", text="[message deleted]", about="wamid.D"),
+        ),
+        (
+            {
+                **ECHO,
+                "type": "edit",
+                "edit": {"original_message_id": "wamid.D", "message": {"type": "text", "text": {"body": "No"}}},
+            },
+            echoed(kind="edit", text="No", about="wamid.D"),
+        ),
+        ({**ECHO, "to": "", "to_user_id": None}, None),
+        ({**ECHO, "id": None}, None),
+        ({**ECHO, "type": None}, None),
+        (5, None),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_what_the_business_writes_in_the_phone_app_is_read_as_an_echo(
+    event: Any, expected: EchoedWhatsApp | None
+) -> None:
+    batch = parse_webhook(request(change(field="smb_message_echoes", message_echoes=[event])))
+    assert batch.echoes == ((expected,) if expected else ())
+    assert batch.skipped == (expected is None)
+    assert batch.messages == ()
+
+
+HISTORY = [
+    {
+        "metadata": {"phase": 0, "chunk_order": 1, "progress": 55},
+        "threads": [{"id": "16505551234", "messages": [MESSAGE]}],
+    }
+]
+CONTACT = {"type": "contact", "contact": {"full_name": "Ann", "phone_number": "16505551234"}, "action": "add"}
+
+
+@every_case(
+    ("field", "value"),
+    [
+        ("history", {"history": HISTORY}),
+        ("history", {"history": [{"errors": [{"code": 2593109, "title": "not shared"}]}]}),
+        ("history", {"messages": [MESSAGE]}),  # the pictures of a history come this way
+        ("smb_app_state_sync", {"state_sync": [CONTACT]}),
+        ("account_update", {"event": "PARTNER_REMOVED"}),
+        ("standby", {"standby": {"messages": [MESSAGE]}}),
+        ("smb_message_echoes", {}),
+        ("smb_message_echoes", {"message_echoes": "x"}),
+    ],
+)
+def test_what_a_phone_app_tells_beside_its_messages_is_no_message(field: str, value: dict[str, Any]) -> None:
+    assert parse_webhook(request(change(field=field, **value))) == WebhookBatch()
+
+
+@every_case(
+    ("event", "expected"),
+    [
+        (
+            {"from": "16505551234", "system": {"type": "user_changed_number", "wa_id": "12195555358"}},
+            NewIdentity(NUMBER, (SENDER,), "+12195555358", None),
+        ),
+        (
+            {
+                "from": "16505551234",
+                "system": {
+                    "type": "user_changed_number",
+                    "wa_id": "12195555358",
+                    "user_id": "US.2",
+                    "previous_user_id": USER_ID,
+                },
+            },
+            NewIdentity(NUMBER, (SENDER, USER_ID), "+12195555358", "US.2"),
+        ),
+        (
+            {"system": {"type": "user_changed_user_id", "user_id": "US.2", "previous_user_id": USER_ID}},
+            NewIdentity(NUMBER, (USER_ID,), None, "US.2"),
+        ),
+        ({"from": "16505551234", "system": {"type": "customer_identity_changed"}}, None),
+        ({"system": {"type": "user_changed_user_id"}}, None),
+        ({"system": 5}, None),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_a_new_number_or_id_of_somebody_is_read(event: dict[str, Any], expected: NewIdentity | None) -> None:
+    batch = parse_webhook(
+        request(change(messages=[{"id": "wamid.S", "timestamp": STAMP, "type": "system", **event}]))
+    )
+    assert batch.identities == ((expected,) if expected else ())
 
 
 def test_a_message_to_a_group_says_so() -> None:

@@ -48,6 +48,7 @@ def build(parts: Parts) -> Feature:
     parts.providers.add(ChatChannel.WIDGET, WidgetProvider(parts.broadcast))
     allow_private = parts.settings_of(WebhookSettings).webhooks_allow_private
     chat = Chat(work, vault, retrieval, parts.broadcast, inbound.reports, parts.reach, allow_private=allow_private)
+    incoming = IncomingMessages(work, inbound.replies, parts.sender, writes=parts.model is not None)
     messages = parts.pipeline(ChatMessages(work.clock, vault, parts.reach))
     attempts = parts.policies[WEBHOOK_DELIVERY.name].attempts
     events = parts.pipeline(WebhookEvents(work.clock, vault, attempts=attempts))
@@ -56,7 +57,7 @@ def build(parts: Parts) -> Feature:
         service=chat,
         parts=(chat.webhooks,),
         handlers=(
-            Handler(INCOMING_MESSAGE, IncomingMessages(work, inbound.replies, parts.sender).take_in),
+            Handler(INCOMING_MESSAGE, incoming.take_in),
             Handler(DELIVERY_REPORT, LateReports(work, inbound.reports).take),
             Handler(UPKEEP, Upkeep(work, retrieval).run),
             Handler(AI_ANSWER, AnswerWriter(work, retrieval, parts.model).answer),

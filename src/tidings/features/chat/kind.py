@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, false, select, update
+from sqlalchemy import ColumnElement, Select, false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.clock import Clock
@@ -28,6 +28,7 @@ from tidings.features.chat.models import (
     Role,
     WhatsAppQrSession,
 )
+from tidings.features.chat.rules.window import is_late
 from tidings.features.chat.secrets import account_context
 from tidings.features.chat.whatsapp.preferences import Preference, note_refusals
 from tidings.messages.contacts.addresses import first_contacts
@@ -43,11 +44,8 @@ from tidings.providers.whatsapp_qr import QrError, QrSession
 from tidings.vault import Vault
 from tidings.work import Unit, Work
 
-WINDOW = timedelta(hours=24)
-"""How long after a user's message WhatsApp takes free text (Cloud API, customer service window)."""
-
 ANSWER = Terms(despite_opt_out=True)
-"""The terms of what answers a user, who wrote within WINDOW, and of what is said about STOP, START and HELP."""
+"""The terms of what answers a user, who wrote within 24 hours, and of what is said about STOP, START and HELP."""
 
 
 MARKETING = Terms(Purpose.PROMOTIONAL)
@@ -138,7 +136,7 @@ class ChatMessages(MessageKind):
             )
             conversations = rows.all()
             for row in conversations:
-                row.name, row.details, row.external_user_id = None, {}, f"erased:{row.id}"
+                row.name, row.details, row.external_user_id, row.user_id = None, {}, f"erased:{row.id}", None
                 row.answer_due = row.answer_by = None
         return {Conversation.__tablename__: len(conversations), ChatMessage.__tablename__: len(ids)}
 
@@ -180,7 +178,7 @@ class ChatMessages(MessageKind):
 
     def _window_open(self, row: Mapping[str, Any]) -> bool:
         last = row["last_user_message_at"]
-        return last is not None and self.clock.now() < last + WINDOW
+        return last is not None and not is_late(last, self.clock.now())
 
     def _account(self, row: Mapping[str, Any]) -> Account | str | None:
         """The number or session that the user wrote to; a sentence when it cannot be written from."""
@@ -258,7 +256,7 @@ class ChatMessages(MessageKind):
 
 
 def _started(row: Mapping[str, Any]) -> Terms:
-    """The terms of what is written after WINDOW, which WhatsApp takes as a template."""
+    """The terms of what is written later than 24 hours after it, which WhatsApp takes as a template."""
     template = row["whatsapp_template"] or {}
     return MARKETING if template.get("category") == "marketing" else TRANSACTIONAL
 
@@ -276,7 +274,8 @@ def _preference(one: Ended, now: datetime) -> Preference:
 def _conversations(whom: Addressee) -> Select[int]:
     """The conversations that a person has over WhatsApp; a widget's visitor is nobody who is known."""
     return select(Conversation.id).where(
-        Conversation.external_user_id.in_(whom.addresses), Conversation.channel != ChatChannel.WIDGET
+        or_(Conversation.external_user_id.in_(whom.addresses), Conversation.user_id.in_(whom.addresses)),
+        Conversation.channel != ChatChannel.WIDGET,
     )
 
 

@@ -101,7 +101,7 @@ class Chatbot(Base):
     model: Mapped[str | None] = mapped_column(String(100), default=None)
     temperature: Mapped[float | None] = mapped_column(default=None)
     fallback_message: Mapped[str | None] = mapped_column(Text, default=None)
-    debounce: Mapped[float] = mapped_column(default=1.0)
+    debounce: Mapped[float] = mapped_column(default=3.0)
     human_takeover: Mapped[bool] = mapped_column(default=False)
     keywords: Mapped[bool] = mapped_column(default=False)
     active: Mapped[bool] = mapped_column(default=True)
@@ -116,17 +116,20 @@ class Chatbot(Base):
 class Conversation(Base):
     """One user's conversation with one chatbot on one channel.
 
-    `external_user_id` is the user's phone number (E.164) or id at WhatsApp, or the widget's visitor; `via` is the
-    phone number ID or session through which the user last wrote. `turn` counts the user's messages, and
-    `answered_turn` is the one up to which they are answered. While a burst waits for its answer, `answer_due` is when
-    the answering begins, and `answer_by` the moment at which it begins even if more messages come. From
-    `taken_over_at` on a person answers. `details` are the channel's own.
+    `external_user_id` is the user's phone number (E.164) or, as long as that is not known, the id at WhatsApp, or the
+    widget's visitor; `user_id` is the id at WhatsApp, also where the number is known. `via` is the phone number ID
+    or session through which the user last wrote. `turn` counts the user's messages, and `answered_turn` is the one up
+    to which they are answered. While a burst waits for its answer, `answer_due` is when the answering begins, and
+    `answer_by` the moment at which it begins even if more messages come. From `taken_over_at` on a person answers;
+    `taken_over_reason` says why where nobody has asked for it. `details` are what else is kept of it.
     """
 
     __tablename__ = "conversations"
     __table_args__ = (
         UniqueConstraint("chatbot_id", "channel", "external_user_id"),
+        Index(None, "chatbot_id", "channel", "user_id", unique=True),
         Index(None, "external_user_id"),
+        Index(None, "user_id"),
         Index(None, "chatbot_id", "last_message_at"),
         Index(None, "answer_due"),
     )
@@ -135,6 +138,7 @@ class Conversation(Base):
     chatbot_id: Mapped[int] = mapped_column(ForeignKey("chatbots.id"))
     channel: Mapped[str] = mapped_column(String(16))
     external_user_id: Mapped[str] = mapped_column(String(255))
+    user_id: Mapped[str | None] = mapped_column(String(255), default=None)
     name: Mapped[str | None] = mapped_column(String(200), default=None)
     via: Mapped[str | None] = mapped_column(String(255), default=None)
     turn: Mapped[int] = mapped_column(default=0)
@@ -143,6 +147,7 @@ class Conversation(Base):
     answer_due: Mapped[datetime | None] = mapped_column(default=None)
     taken_over_at: Mapped[datetime | None] = mapped_column(default=None)
     taken_over_by: Mapped[str | None] = mapped_column(String(200), default=None)
+    taken_over_reason: Mapped[str | None] = mapped_column(String(500), default=None)
     last_message_at: Mapped[datetime | None] = mapped_column(default=None)
     last_user_message_at: Mapped[datetime | None] = mapped_column(default=None)
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)

@@ -47,7 +47,7 @@ class Chat:
         self._work = work
         self.accounts = ChatAccounts(work, vault)
         self.knowledge = Knowledge(work, retrieval)
-        self.conversations = Conversations(work)
+        self.conversations = Conversations(work, vault)
         self.whatsapp = WhatsApp(work, vault, reports, reach)
         self.widget = Widget(work, broadcast, reports)
         self.webhooks = CustomerWebhooks(work, vault, allow_private=allow_private)

@@ -1,6 +1,7 @@
 """What Meta posts about WhatsApp: messages, statuses of sent ones, and who wants marketing messages no more.
 
-Fields follow Meta's webhook references `messages`, `status messages` and `user_preferences`. A request may hold many
+Fields follow Meta's webhook references `messages`, `status messages`, `user_preferences` and `smb_message_echoes`;
+what the phone app tells beside those (`history`, `smb_app_state_sync`) is left out. A request may hold many
 events of many phone numbers, and the same event may come again. Whether it comes from Meta at all, its signature
 tells before this (tidings.web.signatures).
 """
@@ -15,7 +16,9 @@ from typing import Any
 
 from tidings.providers.reports import DeliveryReport, InboundMessage, ReportedStatus
 from tidings.providers.whatsapp_cloud.contents import content_of
+from tidings.providers.whatsapp_cloud.echoes import EchoedWhatsApp, read_echo
 from tidings.providers.whatsapp_cloud.errors import advice, describe, needs_template, opted_out, read_code
+from tidings.providers.whatsapp_cloud.identities import NewIdentity, read_identity
 from tidings.providers.whatsapp_fields import as_list, as_object, identifier, line, moment, phone
 
 _STATUSES: dict[str, ReportedStatus] = {
@@ -102,7 +105,9 @@ class WebhookBatch:
     """The events of one request, each kind in the order of the request.
 
     `faults` concern an account or app, not a message. `skipped` counts the entries, changes and events that could
-    not be read; changes of other fields than messages and user_preferences do not count.
+    not be read, and messages from the business's own number; changes of other fields than those that are read do not
+    count. `echoes` are what the business itself wrote in the phone app, `identities` who is known by another number
+    or id from now on.
     """
 
     messages: tuple[IncomingWhatsApp, ...] = ()
@@ -110,6 +115,8 @@ class WebhookBatch:
     choices: tuple[MarketingChoice, ...] = ()
     faults: tuple[CloudFault, ...] = ()
     skipped: int = 0
+    echoes: tuple[EchoedWhatsApp, ...] = ()
+    identities: tuple[NewIdentity, ...] = ()
 
 
 def verify_handshake(query: Mapping[str, str], verify_token: str) -> str | None:
@@ -132,18 +139,30 @@ def parse_webhook(payload: object) -> WebhookBatch:
     statuses: list[WhatsAppStatus] = []
     choices: list[MarketingChoice] = []
     faults: list[CloudFault] = []
+    echoes: list[EchoedWhatsApp] = []
+    identities: list[NewIdentity] = []
     skipped = 0
     for change in _changes(payload):
         value, field = as_object(change.get("value")), change.get("field")
         number = identifier(as_object(value.get("metadata")).get("phone_number_id"))
+        own = phone(as_object(value.get("metadata")).get("display_phone_number"))
+        if field == "smb_message_echoes":
+            for event in as_list(value.get("message_echoes")):
+                echo = read_echo(number, as_object(event))
+                echoes += [echo] if echo else []
+                skipped += echo is None
+            continue
         if field not in ("messages", "user_preferences"):
             skipped += not isinstance(field, str)
             continue
         faults += map(_fault, as_list(value.get("errors")))
         for event in as_list(value.get("messages")):
+            identity = read_identity(number, as_object(event))
+            identities += [identity] if identity else []
             message = _message(number, as_object(event), as_list(value.get("contacts")))
-            messages += [message] if message else []
-            skipped += message is None
+            is_ours = message is not None and own is not None and message.sender == own
+            messages += [message] if message and not is_ours else []
+            skipped += is_ours or (message is None and identity is None)
         for event in as_list(value.get("statuses")):
             status = _status(number, as_object(event))
             statuses += [status] if status else []
@@ -152,7 +171,9 @@ def parse_webhook(payload: object) -> WebhookBatch:
             choice = _choice(number, as_object(event))
             choices += [choice] if choice else []
             skipped += choice is None
-    return WebhookBatch(tuple(messages), tuple(statuses), tuple(choices), tuple(faults), skipped)
+    return WebhookBatch(
+        tuple(messages), tuple(statuses), tuple(choices), tuple(faults), skipped, tuple(echoes), tuple(identities)
+    )
 
 
 def _changes(payload: object) -> Iterator[Mapping[str, Any]]:
@@ -169,20 +190,30 @@ def _message(number: str | None, event: Mapping[str, Any], contacts: list[Any]) 
     content = content_of(kind, event) if kind else None
     if not (number and message_id and kind and content and (sender or user_id)):
         return None
-    profile = next((contact for contact in map(as_object, contacts) if _is_of(contact, sender, user_id)), {})
+    contact = next((contact for contact in map(as_object, contacts) if _is_of(contact, sender, user_id)), {})
+    profile = as_object(contact.get("profile"))
     return IncomingWhatsApp(
         provider_message_id=message_id,
         sender=sender or user_id or "",
-        text=content.text,
+        text="\n".join(filter(None, (content.text, _about(event)))),
         received_at=moment(event.get("timestamp")),
         phone_number_id=number,
         kind=kind,
-        profile_name=line(as_object(profile.get("profile")).get("name")),
-        user_id=user_id,
+        profile_name=line(profile.get("name")) or line(profile.get("username")),
+        user_id=user_id or identifier(contact.get("user_id")),
         reply_to=content.about or identifier(as_object(event.get("context")).get("id")),
         payload=content.payload,
         group_id=identifier(event.get("group_id")),
     )
+
+
+def _about(event: Mapping[str, Any]) -> str | None:
+    """What the words are about without saying it: the product beside the button, or the advertisement."""
+    product = as_object(as_object(event.get("context")).get("referred_product")).get("product_retailer_id")
+    if named := line(identifier(product)):
+        return f"[about product {named}]"
+    advertised = line(as_object(event.get("referral")).get("headline"))
+    return f"[from the advertisement {advertised!r}]" if advertised else None
 
 
 def _is_of(contact: Mapping[str, Any], sender: str | None, user_id: str | None) -> bool:

@@ -212,6 +212,11 @@ class WhatsAppCloud:
         return Receipt(self.name, _message_id(response.body, token))
 
 
+def is_recipient(to: str) -> bool:
+    """Whether a text can be addressed to `to`, a phone number or a business-scoped user ID."""
+    return phone(to) is not None or _USER_ID.fullmatch(to) is not None
+
+
 def _recipient(to: str) -> dict[str, str]:
     if number := phone(to):
         return {"to": number.removeprefix("+")}

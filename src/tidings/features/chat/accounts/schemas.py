@@ -108,7 +108,8 @@ class WhatsAppTemplate(Input):
 
 
 class ChatbotIn(Input):
-    """A chatbot. `debounce` is how many seconds of silence end a burst of messages."""
+    """A chatbot. `debounce` is how many seconds of silence end a burst of messages, which is answered at the latest
+    15 seconds after it began; in the widget whoever is typing is not silent."""
 
     customer_id: Id
     name: Name
@@ -117,7 +118,7 @@ class ChatbotIn(Input):
     model: ModelName | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     fallback_message: Content | None = None
-    debounce: Seconds = 1.0
+    debounce: Seconds = 3.0
     human_takeover: bool = False
     keywords: bool = False
     active: bool = True

@@ -24,7 +24,7 @@ from tidings.features.chat.accounts.schemas import (
     QrSessionIn,
 )
 from tidings.features.chat.lookup import find_chatbot, find_knowledge_base
-from tidings.features.chat.models import Chatbot, UsageLog, WhatsAppCloudAccount, WhatsAppQrSession
+from tidings.features.chat.models import Chatbot, QrState, UsageLog, WhatsAppCloudAccount, WhatsAppQrSession
 from tidings.features.chat.secrets import account_context, new_secret, new_widget_key, session_context
 from tidings.messages.tenants import add_tenant, customer_tenant
 from tidings.vault import Vault
@@ -160,7 +160,7 @@ class ChatAccounts:
     async def connect_whatsapp_qr(
         self, chatbot_id: int, session: QrSessionIn | Mapping[str, Any]
     ) -> tuple[WhatsAppQrSession, str]:
-        """Connects a session of the QR service with a chatbot, or renews its secret.
+        """Connects a session of the QR service with a chatbot, or renews its secret; a lost one counts as connected.
 
         Returns it with the secret that the service sends in X-Tidings-Secret, which is never shown again. Raises
         InvalidInput, NotFound, and Conflict when the session belongs to another customer.
@@ -182,6 +182,7 @@ class ChatAccounts:
                 )
                 unit.session.add(row)
             row.chatbot_id, row.webhook_secret, row.updated_at = chatbot.id, sealed, self._work.clock.now()
+            row.state = QrState.CONNECTED
             await _flush(unit.session, taken)
             return row, secret
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.engine.jobs import GiveUpJob, Run
 from tidings.errors import UserError
+from tidings.features.chat.conversations.automatic import hand_over, look_for_loop
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.store import store_message
 from tidings.features.chat.conversations.turns import arm_answer, settle
@@ -22,6 +27,7 @@ from tidings.features.chat.models import (
     UsageKind,
     UsageLog,
 )
+from tidings.features.chat.rules.wordless import Wordless, is_due, met_with
 from tidings.messages.inbound.keywords import Command, CommandReading, read_aside
 from tidings.messages.inbound.notices import ANSWERS, notice_text
 from tidings.messages.inbound.replies import Replies
@@ -29,17 +35,24 @@ from tidings.messages.inbound.reply import IncomingReply, Received
 from tidings.messages.tenants import Sender, customer_tenant, senders_of
 from tidings.work import Unit, Work
 
+TEXT_ONLY = "Sorry, I can only read text here. Please write what it is about."
+"""What somebody is told who sends a voice message or a picture, where the chatbot has no words of its own."""
+
+_TOLD = "text_only_told_at"
+
 
 class IncomingMessages:
     """Takes users' messages in. `replies` carries out STOP, START and HELP where a chatbot has them turned on.
 
-    `sender` is who the installation's notices speak for.
+    `sender` is who the installation's notices speak for. Without an AI that `writes` answers, what asks nothing and
+    what only an AI could make something of is met with silence, or with one sentence.
     """
 
-    def __init__(self, work: Work, replies: Replies, sender: Sender) -> None:
+    def __init__(self, work: Work, replies: Replies, sender: Sender, *, writes: bool) -> None:
         self._work = work
         self._replies = replies
         self._sender = sender
+        self._writes = writes
 
     async def take_in(self, data: IncomingMessageJob, run: Run) -> str:
         """Takes one message in; says what became of it. A job without a row makes the row, which has its own job."""
@@ -83,15 +96,7 @@ class IncomingMessages:
             return "taken in already"
         chatbot = await find_chatbot(session, conversation.chatbot_id)
         row.status, row.updated_at = PROCESSED, now
-        session.add(
-            UsageLog(
-                customer_id=chatbot.customer_id,
-                chatbot_id=chatbot.id,
-                message_id=row.id,
-                kind=UsageKind.MESSAGE,
-                at=now,
-            )
-        )
+        await _log_use(session, chatbot, row, now)
         if command is not None:
             if conversation.turn == row.turn:
                 settle(conversation, row.turn)
@@ -104,8 +109,32 @@ class IncomingMessages:
             return f"carried out: {command}"
         if conversation.answer_due is None or conversation.taken_over_at is not None:
             return "left to a person" if conversation.taken_over_at else "not to be answered"
+        if not self._writes and (met := await self._meet_wordless(unit, conversation, chatbot, now)) is not None:
+            return f"nothing to answer: {met}"
+        if (reason := await look_for_loop(session, conversation)) is not None:
+            await hand_over(unit, conversation, chatbot, reason, now)
+            return f"left to a person: {reason}"
         await arm_answer(unit, conversation, chatbot.customer_id)
         return f"to be answered as turn {conversation.turn}"
+
+    async def _meet_wordless(
+        self, unit: Unit, conversation: Conversation, chatbot: Chatbot, now: datetime
+    ) -> Wordless | None:
+        """How a turn without words was met; None when there is something to answer."""
+        asked = select(ChatMessage.content).where(
+            ChatMessage.conversation_id == conversation.id,
+            ChatMessage.role == Role.USER,
+            ChatMessage.turn > conversation.answered_turn,
+        )
+        met = met_with(await unit.session.scalars(asked))
+        if met is None:
+            return None
+        settle(conversation, conversation.turn)
+        if met is Wordless.UNREADABLE and is_due(conversation.details.get(_TOLD), now):
+            conversation.details = {**conversation.details, _TOLD: now.isoformat()}
+            text = chatbot.fallback_message or TEXT_ONLY
+            await add_message(unit, conversation, Role.ASSISTANT, text, now, author="fallback")
+        return met
 
     async def _obey(self, row: ChatMessage, conversation: Conversation, customer_id: int) -> Received:
         return await self._replies.receive(
@@ -121,6 +150,22 @@ class IncomingMessages:
                 answered=True,
             )
         )
+
+
+async def _log_use(session: AsyncSession, chatbot: Chatbot, row: ChatMessage, now: datetime) -> None:
+    """Once for each message, though one that was edited is taken in again."""
+    logged = select(UsageLog.id).where(UsageLog.message_id == row.id, UsageLog.kind == UsageKind.MESSAGE)
+    if "changed_by" in row.details and await session.scalar(logged) is not None:
+        return
+    session.add(
+        UsageLog(
+            customer_id=chatbot.customer_id,
+            chatbot_id=chatbot.id,
+            message_id=row.id,
+            kind=UsageKind.MESSAGE,
+            at=now,
+        )
+    )
 
 
 def _name_of(job_id: str, content: str) -> str:

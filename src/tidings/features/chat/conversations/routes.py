@@ -50,7 +50,7 @@ async def list_conversation_messages(
 async def send_human_message(
     chat: Service, chatbot_id: Id, conversation_id: Id, message: HumanMessageIn
 ) -> MessageOut:
-    """Sends the user what a person wrote."""
+    """Sends the user what a person wrote; what the channel cannot take is refused at once (409 or 422)."""
     return MessageOut.model_validate(await chat.conversations.send_message(chatbot_id, conversation_id, message))
 
 

@@ -9,20 +9,24 @@ from sqlalchemy import select
 
 from tidings.customer_webhooks import events
 from tidings.feature import parse
+from tidings.features.chat.conversations.automatic import resume
 from tidings.features.chat.conversations.order import add_message
 from tidings.features.chat.conversations.schemas import HumanMessageIn, TakeOverIn
+from tidings.features.chat.conversations.sendable import require_sendable
 from tidings.features.chat.conversations.turns import arm_answer, disarm_answer, settle
 from tidings.features.chat.lookup import find_chatbot, find_conversation
 from tidings.features.chat.models import ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.rules.turns import due_after
+from tidings.vault import Vault
 from tidings.work import Unit, Work
 
 
 class Conversations:
     """Conversations of one chatbot at a time: another chatbot's are not found."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, vault: Vault) -> None:
         self._work = work
+        self._vault = vault
 
     async def list(
         self,
@@ -69,6 +73,7 @@ class Conversations:
         async with self._work.begin() as unit:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
             row.taken_over_at, row.taken_over_by, row.updated_at = row.taken_over_at or now, who, now
+            row.taken_over_reason = None
             row.answer_due = row.answer_by = None
             disarm_answer(unit, row.id, row.turn)
             await self._tell(unit, row, events.CONVERSATION_TAKEN_OVER, by=who)
@@ -85,8 +90,9 @@ class Conversations:
             if row.taken_over_at is None:
                 return row
             chatbot = await find_chatbot(unit.session, chatbot_id)
-            row.taken_over_at = row.taken_over_by = None
+            row.taken_over_at = row.taken_over_by = row.taken_over_reason = None
             row.updated_at = now
+            resume(row)
             if chatbot.active and row.turn > row.answered_turn:
                 row.answer_due, row.answer_by = due_after(self._work.clock, None, 0.0)
                 await arm_answer(unit, row, chatbot.customer_id)
@@ -98,12 +104,15 @@ class Conversations:
     ) -> ChatMessage:
         """Sends the user what a person wrote, behind everything that is under way to the user.
 
-        It counts as the answer to all that the user has written. Raises NotFound and InvalidInput.
+        It counts as the answer to all that the user has written. What the channel cannot take is refused before
+        anything is stored. Raises NotFound, InvalidInput and Conflict.
         """
         wanted = parse(HumanMessageIn, message)
         now = self._work.clock.now()
         async with self._work.begin() as unit:
             row = await find_conversation(unit.session, chatbot_id, conversation_id, lock=True)
+            chatbot = await find_chatbot(unit.session, chatbot_id)
+            await require_sendable(unit.session, self._vault, chatbot, row, wanted.content, now)
             sent = await add_message(unit, row, Role.HUMAN, wanted.content, now, author=wanted.author)
             settle(row, row.turn)
             return sent

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from tidings.clock import Clock
 
-LONGEST = 8.0
+LONGEST = 15.0
 """Seconds after which a burst is answered though more messages keep coming."""
 
 

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from secrets import compare_digest
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from tidings.clock import Clock
 from tidings.errors import ConfigurationError
+from tidings.features.chat.conversations.amendments import amend
+from tidings.features.chat.conversations.echoes import store_echo
+from tidings.features.chat.conversations.identities import meet, rename
 from tidings.features.chat.conversations.reports import Source, own_id, take_report
 from tidings.features.chat.conversations.schemas import IncomingMessageIn
-from tidings.features.chat.conversations.store import lock_conversations, store_incoming
+from tidings.features.chat.conversations.store import Stored, lock_conversations, store_incoming
 from tidings.features.chat.jobs import DELIVERY_REPORT, StatusJob
 from tidings.features.chat.lookup import find_chatbot
-from tidings.features.chat.models import ChatChannel, QrState, WhatsAppCloudAccount, WhatsAppQrSession
+from tidings.features.chat.models import (
+    Chatbot,
+    ChatChannel,
+    QrState,
+    Role,
+    WhatsAppCloudAccount,
+    WhatsAppQrSession,
+)
 from tidings.features.chat.secrets import account_context, session_context
+from tidings.features.chat.whatsapp.cloud_events import LONGEST_TEXT, CloudEvents
 from tidings.features.chat.whatsapp.preferences import Preference, take_preferences
 from tidings.log import get_logger
 from tidings.messages.gate.opt_outs import Reach
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.providers.reports import DeliveryReport
 from tidings.providers.whatsapp_cloud.callbacks import (
-    IncomingWhatsApp,
     MarketingChoice,
     WebhookBatch,
     parse_webhook,
@@ -33,18 +44,15 @@ from tidings.providers.whatsapp_cloud.callbacks import (
 from tidings.providers.whatsapp_qr import IncomingQr, parse_qr_webhook
 from tidings.vault import Vault
 from tidings.web.signatures import is_meta
-from tidings.work import Work
+from tidings.work import Unit, Work
 
 log = get_logger(__name__)
 
-NO_QUESTIONS = frozenset({"reaction", "system", "revoke"})
-"""Types of messages that nobody expects an answer to."""
+Store = Callable[[Unit, Chatbot, IncomingMessageIn, Clock], Awaitable[Stored]]
+"""What takes one message to its conversation."""
 
 LATER = 1.0
 """Seconds until a report is looked at again whose message is not known yet."""
-
-LONGEST = 10_000
-"""Characters of a stored message; WhatsApp's own limit is lower."""
 
 
 class Refused(Exception):
@@ -53,8 +61,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """What a request brought: new messages, those known already, statuses, what was left out, and who wants no
-    marketing messages any more, or wants them again."""
+    """What a request brought: messages that are new or were changed, those known already, statuses, what was left
+    out, and who wants no marketing messages any more, or wants them again."""
 
     messages: int = 0
     duplicates: int = 0
@@ -102,36 +110,26 @@ class WhatsApp:
         batch = parse_webhook(_json(body))
         for fault in batch.faults:
             log.warning("WhatsApp reports a fault of an account", account_id=account.id, fault=str(fault))
-        wanted = [one for one in batch.messages if _is_question(one) and one.phone_number_id in accounts]
-        reports = [one for one in batch.statuses if one.phone_number_id in accounts]
-        arrivals = [
-            IncomingMessageIn(
-                chatbot_id=accounts[one.phone_number_id].chatbot_id,
-                channel=ChatChannel.WHATSAPP_CLOUD,
-                external_user_id=one.sender,
-                content=one.text[:LONGEST],
-                external_id=one.provider_message_id,
-                name=one.profile_name[:200] if one.profile_name else None,
-                via=one.phone_number_id,
-                metadata={
-                    "whatsapp_message_id": one.provider_message_id,
-                    "type": one.kind,
-                    **({"reply_to": one.reply_to} if one.reply_to else {}),
-                    **({"payload": one.payload} if one.payload else {}),
-                },
-            )
-            for one in wanted
-        ]
-        new = await self._store(arrivals)
-        await self._take_reports(
-            ChatChannel.WHATSAPP_CLOUD,
-            [(accounts[one.phone_number_id].chatbot_id, one.phone_number_id, one) for one in reports],
-        )
+        events = CloudEvents({number: one.chatbot_id for number, one in accounts.items()}, batch)
+        await rename(self._work, events.renamings)
+        await meet(self._work, [*events.arrivals, *events.echoes])
+        new = await self._store(events.arrivals) + await self._store(events.echoes, store_echo)
+        amended = [await amend(self._work, change) for _, change in events.edits]
+        deleted = [await amend(self._work, change) for change in events.deletions]
+        # An edit of what is not there, or is answered already, is a message like others.
+        rest = [edit for edit, done in zip(events.edits, amended, strict=True) if not done]
+        new += await self._store([one for one, change in rest if change.role is Role.USER])
+        new += await self._store([one for one, change in rest if change.role is not Role.USER], store_echo)
+        await self._take_reports(ChatChannel.WHATSAPP_CLOUD, events.reports)
         preferences = self._preferences(batch, accounts)
         await self._take_preferences(preferences)
-        left_out = len(batch.messages) - len(wanted) + len(batch.statuses) - len(reports) + batch.skipped
-        left_out += sum(one.phone_number_id not in accounts for one in batch.choices)
-        return TakenIn(new, len(wanted) - new, len(reports), left_out, len(preferences))
+        return TakenIn(
+            messages=new + sum(amended) + sum(deleted),
+            duplicates=len(events.arrivals) + len(events.echoes) + len(rest) - new,
+            statuses=len(events.reports),
+            ignored=events.left_out + deleted.count(False),
+            preferences=len(preferences),
+        )
 
     async def receive_qr(self, session_id: str, secret: str | None, payload: object) -> TakenIn:
         """Stores what the QR service posts about a session. Raises Refused unless it knows the session's secret."""
@@ -149,35 +147,36 @@ class WhatsApp:
             return TakenIn(statuses=1)
         if not event.text.strip():
             return TakenIn(ignored=1)
-        new = await self._store(
-            [
-                IncomingMessageIn(
-                    chatbot_id=row.chatbot_id,
-                    channel=ChatChannel.WHATSAPP_QR,
-                    external_user_id=event.sender,
-                    content=event.text[:LONGEST],
-                    external_id=event.provider_message_id,
-                    via=session_id,
-                    metadata={"whatsapp_message_id": event.provider_message_id},
-                )
-            ]
+        message = IncomingMessageIn(
+            chatbot_id=row.chatbot_id,
+            channel=ChatChannel.WHATSAPP_QR,
+            external_user_id=event.sender,
+            content=event.text.strip()[:LONGEST_TEXT],
+            external_id=event.provider_message_id,
+            written_at=event.received_at,
+            via=session_id,
+            metadata={"whatsapp_message_id": event.provider_message_id},
         )
+        new = await self._store([message], store_echo if event.own else store_incoming)
         if row.state != QrState.CONNECTED:
             await self._note_connected(row.id)
         return TakenIn(messages=new, duplicates=1 - new)
 
-    async def _store(self, arrivals: Sequence[IncomingMessageIn]) -> int:
+    async def _store(self, arrivals: Sequence[IncomingMessageIn], store: Store = store_incoming) -> int:
         """Stores messages in one transaction; returns how many were new."""
         if not arrivals:
             return 0
-        new = 0
-        async with self._work.begin() as unit:
+
+        async def store_all(unit: Unit) -> int:
             await lock_conversations(unit.session, arrivals)
+            new = 0
             # New ones are added in the same order by everybody; messages of one keep theirs.
             for arrival in sorted(arrivals, key=lambda one: (one.chatbot_id, one.external_user_id)):
                 chatbot = await find_chatbot(unit.session, arrival.chatbot_id)
-                new += not (await store_incoming(unit, chatbot, arrival, self._work.clock)).duplicate
-        return new
+                new += not (await store(unit, chatbot, arrival, self._work.clock)).duplicate
+            return new
+
+        return await self._work.retry(store_all)
 
     async def _take_reports(self, channel: ChatChannel, reports: Sequence[tuple[int, str, DeliveryReport]]) -> None:
         if not reports:
@@ -237,10 +236,6 @@ async def _find_account(session: AsyncSession, key: str) -> WhatsAppCloudAccount
     if not (key.isascii() and key.isdecimal()) or len(key) > 9:
         return None
     return await session.get(WhatsAppCloudAccount, int(key))
-
-
-def _is_question(message: IncomingWhatsApp) -> bool:
-    return message.kind not in NO_QUESTIONS and message.group_id is None and bool(message.text.strip())
 
 
 def _json(body: bytes) -> object:

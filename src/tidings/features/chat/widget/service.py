@@ -15,15 +15,20 @@ from tidings.engine.broadcast import Broadcast, News
 from tidings.errors import NotFound, QueueUnavailable
 from tidings.features.chat.answers.shown import MARKDOWN
 from tidings.features.chat.conversations.store import Stored, store_message
+from tidings.features.chat.conversations.turns import arm_answer
 from tidings.features.chat.jobs import CHAT_MESSAGE
 from tidings.features.chat.models import Chatbot, ChatChannel, ChatMessage, Conversation, Role
 from tidings.features.chat.rules.throttle import Places
+from tidings.features.chat.rules.turns import due_after
 from tidings.features.chat.widget.provider import topic_of
 from tidings.messages.inbound.reports import DeliveryReports
 from tidings.messages.ledger import DeliveryStatus
 from tidings.messages.statuses import Status
 from tidings.messages.text.marks import in_html
 from tidings.work import Work
+
+TYPED = 2.0
+"""Seconds that a page may be silent while somebody writes; it says so more often."""
 
 LOOK_AGAIN = 20.0
 """Seconds between two looks for messages whose push was missed."""
@@ -149,6 +154,27 @@ class Widget:
                 "external_id": client_id,
             },
         )
+
+    async def note_typing(self, chatbot_id: int, visitor: str) -> bool:
+        """Puts the answer to a burst off, since its visitor goes on writing; False when none waits to be made.
+
+        It is never put off beyond the bound that the burst has.
+        """
+        async with self._work.read() as session:
+            found = await _conversation(session, chatbot_id, visitor)
+            chatbot = await session.get(Chatbot, chatbot_id)
+        if found is None or chatbot is None or not _is_answering(found):
+            return False
+        async with self._work.begin() as unit:
+            row = await unit.session.get(Conversation, found.id, with_for_update=True)
+            if row is None or not _is_answering(row) or row.answer_due is None:
+                return False
+            due, _ = due_after(self._work.clock, row.answer_by, max(chatbot.debounce, TYPED))
+            if due <= row.answer_due or row.answer_due <= self._work.clock.now():  # it is being made already
+                return False
+            row.answer_due = due
+            await arm_answer(unit, row, chatbot.customer_id)
+            return True
 
     async def mark_shown(
         self, chatbot_id: int, visitor: str, message_ids: Collection[int], status: DeliveryStatus

@@ -1,6 +1,7 @@
 """One open page of the widget: what it writes is stored and acknowledged, and what is there for it is shown to it.
 
-Frames are JSON texts. The page sends `message` (client_id, text), `delivered` and `read` (ids) and `ping`; it gets
+Frames are JSON texts. The page sends `message` (client_id, text), `typing` while somebody writes, `delivered` and
+`read` (ids) and `ping`; it gets
 `ready` and `missed` (messages, typing), `message`, `taken` (client_id, id), `typing` (on), `refused` (client_id, why,
 again) and `pong`. The database is the truth: a push only says that there is something to read, and whatever push was
 missed is made good by reading again.
@@ -39,6 +40,9 @@ BURST, PER_SECOND = 8, 0.5
 FRAMES_BURST, FRAMES_PER_SECOND = 60, 10.0
 """The same for frames of every kind; a page that sends more is cut off with 1008."""
 
+TYPINGS_PER_SECOND = 1.0
+"""How many of a page's frames about typing are heeded every second."""
+
 SETTLED = 1.5
 """Seconds after a reading until the next one that follows a break: a message may have been under way just then."""
 
@@ -66,8 +70,14 @@ class PingFrame(BaseModel):
     type: Literal["ping"]
 
 
-_FRAME: TypeAdapter[WrittenFrame | ShownFrame | PingFrame] = TypeAdapter(
-    Annotated[WrittenFrame | ShownFrame | PingFrame, Field(discriminator="type")]
+class TypingFrame(BaseModel):
+    """Somebody is writing, and has not sent it yet."""
+
+    type: Literal["typing"]
+
+
+_FRAME: TypeAdapter[WrittenFrame | ShownFrame | TypingFrame | PingFrame] = TypeAdapter(
+    Annotated[WrittenFrame | ShownFrame | TypingFrame | PingFrame, Field(discriminator="type")]
 )
 _MOVES = {"delivered": DeliveryStatus.DELIVERED, "read": DeliveryStatus.READ}
 
@@ -85,6 +95,7 @@ class WidgetSocket:
         self._typing = False
         self._messages = Bucket(BURST, PER_SECOND)
         self._frames = Bucket(FRAMES_BURST, FRAMES_PER_SECOND)
+        self._typings = Bucket(3, TYPINGS_PER_SECOND)
         self._turn = asyncio.Lock()
 
     async def serve(self) -> None:
@@ -124,6 +135,9 @@ class WidgetSocket:
                     await self._take(frame)
                 case ShownFrame():
                     await self._widget.mark_shown(self._chatbot_id, self._visitor, frame.ids, _MOVES[frame.type])
+                case TypingFrame():
+                    if self._typings.take():
+                        await self._widget.note_typing(self._chatbot_id, self._visitor)
                 case PingFrame():
                     await self._send({"type": "pong"})
 
