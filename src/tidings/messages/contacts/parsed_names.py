@@ -23,6 +23,7 @@ _AFTER_BAR = re.compile(r"\s[|•·–—-]\s.*$")
 _PLUS = re.compile(r"\s*\+\s*")
 _TITLE_WITHOUT_SPACE = re.compile(r"\b(Dr|Prof|Mr|Mrs|Ms|Ing|Mag)\.(?=\w)", re.IGNORECASE)
 _TWO_WORDS = re.compile(r"[A-Z][a-z]+ [A-Z][a-z]+", re.ASCII)
+_PLAIN = re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+)*", re.ASCII)
 _UNSPOKEN = frozenset({"So", "Sk", "Sc", "Cc", "Cs", "Co", "Cn", "Cf", "Me"})
 """Categories of Unicode: emoji and what holds them together, control characters, unassigned ones."""
 
@@ -74,6 +75,7 @@ def parse_name(text: str) -> PersonName:
     return PersonName(whole, given or None, family or None)
 
 
+@lru_cache(maxsize=20_000)
 def name_of_parts(first: str | None, last: str | None) -> PersonName:
     """The name of somebody whose given name and surname stand apart."""
     if first and first.rstrip().endswith(",") and last:  # a program has parted "Abara, Ada" at its space
@@ -98,7 +100,9 @@ def first_name_of(first_name: str | None, name: str | None) -> str:
 
 
 def _bare(text: str) -> str:
-    """A name without tags and emoji; nothing of what is none: a mail address, a number."""
+    """A name without tags and emoji; empty for what is none: a mail address, a number."""
+    if _PLAIN.fullmatch(text):
+        return text
     spoken = "".join(one for one in _TAGS.sub(" ", text) if unicodedata.category(one) not in _UNSPOKEN)
     spoken = _PLUS.sub(" & ", _AFTER_BAR.sub("", spoken.replace("_", " ")))
     bare = " ".join(_TITLE_WITHOUT_SPACE.sub(r"\1. ", spoken).split()).strip(" ,;/|*#-")

@@ -25,6 +25,7 @@ _EMPTY = frozenset((
 
 _ADDRESS = re.compile(r"[^\s<>,;|\"'()\[\]:]+@[^\s<>,;|\"'()\[\]:?]+")
 _DISPLAY_NAME = re.compile(r"\s*\"?([^<>@\"]+?)\"?\s*<[^<>]*>\s*")
+_ONE_NUMBER = re.compile(r"\+?[\d().-]+(?: [\d().-]+){0,6}", re.ASCII)
 _PARTS = re.compile(r"[/;|\n]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\ufeff]")
 
@@ -58,7 +59,11 @@ class Addresses:
         if not cell or is_empty(" ".join(cell.split()).removeprefix("'")):
             return
         for written in _numbers(cell):
-            number, extension = without_extension(written)
+            number, extension = (
+                (written, None)
+                if len(written) <= 20 and _ONE_NUMBER.fullmatch(written)
+                else without_extension(written)
+            )
             try:
                 phone = parse_phone(" ".join(number.split()), region)
             except InvalidInput as error:
@@ -76,7 +81,7 @@ class Addresses:
         text = value_of(cell)
         if not text:
             return
-        if named := _DISPLAY_NAME.fullmatch(text):
+        if "<" in text and (named := _DISPLAY_NAME.fullmatch(text)):
             self.name = self.name or named[1].strip()
         try:
             emails = [_valid(text)]
@@ -98,6 +103,8 @@ class Addresses:
 
 
 def _numbers(cell: str) -> list[str]:
+    if len(cell) <= 20 and _ONE_NUMBER.fullmatch(cell):
+        return [cell]
     many = numbers_in(cell)
     if len(many) > 1:
         return many

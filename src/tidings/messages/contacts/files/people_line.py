@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -62,6 +62,8 @@ class LineReader:
         self._statuses = statuses
         self._own = columns.exporter.statuses if columns.exporter else {}
         self._places = {name: columns.places(name) for name in {*columns.columns} if name is not None}
+        self._stop_columns = {name: channel for name, channel in _STOPS.items() if name in self._places}
+        self._consent_columns = {name: channels for name, channels in _CONSENTS.items() if name in self._places}
 
     def read(self, line: Line) -> ReadPerson:
         """What a line says. Raises InvalidInput only for a region that there is not."""
@@ -101,7 +103,7 @@ class LineReader:
         """As many cells as there are columns, without those in which a letter was lost."""
         width = len(self._columns.columns)
         cells = [*line.cells[:width], *[""] * (width - len(line.cells))]
-        beyond = len(line.cells) if any(map(value_of, line.cells[width:])) else 0
+        beyond = len(line.cells) if len(line.cells) > width and any(map(value_of, line.cells[width:])) else 0
         if beyond:
             read.dropped.append(
                 BadRow(
@@ -119,13 +121,14 @@ class LineReader:
                 )
         return cells
 
-    def _of(self, cells: list[str], *names: str) -> Iterator[tuple[int, str]]:
-        for name in names:
-            for place in self._places.get(name, ()):
-                if cells[place]:
-                    yield place, cells[place]
+    def _of(self, cells: list[str], *names: str) -> list[tuple[int, str]]:
+        """The cells that hold anything about some fields, with their columns."""
+        places = (place for name in names if name in self._places for place in self._places[name])
+        return [(place, cells[place]) for place in places if cells[place]]
 
     def _first(self, cells: list[str], name: str) -> str:
+        if name not in self._places:
+            return ""
         return next((value for _, cell in self._of(cells, name) if (value := value_of(cell))), "")
 
     def _addresses(self, cells: list[str]) -> Addresses:
@@ -171,7 +174,7 @@ class LineReader:
         name = _named(self._first(cells, "name"), self._first(cells, "first_name"), self._first(cells, "last_name"))
         if name.whole is None and found.name:
             name = parse_name(found.name)
-        if name.whole is None and any(self._of(cells, "buyer_name", "buyer_first_name", "buyer_last_name")):
+        if name.whole is None and self._of(cells, "buyer_name", "buyer_first_name", "buyer_last_name"):
             mails = [value_of(cell).lower() for _, cell in self._of(cells, "buyer_email")]
             if not found.emails or not mails or found.emails[0] in mails:
                 buyer = [self._first(cells, f"buyer_{part}") for part in ("name", "first_name", "last_name")]
@@ -217,7 +220,7 @@ class LineReader:
 
     def _stops(self, line: Line, cells: list[str], read: ReadPerson) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, channel in _STOPS.items():
+        for name, channel in self._stop_columns.items():
             for place, cell in self._of(cells, name):
                 channels = stopped_channels(cell, channel)
                 words = f"{self._columns.titles[place]}: {' '.join(cell.split())}"[:200]
@@ -235,7 +238,7 @@ class LineReader:
 
     def _consents(self, line: Line, cells: list[str], read: ReadPerson) -> dict[str, tuple[bool, str]]:
         found: dict[str, tuple[bool, str]] = {}
-        for name, channels in _CONSENTS.items():
+        for name, channels in self._consent_columns.items():
             for place, cell in self._of(cells, name):
                 try:
                     said = yes_or_no(name, cell)
