@@ -65,6 +65,12 @@ def test_every_column_is_read() -> None:
     [
         *("name,phone", "Name,Phone", "FULL NAME,Mobile", "full_name,Phone-Number", "Full  name , Cell "),
         *('"Name","Tel."', "Name (required),Phone *", "Vor- und Nachname,Handynummer", "Nombre completo,Teléfono"),
+        *("What is your name?,Your phone number (with country code)", "Name,Phone (mobile)", "Name,Handy-Nr."),
+        *(
+            "Wie ist Ihr Name?,Telefon (privat)",
+            "Ihr Name,Ihre Telefonnummer",
+            "Your full name *,Mobile number [SMS]",
+        ),
         *("Nom complet,Téléphone portable", "Namn,Mobilnummer", "Nome completo,Telemóvel", "Nom,N° de téléphone"),
     ],
 )

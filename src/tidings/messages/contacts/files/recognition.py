@@ -19,6 +19,12 @@ _NUMBERED = re.compile(
     r"(e mail|email|mail|phone|mobile|telephone|tel)( address| number)? (\d)( value| address| number)?"
 )
 _LABEL = re.compile(r"(e mail|email|phone) (\d) (?:label|type)")
+_IN_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_ASKED = re.compile(
+    r"(?:(?:what is|what s|please enter|enter|wie ist|cual es|quel est|quelle est|vad ar|qual e) )?"
+    r"(?:your|you|my|ihre?|deine?|tus?|sus?|votre|ton|din|ditt|seu|sua) "
+)
+"""How forms ask for it: What is your phone number?"""
 _BESIDE = re.compile(r" (?:required|optional|pflichtfeld|obligatorio|obligatoire|obrigatorio)$")
 
 
@@ -92,18 +98,19 @@ def _exporter_of(titles: Sequence[str]) -> Exporter | None:
 def _fields(titles: Sequence[str], exporter: Exporter | None, told: Mapping[str, str]) -> list[str | None]:
     told = {plain(title): _field(name) for title, name in told.items()}
     own = exporter.columns if exporter else {}
-    return [told.get(header) or _own(header, own) for header in map(plain, titles)]
+    return [told.get(plain(title)) or _own(title, own) for title in titles]
 
 
-def _own(header: str, own: Mapping[str, str]) -> str | None:
+def _own(title: str, own: Mapping[str, str]) -> str | None:
+    header = plain(title)
     if header in own:
         return own[header] or IGNORE
-    bare = _BESIDE.sub("", header)
-    if (name := PEOPLE.field(bare)) is not None:
-        return name
-    if numbered := _NUMBERED.fullmatch(bare):
-        kind = "email" if "mail" in numbered[1] else "mobile" if numbered[1] == "mobile" else "phone"
-        return kind if numbered[3] == "1" or kind == "mobile" else f"other_{kind}"
+    for bare in dict.fromkeys((header, _BESIDE.sub("", header), plain(_IN_BRACKETS.sub(" ", title)))):
+        if (name := PEOPLE.field(bare) or PEOPLE.field(_ASKED.sub("", bare))) is not None:
+            return name
+        if numbered := _NUMBERED.fullmatch(bare):
+            kind = "email" if "mail" in numbered[1] else "mobile" if numbered[1] == "mobile" else "phone"
+            return kind if numbered[3] == "1" or kind == "mobile" else f"other_{kind}"
     return None
 
 
