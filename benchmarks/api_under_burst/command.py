@@ -79,7 +79,7 @@ def print_waits(console: Console, before: Waits, during: Waits) -> None:
 async def _schedule(folder: Path, messages: int, due: datetime) -> None:
     log.configure(level="CRITICAL")
     lines = [f"Ada {number},+1810{2_000_000 + number}" for number in range(-(-messages // EACH))]
-    people = read_people("\n".join(["name,phone", *lines]), source="people")
+    people = read_people("\n".join(["name,phone", *lines]), source="people").people
     async with App(load(**{**OFFLINE, "data_dir": folder}), migrate=True) as app:
         await import_people(app.work, people)
         event = await app.events.create_event({"name": "Expo", "date": due.date().isoformat(), "timezone": "UTC"})

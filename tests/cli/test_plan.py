@@ -68,11 +68,12 @@ def test_people_without_a_phone_are_named(
     tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]
 ) -> None:
     tidings("import", "agenda", schedule(OPENING))
-    mails = [f"[b]{name},,{name}@example.org," for name in ("ann", "bob", "cy", "dan", "eve", "fay")]
+    mails = [f"{name},,{name}@example.org," for name in ("Ann", "Bob", "Cy", "Dan", "Eve", "Fay")]
     tidings("import", "people", people_file("Phil,+18105550123,,", *mails), "--event", "conf")
+    tidings("contacts", "edit", "ann@example.org", "--name", "Ann [b]")  # which is no markup
     said = tidings("plan", "conf").stdout
     assert "6 people have no phone number" in said
-    assert "[b]ann, [b]bob, [b]cy, [b]dan, [b]eve and 1 more" in said
+    assert "Ann [b], Bob, Cy, Dan, Eve and 1 more" in said
 
 
 def test_messages_that_were_cancelled_are_not_ahead(

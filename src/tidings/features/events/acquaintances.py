@@ -42,4 +42,4 @@ class Acquaintances:
 
 def addresses_in(person: Person) -> frozenset[str]:
     """The addresses of a line, in canonical form."""
-    return frozenset(canonical_address(one) for one in (person.phone, person.email) if one)
+    return frozenset(canonical_address(one) for one in (person.phone, person.email, *person.addresses) if one)

@@ -14,6 +14,7 @@ from tidings.feature import Activities, Activity
 from tidings.features.proactive.models import UNDER_WAY, Goal, ProactiveMessage
 from tidings.features.proactive.states import ContactState, GoalState, ItemState
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.contacts.parsed_names import first_name_of
 from tidings.messages.gate.opt_outs import opted_out_among
 from tidings.messages.gate.trust import trust_of
 from tidings.messages.gate.zones import zone_of
@@ -96,7 +97,7 @@ async def _states(
             contractor_id=contact.id,
             channel=_where(contact)[0],
             name=contact.name,
-            first_name=contact.first_name or next(iter(contact.name.split()), "there"),
+            first_name=first_name_of(contact.first_name, contact.name),
             company_name=contact.company_name,
             timezone=zone_of(contact.phone, contact.timezone, timezone).name,
             known_since=contact.created_at,

@@ -259,3 +259,31 @@ async def insert_addresses(
         "is_first": firsts,
     }
     await bulk_insert(session, ContactAddress, columns, {"source": source, "added_at": now})
+
+
+async def add_further(
+    session: AsyncSession, addresses: Mapping[int, Sequence[tuple[AddressKind, str]]], *, source: str, now: datetime
+) -> None:
+    """Adds addresses, by contact, that people have beside those which messages go to, and the words for them.
+
+    The contacts are locked already. Raises IntegrityError when somebody adds one of the addresses right now.
+    """
+    await session.flush()
+    present = await addresses_of(session, addresses.keys())
+    rows: list[dict[str, Any]] = []
+    for contact_id, told in sorted(addresses.items()):
+        known = {(row.kind, row.canonical) for row in present[contact_id]}
+        for kind, value in told:
+            same = canonical_address(value)
+            if (kind, same) not in known:
+                known.add((kind, same))
+                rows.append({"contact_id": contact_id, "kind": str(kind), "value": value, "canonical": same})
+    await insert_addresses(session, [{**row, "is_preferred": False} for row in rows], source=source, now=now)
+    changed = sorted({row["contact_id"] for row in rows})
+    people = await session.scalars(
+        select(Contractor).where(Contractor.id.in_(changed)).execution_options(populate_existing=True)
+    )
+    values = {one: {row.value for row in present[one]} for one in changed}
+    for row in rows:
+        values[row["contact_id"]].add(row["value"])
+    await keep_words(session, {person.id: (person, values[person.id]) for person in people})

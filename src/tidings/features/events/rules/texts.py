@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from tidings.errors import TemplateError
 from tidings.features.events.rules.plan import EventFacts, SessionFacts
 from tidings.features.events.types import MessageType
+from tidings.messages.contacts.parsed_names import first_name_of
 from tidings.messages.text.templates import render
 
 _TIMES = ("start_time", "end_time", "session_time", "session_end_time")
@@ -150,7 +151,7 @@ def variables_for(
     """Everything a template may use: the contractor's columns and the event, overlaid by the message's own data.
 
     Blank values become None, which is false in a condition and prints as nothing; they hide no known value.
-    `first_name` is never blank: it falls back to the name's first word, then to "there". With an `hour_cycle` of 12
+    `first_name` is never blank: it falls back to the name's, then to "there". With an `hour_cycle` of 12
     the times of day, which are stored as 14:30, are written as 2:30 PM.
     """
     variables = {name: _or_none(contractor.get(name)) for name in CONTRACTOR_VARIABLES}
@@ -160,8 +161,7 @@ def variables_for(
             variables[name] = value
         else:
             variables.setdefault(name, None)
-    if variables["first_name"] is None:
-        variables["first_name"] = next(iter(str(variables["name"] or "").split()), "there")
+    variables["first_name"] = first_name_of(variables["first_name"], variables["name"])
     return _with_half_days(variables) if hour_cycle == 12 else variables
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tidings.errors import TemplateError
+from tidings.messages.contacts.parsed_names import first_name_of
 from tidings.messages.text.templates import render
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -29,12 +30,11 @@ VARIABLES = frozenset({*_PERSON, *_ACTION_ITEM, "event_id", "hints"})
 def variables_for(row: Mapping[str, Any]) -> dict[str, Any]:
     """What the template sees. Blank values are None, which is false in a condition and prints as nothing.
 
-    `first_name` is never blank: it falls back to the name's first word, then to "there".
+    `first_name` is never blank: it falls back to the name's, then to "there".
     """
     variables = {name: row[name] for name in (*_PERSON, *_ACTION_ITEM, "event_id")}
     variables = {name: None if _blank(value) else value for name, value in variables.items()}
-    if variables["first_name"] is None:
-        variables["first_name"] = next(iter(str(variables["name"] or "").split()), "there")
+    variables["first_name"] = first_name_of(variables["first_name"], variables["name"])
     if variables["action_item_due_date"] is not None:
         variables["action_item_due_date"] = readable(variables["action_item_due_date"])
     return {**variables, "hints": row["ai_context_hints"]}

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from email_validator import EmailNotValidError, validate_email
-
 from tidings.errors import BadRow, InvalidInput
 from tidings.messages.contacts.consents.consents import Newcomer
-from tidings.messages.contacts.files.people_columns import Columns, Layout, Line, OpenText, read_layout
-from tidings.messages.contacts.numbers.phones import parse_phone
+from tidings.messages.contacts.files.cells import Addresses
+from tidings.messages.contacts.files.people_columns import Columns, Layout, read_layout
+from tidings.messages.contacts.files.statuses import yes_or_no
+from tidings.messages.contacts.files.tables import Line
+from tidings.messages.contacts.files.text_files import OpenText, open_text
 
 _SMS, _MAIL = ("sms", "text", "sms marketing", "text marketing"), ("email", "email marketing")
 
@@ -79,22 +80,6 @@ COLUMNS = Columns(
 """What Shopify, Klaviyo, Attentive and Postscript call them, and our own lists."""
 
 
-def _words(*listed: str) -> frozenset[str]:
-    return frozenset(word.strip() for words in listed for word in words.split(","))
-
-
-_YES = _words(
-    "yes, y, true, 1, x, subscribed, opted in, opt in, optin, opted-in, active, granted, confirmed, consented",
-    "allowed, single opt in, double opt in, explicit, explicit opt in, express",
-)
-_NO = _words(
-    "no, n, false, 0, unsubscribed, opted out, opt out, optout, opted-out, inactive, revoked, withdrawn, suppressed",
-    "stopped, blocked, declined, denied, do not contact, dnd, globally unsubscribed",
-)
-_NOTHING = _words(
-    ", never subscribed, not subscribed, never, pending, unconfirmed, unknown, invalid, redacted, none, null, n/a",
-    "na, -, no consent, pending confirmation",
-)
 _CHANNELS = {"sms": "sms", "text": "sms", "mobile": "sms", "phone": "sms", "email": "email", "e mail": "email"}
 
 _NUMERIC = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(.*)", re.DOTALL)
@@ -131,7 +116,7 @@ def read_consents(
 
     Raises InvalidInput when the file as a whole cannot be read: before the first line, since that names the columns.
     """
-    layout = read_layout(text, source, COLUMNS)
+    layout = read_layout(open_text(text, source).open if isinstance(text, str) else text, source, COLUMNS)
     reader = _LineReader(region, ZoneInfo(timezone), layout, now)
     return (reader.read(line) for line in layout.people)
 
@@ -148,7 +133,7 @@ class _LineReader:
         if line.problem:
             return ReadLine([], [BadRow(line.number, "quotes", line.problem)])
         width = len(self._columns)
-        if len(line.cells) < width or any(cell.strip() for cell in line.cells[width:]):
+        if any(cell.strip() for cell in line.cells[width:]):
             sentence = f"there are {len(line.cells)} where the first line has {width}; quote what holds the separator"
             return ReadLine([], [BadRow(line.number, "columns", sentence)])
         values = {
@@ -199,7 +184,7 @@ class _LineReader:
                 return None
             name = "state"
         if name in self._fields:
-            return _yes_or_no(name, values.get(name, ""))
+            return yes_or_no(name, values.get(name, ""))
         if "opted_out_at" in values:
             return False
         return True if "opted_in_at" in values else None
@@ -219,16 +204,16 @@ class _LineReader:
         return bool(rest) and rest[0] == channel
 
     def _address(self, channel: str, values: Mapping[str, str]) -> str | None:
+        found = Addresses()
         if channel == "sms":
-            raw = values.get("phone", "")
-            return parse_phone(raw, self._region) if raw else None
-        raw = values.get("email", "")
-        if not raw:
-            return None
-        try:
-            return validate_email(raw, check_deliverability=False).normalized.lower()
-        except EmailNotValidError as error:
-            raise InvalidInput("email", f"{raw[:80]!r} is not an email address: {error}") from error
+            found.take_phones(values.get("phone", ""), self._region)
+            address = found.preferred_phone()
+        else:
+            found.take_emails(values.get("email", ""))
+            address = next(iter(found.emails), None)
+        if address is None and found.bad:
+            raise InvalidInput(*found.bad[0])
+        return address
 
     def _time(self, channel: str, granted: bool, values: Mapping[str, str]) -> datetime | None:
         own = "opted_in_at" if granted else "opted_out_at"
@@ -244,15 +229,6 @@ class _LineReader:
         if not _EARLIEST < moment <= self._now:
             raise InvalidInput(name, f"{raw[:40]!r} is no time at which it can have been said; check it")
         return moment
-
-
-def _yes_or_no(name: str, raw: str) -> bool | None:
-    word = _plain(raw)
-    if word in _NOTHING:
-        return None
-    if word in _YES or word in _NO:
-        return word in _YES
-    raise InvalidInput(name, f"{raw[:40]!r} says neither yes nor no; write yes, no, or nothing where it is not known")
 
 
 def _plain(raw: str) -> str:

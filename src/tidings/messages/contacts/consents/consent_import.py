@@ -78,14 +78,15 @@ async def _taken(
     for _ in range(2):
         with suppress(IntegrityError):
             async with portions.begin() as unit:
-                return await _take(unit, words, said, enrol, now)
+                return await take_words(unit, words, said, enrol, now)
     async with portions.begin() as unit:
-        return await _take(unit, words, said, enrol, now)
+        return await take_words(unit, words, said, enrol, now)
 
 
-async def _take(
+async def take_words(
     unit: Unit, words: Sequence[ConsentLine], said: Agreement, enrol: Mapping[str, Enrol], now: datetime
 ) -> ImportedConsents:
+    """Takes words in the caller's unit of work. Raises IntegrityError when somebody adds one of the people now."""
     session, done = unit.session, ImportedConsents()
     people = {one.person.address: one.person for one in words}
     contacts = await contacts_of(session, list(people.values()), now)

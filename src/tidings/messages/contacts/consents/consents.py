@@ -189,11 +189,11 @@ class Consents:
         """
         from tidings.messages.contacts.consents.consent_file import read_consents
         from tidings.messages.contacts.consents.consent_import import take_lines
-        from tidings.messages.contacts.files.people_columns import decode, open_decoded
+        from tidings.messages.contacts.files.text_files import open_text
 
         async with self._work.read() as session:
             await _check_tenant(session, tenant)
-        text = decode(file, name) if isinstance(file, bytes) else open_decoded(file, name)
+        text = open_text(file, name).open
         now = self._work.clock.now()
         lines = read_consents(text, region=region or self._region, timezone=timezone, source=name, now=now)
         said = Agreement(True, tenant, source=source, door=door, proof=name)

@@ -1,196 +1,198 @@
-"""People from a CSV file (RFC 4180) as spreadsheets and CRMs export it.
+"""People from the files that others export: CSV (RFC 4180) and spreadsheets, whoever wrote them.
 
-Every bad line is found before anything is returned: an import is whole or does not happen.
+What can be used of a line is, and what cannot is told with the line and what to change: an odd line leaves nobody
+else out. Somebody who stands there twice is one person; a family with one phone is several.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
 
-from email_validator import EmailNotValidError, validate_email
+from tidings.errors import BadRow, InvalidRows
+from tidings.messages.contacts.files.people_line import LineReader
+from tidings.messages.contacts.files.person import LIMITS, Person
+from tidings.messages.contacts.files.recognition import Recognition, recognise
+from tidings.messages.contacts.files.statuses import Attendance, best
+from tidings.messages.contacts.files.tables import Line, Table, csv_readings, read_table
+from tidings.messages.contacts.files.text_files import WORKBOOKS, open_text
+from tidings.messages.contacts.files.workbooks import read_workbook
+from tidings.messages.contacts.identity import Known, find_person
+from tidings.messages.contacts.names import says_less
+from tidings.messages.contacts.numbers.canonical import canonical_address
+from tidings.messages.contacts.numbers.phones import DEFAULT_REGION
 
-from tidings.errors import BadRow, InvalidInput, InvalidRows
-from tidings.messages.contacts.files.people_columns import Line, decode, read_layout
-from tidings.messages.contacts.names import Likeness, compare_names
-from tidings.messages.contacts.numbers.phones import DEFAULT_REGION, parse_phone
+__all__ = ["LIMITS", "HowToRead", "PeopleFile", "Person", "read_people", "summary_of"]
 
-LIMITS = {
-    "name": 200,
-    "first_name": 100,
-    "last_name": 100,
-    "email": 254,
-    "company_name": 200,
-    "timezone": 64,
-    "ghl_contact_id": 64,
-    "ghl_location_id": 64,
-}
-"""How many characters the columns of the contractors table hold."""
-
-_FLOAT_PHONE = re.compile(r"(\d{7,15})\.0")
+WANTED = "it needs a column phone or email"
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """One line of the file. `phone` is E.164, `timezone` an IANA name; a phone or an email is always there.
+class HowToRead:
+    """What a person says about a file. `columns` are fields by header, `statuses` words by what they mean.
 
-    `line` is where it begins in the file, counted from 1; 0 for people of another origin.
+    `encoding` is one of Python's names, `sheet` the name of a workbook's; None: found out, the first one.
     """
 
-    name: str
-    first_name: str | None = None
-    last_name: str | None = None
-    phone: str | None = None
-    email: str | None = None
-    company_name: str | None = None
-    timezone: str | None = None
-    ghl_contact_id: str | None = None
-    ghl_location_id: str | None = None
-    line: int = field(default=0, compare=False)
-
-
-def read_people(text: str | bytes, *, region: str = DEFAULT_REGION, source: str) -> list[Person]:
-    """The people of a CSV file, in its order.
-
-    The first line names the columns, in any order and case and under their usual names; columns with other
-    names are left out. Commas, semicolons or tabs separate. Bytes are UTF-8, UTF-16 with a byte order mark, or
-    else Windows-1252. Phone numbers without + are read in `region` (ISO 3166-1). `source` names the file.
-
-    Raises InvalidRows with every unusable line (lines count from 1 and include the header), and InvalidInput
-    when the file as a whole cannot be read: no text, empty, no header, two columns for one thing, or an
-    unknown `region`.
-    """
-    layout = read_layout(decode(text, source), source)
-    collector = _Collector(region, layout.columns)
-    for line in layout.people:
-        collector.take(line)
-    if collector.bad:
-        raise InvalidRows(source, collector.bad)
-    return collector.people
+    columns: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[str, Attendance] = field(default_factory=dict)
+    encoding: str | None = None
+    sheet: str | None = None
 
 
 @dataclass(slots=True)
-class _Collector:
-    """Collects people, bad rows, and where each phone and email was first seen."""
-
-    region: str
-    columns: list[str | None]
-    people: list[Person] = field(default_factory=list)
-    bad: list[BadRow] = field(default_factory=list)
-    _first_seen: dict[tuple[str, str], list[tuple[int, str]]] = field(default_factory=dict)
-
-    def take(self, line: Line) -> None:
-        before = len(self.bad)
-        person = self._person(line)
-        if person is not None and len(self.bad) == before:
-            self.people.append(person)
-
-    def _person(self, line: Line) -> Person | None:
-        width = len(self.columns)
-        cells = line.cells
-        if line.problem:
-            self._complain(line, "quotes", line.problem)
-            return None
-        if len(cells) < width or any(cell.strip() for cell in cells[width:]):
-            hint = "fill it up with empty ones" if len(cells) < width else "quote values that hold the separator"
-            self._complain(line, "columns", f"there are {len(cells)} where the first line has {width}; {hint}")
-            return None
-        values = {
-            name: value
-            for name, cell in zip(self.columns, cells, strict=False)
-            if name is not None and (value := " ".join(cell.split()))
-        }
-        for name, value in values.items():
-            if any(unicodedata.category(character) == "Cc" for character in value):
-                self._complain(line, name, "holds a control character; delete it")
-            if "\N{REPLACEMENT CHARACTER}" in value:
-                self._complain(line, name, "holds \N{REPLACEMENT CHARACTER} where a letter was lost; write it again")
-        names = _names(values)
-        phone = self._phone(line, values, names["name"] or "")
-        email = self._email(line, values, names["name"] or "")
-        if "phone" not in values and "email" not in values:
-            self._complain(line, "phone", "is missing, and so is an email; one of them is needed")
-        if not names["name"]:
-            self._complain(line, "name", "is missing")
-        self._check_timezone(line, values.get("timezone"))
-        rest = {name: values.get(name) for name in ("company_name", "timezone", "ghl_contact_id", "ghl_location_id")}
-        for name, held in {**names, **rest}.items():
-            if held is not None and len(held) > LIMITS[name]:
-                self._complain(line, name, f"has {len(held)} characters; {LIMITS[name]} are the most")
-        return Person(
-            name=names["name"] or "",
-            first_name=names["first_name"],
-            last_name=names["last_name"],
-            phone=phone,
-            email=email,
-            company_name=rest["company_name"],
-            timezone=rest["timezone"],
-            ghl_contact_id=rest["ghl_contact_id"],
-            ghl_location_id=rest["ghl_location_id"],
-            line=line.number,
-        )
-
-    def _phone(self, line: Line, values: Mapping[str, str], name: str) -> str | None:
-        raw = values.get("phone", "").removeprefix("'")  # a spreadsheet's mark for "this is text"
-        if not raw:
-            return None
-        if (as_float := _FLOAT_PHONE.fullmatch(raw)) is not None:
-            raw = as_float[1]
-        try:
-            phone = parse_phone(raw, self.region)
-        except InvalidInput as error:
-            if error.field != "phone":
-                raise
-            self._complain(line, "phone", error.message)
-            return None
-        self._check_new(line, "phone", phone, name)
-        return phone
-
-    def _email(self, line: Line, values: Mapping[str, str], name: str) -> str | None:
-        raw = values.get("email", "").removeprefix("'")
-        if not raw:
-            return None
-        try:
-            email = validate_email(raw, check_deliverability=False).normalized.lower()
-        except EmailNotValidError as error:
-            self._complain(line, "email", f"{raw[:80]!r} is not an email address: {error}")
-            return None
-        self._check_new(line, "email", email, name)
-        return email
-
-    def _check_timezone(self, line: Line, name: str | None) -> None:
-        if name is None:
-            return
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._complain(line, "timezone", f"{name[:80]!r} is not an IANA timezone; write one like Europe/Berlin")
-
-    def _check_new(self, line: Line, column: str, value: str, name: str) -> None:
-        """Complains of an address that stands there already, but for that of a relative: two names, one address."""
-        seen = self._first_seen.setdefault((column, value), [])
-        same = next((first for first, known in seen if compare_names(known, name) is not Likeness.CLASH), line.number)
-        if same != line.number:
-            self._complain(line, column, f"{value} stands in line {same} already; keep one of the two")
-        seen.append((line.number, name))
-
-    def _complain(self, line: Line, name: str, message: str) -> None:
-        self.bad.append(BadRow(line.number, name, message))
-
-
-def _names(values: Mapping[str, str]) -> dict[str, str | None]:
-    """The whole name from its parts, or the parts from the whole: the first word and the others.
-
-    A name with a comma is left in one piece; whether the surname or a title follows it, nobody knows.
+class PeopleFile:
+    """What was read. `people` are in the file's order; `left_out` are lines of which nothing can be used, `dropped`
+    parts of lines, `notes` what was read in another way than it is written. `unused` are columns; `said` are
+    sentences about the file as a whole, and `unknown` words for a status that nobody has explained, with how often.
     """
-    name, first, last = values.get("name"), values.get("first_name"), values.get("last_name")
-    if name is None:
-        name = " ".join(part for part in (first, last) if part) or None
-    elif first is None and last is None and "," not in name:
-        head, _, tail = name.partition(" ")
-        if max(len(head), len(tail)) <= LIMITS["first_name"]:
-            first, last = head, tail or None
-    return {"name": name, "first_name": first, "last_name": last}
+
+    people: list[Person] = field(default_factory=list)
+    left_out: list[BadRow] = field(default_factory=list)
+    dropped: list[BadRow] = field(default_factory=list)
+    notes: list[BadRow] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    said_twice: int = 0
+    exporter: str | None = None
+
+    @property
+    def bad(self) -> list[BadRow]:
+        """Everything that cannot be used, in the file's order."""
+        return sorted((*self.left_out, *self.dropped), key=lambda row: row.line)
+
+
+def read_people(
+    content: str | bytes | Path,
+    *,
+    region: str = DEFAULT_REGION,
+    source: str,
+    how: HowToRead | None = None,
+    strict: bool = False,
+) -> PeopleFile:
+    """The people of a file. Its columns are known by their names, in any order and several languages, or by `how`.
+
+    Phone numbers without + are read in `region` (ISO 3166-1). `source` names the file. Raises InvalidInput when the
+    file as a whole cannot be read: empty, no header, an encoding that nobody can know, an unknown `region` or field.
+    With `strict` anything that cannot be used raises InvalidRows, which has all of it.
+    """
+    how = how or HowToRead()
+    result = PeopleFile()
+    table = _open_table(content, source, how, result)
+    recognised = recognise(table.titles, how.columns)
+    result.unused, result.exporter = recognised.unused, recognised.exporter_name
+    if recognised.exporter_name:
+        result.said.append(f"read as an export of {recognised.exporter_name}")
+    _Collector(result, LineReader(region, recognised, how.statuses), recognised).take_all(table)
+    if strict and result.bad:
+        raise InvalidRows(source, result.bad)
+    return result
+
+
+def _open_table(content: str | bytes | Path, source: str, how: HowToRead, result: PeopleFile) -> Table:
+    enough = Recognition.counter(how.columns)
+    data = content.read_bytes() if isinstance(content, Path) else content
+    if isinstance(data, bytes) and data.startswith(WORKBOOKS):
+        book = read_workbook(data, source, how.sheet)
+        result.said += book.said
+        return read_table([lambda: iter(book.lines)], source, enough, WANTED)
+    file = open_text(data, source, how.encoding)
+    if file.encoding is not None and file.encoding.note:
+        result.said.append(file.encoding.note)
+    return read_table(csv_readings(file.open), source, enough, WANTED)
+
+
+class _Collector:
+    """Puts the lines about one person together; `by_address` are the places of people in the result."""
+
+    def __init__(self, result: PeopleFile, reader: LineReader, recognised: Recognition) -> None:
+        self._result = result
+        self._reader = reader
+        self._header = [title.casefold() for title in recognised.titles]
+        self._by_address: dict[str, list[int]] = {}
+        self._addresses: list[frozenset[str]] = []
+
+    def take_all(self, table: Table) -> None:
+        for line in table.lines:
+            if [" ".join(cell.split()).casefold() for cell in line.cells[: len(self._header)]] != self._header:
+                self._take(line)
+
+    def _take(self, line: Line) -> None:
+        read = self._reader.read(line)
+        result = self._result
+        result.left_out += read.left_out
+        result.dropped += read.dropped
+        result.notes += read.notes
+        if read.person is None:
+            return
+        result.unknown.update(read.unknown)
+        person = read.person
+        addresses = frozenset(
+            canonical_address(one) for one in (person.phone, person.email, *person.addresses) if one
+        )
+        places = sorted({place for one in addresses for place in self._by_address.get(one, ())})
+        known = [Known(place, result.people[place].name, self._addresses[place]) for place in places]
+        found = find_person(person.name, addresses, known)
+        if found.rivals is not None:
+            lines = " or ".join(str(result.people[place].line) for place in sorted(found.rivals))
+            result.left_out.append(
+                BadRow(line.number, "name", f"may be the person of line {lines}; keep one of them")
+            )
+            return
+        if found.id is None:
+            place = len(result.people)
+            result.people.append(person)
+            self._addresses.append(addresses)
+        else:
+            place = found.id
+            result.said_twice += 1
+            result.people[place] = together(result.people[place], person)
+            self._addresses[place] |= addresses
+        for one in addresses:
+            mine = self._by_address.setdefault(one, [])
+            if place not in mine:
+                mine.append(place)
+
+
+def together(first: Person, again: Person) -> Person:
+    """One person from two lines: what the first one says, completed by the other."""
+    whose = again if says_less(first.name, again.name) else first
+    phone, email = first.phone or again.phone, first.email or again.email
+    rest = chain(first.addresses, again.addresses, (again.phone, again.email))
+    return replace(
+        first,
+        name=whose.name,
+        first_name=whose.first_name,
+        last_name=whose.last_name,
+        phone=phone,
+        email=email,
+        company_name=first.company_name or again.company_name,
+        timezone=first.timezone or again.timezone,
+        ghl_contact_id=first.ghl_contact_id or again.ghl_contact_id,
+        ghl_location_id=first.ghl_location_id or again.ghl_location_id,
+        addresses=tuple(dict.fromkeys(one for one in rest if one and one not in (phone, email))),
+        sessions=_joined(first, again),
+        attendance=best(first.attendance, again.attendance),
+        stops={**again.stops, **first.stops},
+        consents=_consents(first, again),
+    )
+
+
+def _joined(first: Person, again: Person) -> tuple[str, ...]:
+    """The sessions of both; nothing stands for all of them, and so it does where one says nothing."""
+    return tuple(dict.fromkeys((*first.sessions, *again.sessions))) if first.sessions and again.sessions else ()
+
+
+def _consents(first: Person, again: Person) -> Mapping[str, tuple[bool, str]]:
+    """What both say; where they differ, that nothing was agreed to."""
+    refused = {channel: said for one in (again, first) for channel, said in one.consents.items() if not said[0]}
+    return {**again.consents, **first.consents, **refused}
+
+
+def summary_of(people: Sequence[Person]) -> Counter[Attendance]:
+    """How many come, and how many do not, in which way."""
+    return Counter(person.attendance for person in people)

@@ -16,9 +16,14 @@ _TEL = re.compile(r"tel\s*:\s*(?://)?\s*(?=[^;]*$)", re.IGNORECASE)  # with para
 _FLOAT = re.compile(r"(\+?\d{6,15})[.,]0+", re.ASCII)
 _POWER_OF_TEN = re.compile(r"[+-]?\d+(?:[.,]\d*)?\s*[eE]\s*[+-]?\d+", re.ASCII)
 _BETWEEN_NUMBERS = re.compile(
-    r"[/;,|&\n]|(?<=\d)\s*\+|\s{2,}|\s(?:or|and|oder|und|ou|et|o|y|e)\s|(?<=\d{9})\s+(?=\d{9})", re.IGNORECASE
+    r"[/;,|&\n\r]|:::|(?<=\d)\s*\+|\s{2,}|\s(?:or|and|oder|und|ou|et|o|y|e)\s|(?<=\d{9})\s+(?=\d{9})", re.IGNORECASE
 )
 _MANY_DIGITS = 7
+_EXTENSION = re.compile(
+    r"(.*\d.*?)[\s,;(.-]*(?:\b(?:e?xtn?\.?|extension|durchwahl|dw\.?|poste|anexo|ramal|anknytning|interno|int\.?|wew\.?"
+    r"|toestel|apparat|doorkiesnummer)|(?<=[\d\s])x|#|;ext=|(?<=\d),(?=\s*\d{1,5}\s*$))\s*[.:#=]?\s*(\d{1,7})\s*\)?\s*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def bare(raw: str) -> str:
@@ -51,7 +56,20 @@ def is_power_of_ten(text: str) -> bool:
 
 def count_numbers(text: str) -> int:
     """How many numbers one cell holds: `810-555-0101 / 810-555-0102` holds two, `030/1234567` one."""
+    return max(len(numbers_in(text)), 1)
+
+
+def numbers_in(text: str) -> list[str]:
+    """The numbers that one cell holds, each as it is written."""
     if len(text) > _LONGEST:
-        return 1
-    many = [part for part in _BETWEEN_NUMBERS.split(text) if sum(map(str.isdigit, part)) >= _MANY_DIGITS]
-    return max(len(many), 1)
+        return [text]
+    many = [part.strip() for part in _BETWEEN_NUMBERS.split(text) if sum(map(str.isdigit, part)) >= _MANY_DIGITS]
+    return many if len(many) > 1 else [text]
+
+
+def without_extension(text: str) -> tuple[str, str | None]:
+    """A number without the extension behind it, and that: `810 555 0101 ext. 12`, `030 901820 Durchwahl 12`."""
+    found = _EXTENSION.fullmatch(text)
+    if found is None or sum(map(str.isdigit, found[1])) < _MANY_DIGITS - 1:
+        return text, None
+    return found[1].rstrip(" ,;-("), found[2]
