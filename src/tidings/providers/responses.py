@@ -17,6 +17,7 @@ EXCERPT = 200
 
 _RETRYABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_AWAY = _THROTTLING | {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> None:
@@ -25,8 +26,9 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
     408, 425, 429 and 5xx may be retried, all others not (RFC 9110, section 15; RFC 8470; RFC 6585). On
     429 and 503 the error's `retry_after` is what the header Retry-After asks for, counted from `now`, an
     aware datetime. A 429, and a 503 that asks for a wait, say that the provider gets too many messages. The
-    text has the status and the first 200 characters of the body, on one line. After a 504 the outcome is `unknown`: a
-    gateway handed the message on and got no answer (RFC 9110, section 15.6.5).
+    text has the status and the first 200 characters of the body, on one line. After 429, 502, 503 and 504 the
+    provider is `away`. After a 504 the outcome is `unknown`, too: a gateway handed the message on and got no answer
+    (RFC 9110, section 15.6.5).
     """
     if 200 <= response.status < 300:
         return
@@ -37,6 +39,7 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
         retry_after=wait,
         throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS or wait is not None,
         unknown=response.status == HTTPStatus.GATEWAY_TIMEOUT,
+        away=response.status in _AWAY,
     )
 
 

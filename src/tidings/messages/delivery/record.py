@@ -255,6 +255,7 @@ def _entry(kind: str, record: Record) -> Entry:
             "retry_after": refusal.retry_after,
             "throttled": refusal.throttled,
             "unknown": refusal.unknown,
+            "away": refusal.away,
         }
         if refusal
         else None,

@@ -93,8 +93,11 @@ class CloudError(SendError):
         throttled: bool = False,
         limit: Limit | None = None,
         unknown: bool = False,
+        away: bool = False,
     ) -> None:
-        super().__init__(message, retryable=retryable, retry_after=retry_after, throttled=throttled, unknown=unknown)
+        super().__init__(
+            message, retryable=retryable, retry_after=retry_after, throttled=throttled, unknown=unknown, away=away
+        )
         self.code = code
         self.limit = limit
 
