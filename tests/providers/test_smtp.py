@@ -607,7 +607,7 @@ async def test_a_server_without_starttls_gets_no_mail(server: MailServer, mailer
     with pytest.raises(SendError, match="SMTP_SECURITY") as caught:
         await mailer(security="starttls").send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
     assert server.commands == []
 
 
@@ -631,13 +631,13 @@ async def test_a_login_is_made_once_a_connection(server: MailServer, mailer: Mai
     assert len(server.sessions) == 1
 
 
-async def test_a_wrong_password_is_final_and_names_the_settings(server: MailServer, mailer: Mailer) -> None:
+async def test_a_wrong_password_has_all_mails_wait_and_names_the_settings(server: MailServer, mailer: Mailer) -> None:
     server.options = {"auth_require_tls": False, "authenticator": accepts(b"secret")}
 
     with pytest.raises(SendError, match="refused the login; check SMTP_USER and SMTP_PASSWORD: 535 ") as caught:
         await mailer(login=("ann", "guess")).send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
     assert "guess" not in str(caught.value)
     assert server.commands == []
 
@@ -654,11 +654,11 @@ async def test_a_login_that_fails_for_now_may_be_retried(server: MailServer, mai
     assert caught.value.retryable
 
 
-async def test_a_server_that_offers_no_login_is_final_and_names_the_settings(mailer: Mailer) -> None:
+async def test_a_server_that_offers_no_login_has_all_mails_wait_and_names_the_settings(mailer: Mailer) -> None:
     with pytest.raises(SendError, match="check SMTP_SECURITY, SMTP_USER and SMTP_PASSWORD") as caught:
         await mailer(login=("ann", "secret")).send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
 
 
 @pytest.fixture(scope="session")
