@@ -274,6 +274,21 @@ async def test_what_a_process_left_waiting_is_tried_at_once_by_the_next_one(
     assert len(sink.taken) == 5
 
 
+async def test_messages_that_wait_use_up_nothing_of_what_their_queue_may_send(open_app: OpenApp) -> None:
+    async with receiving() as server:
+        server.script = answers("503 Service Unavailable")
+        limit = {**ONE_ATTEMPT, "EVENT_MESSAGES_RATE_LIMIT": "5/3600"}
+        app = await open_app(n8n_outbound_webhook_url=url_of(server.port), queue_settings=limit)
+        await due(app, 12)
+        await app.start_workers(["event-messages"])
+        while len(server.requests) < 8:
+            await asyncio.sleep(0.01)
+        server.script = answers("200 OK", b"{}")
+        while sum(row.status == Status.SENT for row in await rows_of(app)) < 5:
+            await asyncio.sleep(0.02)
+        await app.stop_workers()
+
+
 async def test_another_provider_goes_on(open_app: OpenApp) -> None:
     async with working(open_app, n8n_outbound_webhook_url=url_of(free_port())) as app:
         waiting = await due(app, 3)

@@ -304,7 +304,7 @@ class DeliveryPipeline:
             refusal=error,
             told=not breaker.waits(message.idempotency_key) and breaker.is_open,
         )
-        return _Ending(result, PostponeJob(until), attempt)
+        return _Ending(result, PostponeJob(until, unused=True), attempt)
 
     async def _send(self, provider: Provider, claimed: Claimed, run: Run, content: Content) -> Receipt:
         message = claimed.message
