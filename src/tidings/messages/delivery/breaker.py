@@ -70,11 +70,15 @@ class _Outage:
     """The keys of all messages that had to wait, those that have left since included."""
 
 
-def read_sentence(sentence: str) -> tuple[str, datetime, str]:
-    """The breaker's name, since when its provider has been away, and why, out of `Resting.sentence`."""
+def read_sentence(sentence: str) -> tuple[str, datetime, str] | None:
+    """The breaker's name, since when its provider has been away, and why, out of `Resting.sentence`; None: it is
+    something else that somebody said."""
     name, _, rest = sentence.partition(SINCE)
     moment, _, why = rest.partition(" UTC: ")
-    return name, datetime.strptime(f"{moment} UTC", _MOMENT).replace(tzinfo=UTC), why
+    try:
+        return name, datetime.strptime(f"{moment} UTC", _MOMENT).replace(tzinfo=UTC), why
+    except ValueError:
+        return None
 
 
 class Breaker:
