@@ -49,7 +49,7 @@ class BulkScripts:
 
     async def give_back(self, queue: str, taken: float, window: float) -> None:
         """Has a job not count in the window of a rate limit in which it began; both times are in milliseconds."""
-        await self._give_back(keys=self._keys(queue, "limiter"), args=[round(taken), round(window)])
+        await self._give_back(keys=self._keys(queue, "limiter"), args=[int(taken), round(window)])
 
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[float | None]:
         """For each id, however many, None when there is no job still to run, 0 when it waits or runs, else the epoch

@@ -357,6 +357,39 @@ async def test_a_longer_pause_that_the_provider_asks_for_is_kept(open_at_noon: O
     assert await outcome_of(app, EVENT_MESSAGE, third.id) == "sent"
 
 
+SPECIFIED = {  # attempts, and the seconds before the second one, doubled before each further one
+    "event-messages": (3, 5),
+    "contractor-followups": (3, 5),
+    "proactive-messages": (3, 5),
+    "delivery": (5, 2),
+    "whatsapp-cloud-send": (3, 1),
+    "whatsapp-qr-send": (3, 1),
+    "webhook-delivery": (3, 1),
+}
+
+
+@pytest.mark.parametrize("word", ["refused", "unknown"])
+@pytest.mark.parametrize("kind", [EVENT_MESSAGE, FOLLOW_UP])
+async def test_what_was_handed_over_has_the_attempts_of_the_specifications(
+    open_at_noon: OpenAt, kind: str, word: str
+) -> None:
+    provider = Provider()
+    provider.drops_repetitions = True  # otherwise an outcome that nobody knows is held
+    app, clock = await open_at_noon(provider)
+    assert {name: (app.policies[name].attempts, app.policies[name].backoff) for name in SPECIFIED} == SPECIFIED
+    attempts, seconds = SPECIFIED[app.kinds[kind].job_type.queue.name]
+    provider.refusals = [ANSWERS[word]() for _ in range(attempts)]
+    person = await person_of(app)
+    message = await (message_to if kind == EVENT_MESSAGE else follow_up_to)(app, person)
+    for attempt in range(1, attempts):
+        assert (await outcome_of(app, kind, message.id, attempt=attempt)).startswith("SendError")
+        async with app.work.read() as session:
+            row = await session.get(app.kinds[kind].model, message.id)
+        assert row.held_until - clock.now() == timedelta(seconds=seconds * 2 ** (attempt - 1))
+        clock.move(row.held_until - clock.now())
+    assert (await outcome_of(app, kind, message.id, attempt=attempts, last=True)).startswith("GiveUpJob")
+
+
 ANSWERS: dict[str, Callable[[], SendError]] = {
     "away": lambda: SendError("carrier is not there", retryable=True, away=True),
     "refused": lambda: SendError("carrier answered 500", retryable=True),
