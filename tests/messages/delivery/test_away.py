@@ -142,6 +142,7 @@ AWAY: dict[str, Script] = {
     "502 of a gateway": answers("502 Bad Gateway", b"<html>nginx</html>"),
     "503": answers("503 Service Unavailable"),
     "504, where repetitions are dropped": answers("504 Gateway Time-out"),
+    "503 that names a wait": answers("503 Service Unavailable", headers=b"Retry-After: 1\r\n"),
     "503 in a page": answers("503 Service Unavailable", b"<html><body>Back in five minutes</body></html>"),
 }
 

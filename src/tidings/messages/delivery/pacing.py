@@ -6,7 +6,7 @@ well, what the provider has taken meanwhile says what it takes: the rate is halv
 here by time.
 
 Each message that has to wait is given a place in a line, a moment that is its own. The places are planned as if the
-provider took every message; a refusal (429 or 503) makes a new plan, in the same order and with nobody earlier, and
+provider took every message; a refusal (429) makes a new plan, in the same order and with nobody earlier, and
 whoever comes at an old time learns the new one. So does whoever makes way for a message that goes before it: that one
 gets the first place of those which go after it, and each of these the place of the next.
 """
@@ -72,7 +72,7 @@ class Pace:
         return 0.0 if plan is None else plan.wait(key, priority, now)
 
     def throttled(self, retry_after: float | None) -> None:
-        """The provider refused a message with 429 or 503; `retry_after` is the seconds it asked for, if it did.
+        """The provider refused a message with 429; `retry_after` is the seconds it asked for, if it did.
 
         Refusals of one burst, until a message is let through after the pause, slow down once.
         """
