@@ -275,6 +275,26 @@ async def test_what_a_process_left_waiting_is_tried_at_once_by_the_next_one(
     assert len(sink.taken) == 5
 
 
+async def test_two_processes_find_out_each_for_itself_and_every_message_leaves_once(
+    open_app: OpenApp, database_url: str
+) -> None:
+    port = free_port()
+    options = {"database_url": database_url, "n8n_outbound_webhook_url": url_of(port)}
+    async with (
+        working(open_app, **options) as one,
+        working(open_app, redis_prefix=one.settings.redis_prefix, **options) as other,
+    ):
+        await due(one, 30)
+        await one.start_workers(["event-messages"])
+        await other.start_workers(["event-messages"])
+        await until(lambda: all_wait(one))
+        async with Sink(port=port) as sink:
+            await until(lambda: none_open(one))
+        assert len(sink.taken) == 30
+        assert max(sink.requests.values()) == 1
+        assert {(row.status, row.attempts) for row in await rows_of(one)} == {(Status.SENT, 1)}
+
+
 async def test_messages_that_wait_use_up_nothing_of_what_their_queue_may_send(open_app: OpenApp) -> None:
     async with receiving() as server:
         server.script = answers("503 Service Unavailable")
