@@ -148,6 +148,11 @@ class SendError(TidingsError):
     seconds the provider asked for (RFC 9110, section 10.2.3), in which case waiting costs no attempt.
     `throttled`: the provider gets too many messages at once (RFC 6585, section 4), and all of them slow down.
     `unknown`: it may have taken the message all the same: everything was handed over, and no answer came that says.
+    `away`: the message was not handed over, as the provider could not be reached or is not ready for anybody's
+    messages. It costs no attempt: the provider rests, for `retry_after` at least, and its messages wait until it is
+    back. With `of_account` this concerns only the account through which the message was to leave. What concerns one
+    message alone is never `away`. With both `unknown` and `away` (a gateway gave up), the message is held where the
+    provider does not drop repetitions, and waits where it does.
     """
 
     def __init__(
@@ -158,9 +163,13 @@ class SendError(TidingsError):
         retry_after: float | None = None,
         throttled: bool = False,
         unknown: bool = False,
+        away: bool = False,
+        of_account: bool = False,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.retry_after = retry_after
         self.throttled = throttled
         self.unknown = unknown
+        self.away = away
+        self.of_account = of_account

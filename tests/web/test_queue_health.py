@@ -91,6 +91,7 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
         },
         "channels": {},
+        "resting": [],
         "clocks": {"redis": 5.012},
     }
 
@@ -106,7 +107,7 @@ async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_woul
     status, body = await get("/health", report(redis=False, database=False))
     assert (status, body) == (
         200,
-        {"status": "ok", "channels": {"sms": "n8n"}, "clocks": {"app": 0.0, "redis": 5.012}},
+        {"status": "ok", "channels": {"sms": "n8n"}, "resting": [], "clocks": {"app": 0.0, "redis": 5.012}},
     )
 
 

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 
 from tidings.addresses import without_secrets
 from tidings.cli.opening import open_app
-from tidings.cli.output import limit_setting, new_table, open_console
+from tidings.cli.output import counted, limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
 from tidings.messages.delivery.providers import of_simulated
+from tidings.messages.delivery.waiting import away_by_rows
 from tidings.registry import Settings
 
 
 def queues() -> None:
-    """Shows every queue: its jobs, its limits and its workers."""
+    """Shows every queue: its jobs, its limits and its workers, and which providers are away."""
     settings = prepare()
-    address, clocks, channels, rows = run(_queues(settings))
+    address, clocks, channels, rows, away = run(_queues(settings))
     console = open_console()
     table = new_table(
         console,
@@ -32,6 +33,8 @@ def queues() -> None:
             style="yellow",
             soft_wrap=True,
         )
+    for sentence in away:
+        console.print(sentence, style="yellow", soft_wrap=True)
     console.print(f"Redis     {without_secrets(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
     console.print(f"database  {without_secrets(settings.database)}", soft_wrap=True)
     apart = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in clocks.items())
@@ -41,7 +44,9 @@ def queues() -> None:
         console.print(f"{sentence}.", style="yellow", soft_wrap=True)
 
 
-async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], Mapping[str, str], list[list[str]]]:
+async def _queues(
+    settings: Settings,
+) -> tuple[str, Mapping[str, float], Mapping[str, str], list[list[str]], list[str]]:
     rows: list[list[str]] = []
     async with open_app(settings) as app:
         for name, policy in app.policies.items():
@@ -57,4 +62,8 @@ async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], Mapping
                     str(workers),
                 ]
             )
-        return app.redis_url, app.clocks.offsets(), app.providers.channels(), rows
+        away = [
+            f"{one.sentence}; {counted(one.waiting, 'message')} waiting"
+            for one in await away_by_rows(app.work, app.kinds)
+        ]
+        return app.redis_url, app.clocks.offsets(), app.providers.channels(), rows, away

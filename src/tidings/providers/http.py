@@ -104,15 +104,16 @@ class HttpClient:
         """Posts `payload` as UTF-8 JSON (RFC 8259) and returns the answer, whatever its status.
 
         Raises SendError: retryable when the provider cannot be reached, answers too late or breaks its
-        answer off, and `unknown` unless no connection came about; final when the URL, a header or the payload cannot
-        be sent at all. Its sentence names the provider's host and nothing else of the URL, which may hold a secret.
+        answer off; `away` when no connection came about, and otherwise `unknown`; final when the URL, a header or the
+        payload cannot be sent at all. Its sentence names the provider's host and nothing else of the URL, which may
+        hold a secret.
 
         A server may close an idle connection just as a request is sent on it, and nothing tells that from one that
         took the request and then hung up. A `repeatable` request, which does no harm twice, is posted once more then.
         """
         host = _host(url)
         if self._closed:
-            raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True)
+            raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True, retry_after=0.0)
         return await self._post(host, url, encode(host, payload), headers or {}, repeatable=repeatable)
 
     async def _post(
@@ -135,8 +136,10 @@ class HttpClient:
                 return HttpResponse(response.status, Headers(response.headers), body)
         except PyreqwestError as error:
             final = isinstance(error, BuilderError)
-            unknown = not (final or _is_unconnected(error))
-            raise SendError(self._sentence(host, error), retryable=not final, unknown=unknown) from error
+            away = not final and _is_unconnected(error)
+            raise SendError(
+                self._sentence(host, error), retryable=not final, unknown=not (final or away), away=away
+            ) from error
 
     async def close(self) -> None:
         """Drops every connection. Requests under way end with a retryable SendError."""

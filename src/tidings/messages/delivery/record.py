@@ -255,6 +255,8 @@ def _entry(kind: str, record: Record) -> Entry:
             "retry_after": refusal.retry_after,
             "throttled": refusal.throttled,
             "unknown": refusal.unknown,
+            "away": refusal.away,
+            "of_account": refusal.of_account,
         }
         if refusal
         else None,
