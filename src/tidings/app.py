@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from tidings.messages.dead_letters import DeadLetters
     from tidings.messages.delivery.providers import Providers
     from tidings.messages.delivery.recovery import Recovery
+    from tidings.messages.delivery.waking import Waking
     from tidings.messages.doctor.doctor import Doctor
     from tidings.messages.health import HealthCheck
     from tidings.messages.inbound.door import Inbound
@@ -131,6 +132,7 @@ class App(Features):
     clocks: Clocks
     handlers: tuple[AnyHandler, ...]
     recovery: Recovery
+    waking: Waking
 
     async def __aenter__(self) -> Self:
         try:
@@ -183,6 +185,7 @@ class App(Features):
     def _build(self) -> None:
         """Everything that works and serves: the features, and what looks after their jobs."""
         from tidings.messages.delivery.recovery import Recovery
+        from tidings.messages.delivery.waking import Waking
 
         notices = self.parts.pipeline(Notices(self.parts.accounts))
         for name in NAMES:
@@ -193,6 +196,7 @@ class App(Features):
         self.handlers = (*notices.handlers(), retention.handler(), *of_features)
         schedules = [EVERY_HOUR, *(schedule for feature in self.features for schedule in feature.schedules)]
         self.recovery = Recovery(self.work, self.kinds, schedules, interval=self.settings.sweep_interval)
+        self.waking = Waking(self.work, self.kinds, self.providers)
 
     def service_of(self, name: str) -> Any:
         """The service of the feature with this name, which is built when it was not yet."""
@@ -360,7 +364,7 @@ class App(Features):
         settings, settings_of = self.settings, self.parts.settings_of
         calling = callback_providers()
         shared = (
-            health.Probe(self.health.look, self.health.measure, self.clocks.offsets),
+            health.Probe(self.health.look, self.health.measure, self.clocks.offsets, self.health.resting),
             inbound.N8nCallbacks(self.inbound, secret(settings_of(N8nSettings).n8n_inbound_secret)),
             callbacks.Callbacks(
                 self.inbound,
@@ -405,6 +409,7 @@ class App(Features):
     @cached_property
     def health(self) -> HealthCheck:
         """Whether messages can leave."""
+        from tidings.messages.delivery.waiting import away_by_rows
         from tidings.messages.health import HealthCheck
 
         return HealthCheck(
@@ -413,6 +418,8 @@ class App(Features):
             self.recovery,
             works=lambda: bool(self._tasks),
             clocks=self.clocks.offsets,
+            resting=self.providers.resting,
+            waiting=partial(away_by_rows, self.work, self.kinds),
         )
 
     async def start_workers(self, queue_names: Sequence[str] | None = None) -> None:
@@ -444,7 +451,7 @@ class App(Features):
         for name, policy in self.policies.items():
             if name in wanted:
                 host.start(policy, [one for one in self.handlers if one.job_type.queue.name == name])
-        self._tasks.append(asyncio.create_task(self.recovery.run()))
+        self._tasks += [asyncio.create_task(self.recovery.run()), asyncio.create_task(self.waking.run())]
 
     async def stop_workers(self) -> None:
         """Lets running jobs end and stops working. Harmless when nothing runs.

@@ -149,7 +149,8 @@ class SendError(TidingsError):
     `throttled`: the provider gets too many messages at once (RFC 6585, section 4), and all of them slow down.
     `unknown`: it may have taken the message all the same: everything was handed over, and no answer came that says.
     `away`: the message was not handed over, as the provider could not be reached or is not ready for anybody's
-    messages. It costs no attempt: the provider rests, and its messages wait until it is back. What concerns one
+    messages. It costs no attempt: the provider rests, for `retry_after` at least, and its messages wait until it is
+    back. With `of_account` this concerns only the account through which the message was to leave. What concerns one
     message alone is never `away`. With both `unknown` and `away` (a gateway gave up), the message is held where the
     provider does not drop repetitions, and waits where it does.
     """
@@ -163,6 +164,7 @@ class SendError(TidingsError):
         throttled: bool = False,
         unknown: bool = False,
         away: bool = False,
+        of_account: bool = False,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
@@ -170,3 +172,4 @@ class SendError(TidingsError):
         self.throttled = throttled
         self.unknown = unknown
         self.away = away
+        self.of_account = of_account

@@ -113,6 +113,7 @@ class Parts:
             self.links,
             deadline=self.settings.http_timeout,
             hold_unknown=self.settings.unknown_outcome == "hold",
+            away_patience=self.settings.away_patience * 3600,
         )
         self.pipelines.append(made)
         return made

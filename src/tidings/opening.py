@@ -66,7 +66,7 @@ async def open_outside(
         broadcast=broadcast,
         simulator=simulator,
         http=http,
-        providers=Providers({**opened, **providers}, clock.monotonic),
+        providers=Providers({**opened, **providers}, clock),
         vault=Vault.from_settings(secret(settings.vault_key), settings.data_dir),
         model=model,
         writer=OpenAIWriter(model) if model else TemplateWriter(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -65,7 +64,7 @@ def nothing_outside() -> Outside:
         broadcast=closed,
         simulator=closed,
         http=closed,
-        providers=Providers({}, time.monotonic),
+        providers=Providers({}),
         vault=closed,
         model=None,
         writer=TemplateWriter(),

@@ -99,6 +99,12 @@ class CoreSettings(SettingsGroup):
         description="What becomes of a message that a provider may have taken, though no answer came, where it drops "
         "no repetitions: hold it for a report or a person, or send_again, though somebody may get it twice then.",
     )
+    away_patience: float = Field(
+        24.0,
+        gt=0,
+        description="Hours that a message which is of use for ever waits for a provider that is away; then it has "
+        "failed. Messages that are of use until some moment wait until then.",
+    )
     api_key: SecretStr | None = Field(
         None,
         description="Key that API callers send as 'Authorization: Bearer …'. Needed to listen beyond loopback.",

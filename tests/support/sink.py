@@ -12,22 +12,27 @@ Answer = Callable[[dict[str, Any]], tuple[int, dict[str, str]]]
 
 
 class Sink:
-    """Takes POSTs at `url`. `answer` may decide the status and headers of a payload; by default it is 200."""
+    """Takes POSTs at `url`, which is on a free port or on `port`. `answer` may decide the status and headers of a
+    payload; by default it is 200. Its end is that of a process that is killed: connections are dropped."""
 
-    def __init__(self, answer: Answer | None = None) -> None:
+    def __init__(self, answer: Answer | None = None, port: int = 0) -> None:
         self.answer = answer or (lambda payload: (200, {}))
         self.requests: Counter[str] = Counter()
         self.taken: dict[str, dict[str, Any]] = {}
         self._arrived = asyncio.Condition()
+        self._port = port
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}/webhook"
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
         await self._server.wait_closed()
 
     async def wait_for(self, messages: int) -> None:
@@ -36,6 +41,7 @@ class Sink:
             await self._arrived.wait_for(lambda: len(self.taken) >= messages)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 headers = {
@@ -56,4 +62,5 @@ class Sink:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._open.discard(writer)
             writer.close()

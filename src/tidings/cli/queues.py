@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tidings.cli.opening import open_app
-from tidings.cli.output import limit_setting, new_table, open_console
+from tidings.cli.output import counted, limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
 from tidings.engine.redis import redact
+from tidings.messages.delivery.waiting import away_by_rows
 from tidings.registry import Settings
 
 
 def queues() -> None:
-    """Shows every queue: its jobs, its limits and its workers."""
+    """Shows every queue: its jobs, its limits and its workers, and which providers are away."""
     settings = prepare()
-    address, clocks, rows = run(_queues(settings))
+    address, clocks, rows, away = run(_queues(settings))
     console = open_console()
     table = new_table(
         console,
@@ -31,13 +32,15 @@ def queues() -> None:
             style="yellow",
             soft_wrap=True,
         )
+    for sentence in away:
+        console.print(sentence, style="yellow", soft_wrap=True)
     console.print(f"Redis     {redact(address)}, prefix {settings.redis_prefix}", soft_wrap=True)
     console.print(f"database  {redact(settings.database)}", soft_wrap=True)
     apart = ", ".join(f"{name} {seconds:+.3f} s" for name, seconds in clocks.items())
     console.print(f"clocks    {apart}", soft_wrap=True)
 
 
-async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[list[str]]]:
+async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[list[str]], list[str]]:
     rows: list[list[str]] = []
     async with open_app(settings) as app:
         for name, policy in app.policies.items():
@@ -53,4 +56,8 @@ async def _queues(settings: Settings) -> tuple[str, Mapping[str, float], list[li
                     str(workers),
                 ]
             )
-        return app.redis_url, app.clocks.offsets(), rows
+        away = [
+            f"{one.sentence}; {counted(one.waiting, 'message')} waiting"
+            for one in await away_by_rows(app.work, app.kinds)
+        ]
+        return app.redis_url, app.clocks.offsets(), rows, away

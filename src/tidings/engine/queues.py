@@ -129,6 +129,23 @@ class Queues:
                 if others := await self._scripts.remove(queue, some):
                     await self._remove_others(queue, others)
 
+    async def hasten(self, queue: str, job_ids: Sequence[str]) -> list[str]:
+        """Has delayed jobs wait for a worker now, in this order among equals; they keep the attempts they have had.
+
+        Returns the ids of those that are not delayed: they wait or run already, or are not there.
+        """
+        scripts = self._queue(queue).scripts
+        others: list[str] = []
+        async with answering():
+            for some in chunks(job_ids):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for job_id in some:
+                        keys, arguments = scripts.promoteArgs(job_id)
+                        await scripts.commands["promote"](keys=keys, args=arguments, client=pipe)
+                    found = await pipe.execute()
+                others += [job_id for job_id, answer in zip(some, found, strict=True) if answer != 0]
+        return others
+
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[ArmedJob | None]:
         """For each id the job still to run, or None when there is none or it has finished."""
         self._require(queue)

@@ -68,6 +68,7 @@ class Reason(StrEnum):
     NEVER_ALLOWED = "never_allowed"
     FREQUENCY_CAP = "frequency_cap"
     PROVIDER_BUSY = "provider_busy"
+    PROVIDER_AWAY = "provider_away"
 
     @property
     def sentence(self) -> str:
@@ -109,4 +110,5 @@ _SENTENCES = {
     Reason.NEVER_ALLOWED: "no moment is outside the quiet hours in every timezone that the number may be in",
     Reason.FREQUENCY_CAP: "the recipient has had as many such messages as the frequency caps allow",
     Reason.PROVIDER_BUSY: "its provider asked for fewer messages",
+    Reason.PROVIDER_AWAY: "its provider was away",
 }

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import NotFound
 from tidings.messages.contacts.contractors import Contractor
+from tidings.messages.delivery.breaker import SINCE
 from tidings.messages.gate.terms import ConsentNeed
 from tidings.messages.gate.zones import Zone, ZoneSource, zone_of
 from tidings.messages.inbound.stored import StoredReply, replies_to
@@ -146,6 +147,8 @@ def summary_of(row: Any) -> str:
             return "It is being sent right now, or its sender died and another one takes over soon."
         case _:
             due = row.scheduled_time if row.held_until is None else max(row.scheduled_time, row.held_until)
+            if row.status == Status.SCHEDULED and SINCE in (row.error_message or ""):
+                return f"It waits until its provider is back: {row.error_message}. It looks again by {_moment(due)}."
             return f"It waits until {_moment(due)}."
 
 
@@ -174,6 +177,8 @@ def outcome_of(line: LedgerEntry) -> str:
             return f"{line.provider or 'the provider'} did not take it (attempt {line.attempt}): {line.error}."
         case Outcome.FAILED:
             return f"it failed for good (attempt {line.attempt}): {line.error}."
+        case Outcome.DEFERRED if line.reason == Reason.PROVIDER_AWAY:
+            return f"not handed over, which counts as no attempt: {line.error}."
         case Outcome.DEFERRED:
             return f"it was put off, because {reason}."
         case Outcome.SKIPPED:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Response
@@ -20,10 +21,21 @@ class _Report(BaseModel):
 _CLOCKS = "By how many seconds each clock is ahead of the one that messages are due by; `app` is this machine's."
 
 
+class RestingProvider(_Report):
+    """A provider, or one account of it, that is away: its messages wait, which costs them no attempt."""
+
+    provider: str
+    since: datetime
+    why: str
+    tried_again: datetime = Field(description="When it is tried again, at the latest.")
+    waiting: int = Field(description="Messages that wait for it, or have had to.")
+
+
 class Liveness(_Report):
     """The process answers; it says nothing about the database, Redis or the workers."""
 
     status: Literal["ok"] = "ok"
+    resting: list[RestingProvider] = Field(default=[], description="Providers that this process leaves alone now.")
     clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
@@ -87,19 +99,21 @@ class QueueCounts(_Report):
 
 
 class QueueMetrics(QueueHealth):
-    """Health, and the depth of every queue by its name."""
+    """Health, the depth of every queue by its name, and which providers are away."""
 
     queues: dict[str, QueueCounts]
+    resting: list[RestingProvider] = Field(default=[], description="Providers for which messages wait now.")
     clocks: dict[str, float] = Field(default={}, description=_CLOCKS)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Asks whoever knows the queues, workers and clocks. Only `metrics` may fail: it may raise QueueUnavailable."""
+    """Asks whoever knows about all that. Only `metrics` may fail: it may raise QueueUnavailable."""
 
     health: Callable[[], Awaitable[QueueHealth]]
     metrics: Callable[[], Awaitable[QueueMetrics]]
     clocks: Callable[[], Mapping[str, float]]
+    resting: Callable[[], Sequence[RestingProvider]]
 
 
 Asked = Annotated[Probe, provided(Probe)]
@@ -109,10 +123,10 @@ router = new_router(strict=False, tags=["health"])
 
 @router.get("/health")
 async def health(probe: Asked) -> Liveness:
-    """Whether the process answers, and how far clocks are apart. Whoever restarts what does not: a database that is
-    away is no reason, since the process remembers which messages it has handed over and could not write down yet.
-    `/ready` tells of the rest."""
-    return Liveness(clocks=dict(probe.clocks()))
+    """Whether the process answers, how far clocks are apart, and which providers it leaves alone. For whoever
+    restarts what does not: a database or provider that is away is no reason, since the process remembers which
+    messages it has handed over and could not write down yet. `/ready` tells of the rest."""
+    return Liveness(clocks=dict(probe.clocks()), resting=list(probe.resting()))
 
 
 @router.get("/ready", responses={503: {"model": Readiness, "description": "Messages cannot leave"}})
@@ -133,5 +147,6 @@ async def queue_health(response: Response, probe: Asked) -> QueueHealth:
 
 @router.get("/queue/metrics")
 async def queue_metrics(probe: Asked) -> QueueMetrics:
-    """Health, and how many jobs of each queue are waiting, active, delayed, completed and failed."""
+    """Health, how many jobs of each queue are waiting, active, delayed, completed and failed, and which providers are
+    away."""
     return await probe.metrics()

@@ -24,7 +24,7 @@ class Result:
 
     `held_until` is when the row may be taken again. A taking that ended in a wait which somebody asked for
     does not count as an attempt. `columns` are the kind's own, `inputs` what the gate went by, `refusal` is what the
-    provider said that did not take it.
+    provider said that did not take it. `told`: the ledger has a line that says so already, and gets no further one.
     """
 
     outcome: Outcome
@@ -37,6 +37,7 @@ class Result:
     inputs: Mapping[str, Any] = field(default_factory=dict)
     draft: Draft | None = None
     refusal: SendError | None = None
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ class Attempt:
 class Record:
     """New values of a row, its line in the ledger, and the row of what the AI cost, if it was asked.
 
-    `handed_over` says that the message was offered to its provider: forgotten, it would leave again.
+    `handed_over` says that the message was offered to its provider: forgotten, it would leave again. `told`: the line
+    is not written.
     """
 
     message: Message
@@ -63,6 +65,7 @@ class Record:
     line: Mapping[str, Any]
     usage: Mapping[str, Any] | None
     handed_over: bool
+    told: bool = False
 
     @property
     def attempt(self) -> int:
@@ -151,7 +154,8 @@ def record_of(
         row_of(message.id, message.attempt, result, now),
         line,
         usage_row(now, kind, message.id, result.draft, message.tenant),
-        handed_over=attempt is not None,
+        handed_over=attempt is not None and result.reason is not Reason.PROVIDER_AWAY,
+        told=result.told,
     )
 
 

@@ -119,7 +119,7 @@ class OutcomeRows:
         self, connection: AsyncConnection, records: Sequence[Record], *, patiently: bool
     ) -> list[Job]:
         applied = await self._write_rows(connection, records)
-        await write_lines(connection, [record.line for record in records])
+        await write_lines(connection, [record.line for record in records if not record.told])
         await write_usage(connection, [record.usage for record in records])
         await settle_places(
             connection,

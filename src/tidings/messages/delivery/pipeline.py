@@ -4,16 +4,18 @@ Every message of every kind takes these five steps, in this order. A kind's code
 message; what the messages of a moment share is done for all of them: their jobs come and go together, one statement
 claims many rows, one records many outcomes. A message may be handed over twice only when a process dies between the
 provider's answer and the record of it, and then under the same idempotency key. When no answer comes, it is
-handed over again only where the provider drops repetitions.
+handed over again only where the provider drops repetitions. While its provider is away it waits, which costs nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +27,7 @@ from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob, PostponeJob, R
 from tidings.errors import SendError, TemplateError
 from tidings.log import get_logger, work_on
 from tidings.messages.contacts.unsubscribing import UnsubscribeLinks
+from tidings.messages.delivery.breaker import Breaker
 from tidings.messages.delivery.claim import AlreadyEnded, Claimed, Claims, NotYet, Unreadable
 from tidings.messages.delivery.journal import Entry, Journal
 from tidings.messages.delivery.outcome import Attempt, Result
@@ -36,7 +39,7 @@ from tidings.messages.gate.rules import Rules
 from tidings.messages.kind import Content, Message, MessageJob, MessageKind
 from tidings.messages.ledger import Outcome
 from tidings.messages.statuses import Reason, Status
-from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.base import Outgoing, Provider, Receipt
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -56,6 +59,10 @@ CLAIM_PATIENCE = 0.01
 CONNECTIONS = 2
 """Connections that are warm from the start: one claims while another one records. A new one costs 20 ms."""
 
+WAIT = 300.0
+"""Seconds that a message waits for a provider that is away before it looks for itself; it is woken when that is
+back. Up to a fifth more, so that not all come at once."""
+
 FRESH = 0.25
 """Seconds for which a decision of the gate holds. A message that waited longer for its slot and its text is decided
 about again."""
@@ -67,7 +74,8 @@ class DeliveryPipeline:
     `rules` are the gate's, `links` are put into promotional mails. `deadline` is how many real seconds a provider
     has for one message. A claim lasts twice as long and the time for composing besides, and sending starts only while
     the provider's whole time is left of it, so it is over before anybody else may take the row. With `hold_unknown` a
-    message whose outcome nobody knows is held for a person, where its provider does not drop repetitions.
+    message whose outcome nobody knows is held for a person, where its provider does not drop repetitions. A message
+    that is of use for ever waits for a provider that is away for `away_patience` seconds.
     """
 
     def __init__(
@@ -81,9 +89,11 @@ class DeliveryPipeline:
         *,
         deadline: float,
         hold_unknown: bool = True,
+        away_patience: float = 86_400.0,
     ) -> None:
         self.kind = kind
         self._hold_unknown = hold_unknown
+        self._away_patience = timedelta(seconds=away_patience)
         self._providers = providers
         self._links = links
         self._clock = work.clock
@@ -202,24 +212,46 @@ class DeliveryPipeline:
         assert isinstance(decision, Send)
         if message.attempt > run.attempts + MAX_CRASHES:
             return _given_up(f"{message.attempt - 1} attempts ended without an outcome")
-        if waiting := self._wait_for_provider(message, run, decision):
-            return _held_back(waiting)
+        provider = self._providers.of(message)
+        if provider is None:
+            name = message.provider or message.channel
+            return _given_up(f"no provider is set up for channel {name!r}", decision.inputs)
+        if waiting := self._wait_for_provider(provider, message, run, decision):
+            return waiting
+        try:
+            return await self._hand_over(provider, claimed, run, decision, decided)
+        finally:
+            self._providers.withdrawn(provider, message)
 
+    async def _hand_over(
+        self, provider: Provider, claimed: Claimed, run: Run, decision: Send, decided: float
+    ) -> _Ending:
+        message = claimed.message
         try:
             content = await self.kind.compose(message)
         except TemplateError as error:
             return _given_up(str(error))
         if time.perf_counter() - decided > FRESH:
-            again = await self._second_looks(message)
-            if not isinstance(again, Send):
-                return _held_back(again, content.draft)
-            decision = again
+            looked = await self._second_looks(message)
+            if not isinstance(looked, Send):
+                return _held_back(looked, content.draft)
+            decision = looked
 
-        started, left = time.perf_counter(), self._clock.now()
+        started, left, began = time.perf_counter(), self._clock.now(), self._providers.monotonic()
         try:
-            receipt = await self._send(claimed, run, content)
+            receipt = await self._send(provider, claimed, run, content)
         except SendError as error:
-            return self._refused(message, run, error, decision, content, Attempt(left, _since(started)))
+            attempt, again = Attempt(left, _since(started)), provider.drops_repetitions
+            if error.away and not error.throttled and (again or not error.unknown):
+                breaker = self._providers.away(provider, message, error, began)
+                return self._put_off(breaker, message, decision, content.draft, error, attempt)
+            if error.unknown:
+                self._providers.silent(provider, message)
+                error.unknown = self._hold_unknown and not again
+            elif error.throttled or (error.retryable and error.retry_after is None):
+                self._providers.answered(provider, message)  # the other ones may not have reached it
+            return self._refused(message, run, error, decision, content, attempt)
+        self._providers.answered(provider, message)
         sent = Result(
             Outcome.SENT,
             Status.SENT,
@@ -229,20 +261,52 @@ class DeliveryPipeline:
         )
         return _Ending(sent, "sent", Attempt(left, _since(started), receipt))
 
-    def _wait_for_provider(self, message: Message, run: Run, decision: Send) -> Defer | None:
-        """A provider that asked for fewer messages gets them one by one; each keeps the place it is given."""
-        provider = self._providers.of(message)
-        if provider is None:
-            return None
+    def _wait_for_provider(self, provider: Provider, message: Message, run: Run, decision: Send) -> _Ending | None:
+        """A provider that is away is left alone, and one that asked for fewer messages gets them one by one; each
+        keeps the place it is given."""
+        if breaker := self._providers.held_by(provider, message):
+            return self._put_off(breaker, message, decision)
         wait = self._providers.pace(provider, message.account).wait(message.idempotency_key, run.priority)
-        return Defer(self._clock.after(wait), Reason.PROVIDER_BUSY, decision.inputs) if wait > 0 else None
+        if wait <= 0:
+            return None
+        self._providers.withdrawn(provider, message)
+        return _held_back(Defer(self._clock.after(wait), Reason.PROVIDER_BUSY, decision.inputs))
 
-    async def _send(self, claimed: Claimed, run: Run, content: Content) -> Receipt:
+    def _put_off(
+        self,
+        breaker: Breaker,
+        message: Message,
+        decision: Send,
+        draft: Draft | None = None,
+        error: SendError | None = None,
+        attempt: Attempt | None = None,
+    ) -> _Ending:
+        """The message waits until its provider is back, or until it is of no use any more. It is told once."""
+        now, since = self._clock.now(), breaker.since
+        until = self._clock.after(WAIT * (1 + random.random() / 5))
+        if since is None:  # it was away when this message was tried, and is back
+            until = self._clock.after(0.0)
+        elif message.not_after is not None:
+            until = min(until, max(message.not_after, now) + timedelta(milliseconds=1))
+        elif (waited := now - max(message.scheduled_time, since)) > self._away_patience:
+            hours = f"{waited.total_seconds() / 3600:.0f} hours"
+            return _given_up(f"{breaker.sentence}; the message has waited for {hours} (TIDINGS_AWAY_PATIENCE)")
+        result = Result(
+            Outcome.DEFERRED,
+            Status.SCHEDULED,
+            reason=Reason.PROVIDER_AWAY,
+            error=breaker.sentence or str(error),
+            held_until=until,
+            counts=False,
+            inputs=decision.inputs,
+            draft=draft,
+            refusal=error,
+            told=not breaker.waits(message.idempotency_key) and breaker.is_open,
+        )
+        return _Ending(result, PostponeJob(until), attempt)
+
+    async def _send(self, provider: Provider, claimed: Claimed, run: Run, content: Content) -> Receipt:
         message = claimed.message
-        provider = self._providers.of(message)
-        if provider is None:
-            name = message.provider or message.channel
-            raise SendError(f"no provider is set up for channel {name!r}", retryable=False)
         patience = self._clock.seconds_until(claimed.until) - self._deadline
         if patience < 0:
             # It was not offered to the provider, so it costs no attempt.
@@ -264,7 +328,6 @@ class DeliveryPipeline:
                 )
             )
         except SendError as error:
-            error.unknown = error.unknown and self._hold_unknown and not provider.drops_repetitions
             if not error.throttled:
                 raise
             pace.throttled(error.retry_after)

@@ -256,6 +256,7 @@ def _entry(kind: str, record: Record) -> Entry:
             "throttled": refusal.throttled,
             "unknown": refusal.unknown,
             "away": refusal.away,
+            "of_account": refusal.of_account,
         }
         if refusal
         else None,

@@ -45,11 +45,13 @@ class Doctor:
         self._interval = interval
 
     async def look(self) -> list[Finding]:
-        """Quickly: workers, clocks, overdue messages, unknown outcomes, what a person has to decide, dead letters."""
+        """Quickly: workers, clocks, overdue messages, providers that are away, unknown outcomes, what a person has to
+        decide, dead letters."""
         looks = [
             state.idle_queues(self._work.queues),
             state.clocks_wrong(self._clocks()),
             *(state.overdue(self._work, kind) for kind in self._kinds.values()),
+            state.providers_away(self._work, self._kinds),
             state.unknown_outcomes(self._unknown),
             state.undecided(self._work),
             state.open_letters(self._letters),

@@ -1,4 +1,4 @@
-"""Quick looks at the present state: workers, clocks, overdue messages, unknown outcomes, dead letters."""
+"""Quick looks at the present state: workers, clocks, overdue messages, providers, unknown outcomes, dead letters."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sqlalchemy import or_, select
 from tidings.engine.queues import Queues
 from tidings.messages.contacts.opting import count_undecided
 from tidings.messages.dead_letters import DeadLetters
+from tidings.messages.delivery.waiting import away_by_rows
 from tidings.messages.doctor.finding import Finding
 from tidings.messages.inbound.listing import count_unreadable
-from tidings.messages.kind import MessageKind, due_time
+from tidings.messages.kind import Kinds, MessageKind, due_time
 from tidings.messages.statuses import OPEN
 from tidings.messages.unknown import UnknownOutcomes
 from tidings.work import Work
@@ -77,6 +78,17 @@ async def overdue(work: Work, kind: MessageKind) -> AsyncIterator[Finding]:
         f"{due_time(rows[0]):%d %b %Y %H:%M:%S} UTC. See tidings queues for workers and limits, and tidings why "
         f"{first}.",
     )
+
+
+async def providers_away(work: Work, kinds: Kinds) -> AsyncIterator[Finding]:
+    """Providers for which messages wait."""
+    for away in await away_by_rows(work, kinds):
+        number = "1 message waits" if away.waiting == 1 else f"{away.waiting:,} messages wait"
+        yield Finding(
+            "providers",
+            None,
+            f"{away.sentence}. {number} for it, and leave when it is back. Start it, or correct its settings.",
+        )
 
 
 async def open_letters(letters: DeadLetters) -> AsyncIterator[Finding]:
