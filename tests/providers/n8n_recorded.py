@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tidings.providers.base import Outgoing
+import pytest
+
+from tidings.errors import SendError
+from tidings.providers.base import Outgoing, Receipt
+from tidings.providers.n8n import N8n
 
 HELLO = Outgoing(
     to="+18105550123",
@@ -91,3 +95,16 @@ WEBHOOKS = {
     ),
 }
 """By the path of the webhook, which tells what stands there; `unknown` is none."""
+
+
+async def expect(n8n: N8n, recorded: Recorded) -> None:
+    """Sends HELLO, whose answer is the recorded one."""
+    if recorded.meaning == "sent":
+        assert await n8n.send(HELLO) == Receipt("n8n", recorded.id)
+        return
+    with pytest.raises(SendError) as caught:
+        await n8n.send(HELLO)
+    error = caught.value
+    meanings = {"away": (True, True), "failed": (False, True), "refused": (False, False)}
+    assert (error.away, error.retryable) == meanings[recorded.meaning]
+    assert recorded.says in str(error)

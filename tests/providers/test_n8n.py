@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.n8n_recorded import BOOTING, WEBHOOKS, Recorded
+from providers.n8n_recorded import BOOTING, WEBHOOKS, Recorded, expect
 from providers.n8n_recorded import HELLO as NAMED
 from tidings.errors import SendError
 from tidings.providers.base import Outgoing, Receipt
@@ -277,18 +277,6 @@ def test_whatever_a_workflow_answers_its_message_is_sent_or_tried_again_and_no_i
         assert found not in ("8", "key", "+1", "hi", "")
         return
     assert (refusal.retryable, refusal.away) == (True, False)
-
-
-async def expect(n8n: N8n, recorded: Recorded) -> None:
-    if recorded.meaning == "sent":
-        assert await n8n.send(NAMED) == Receipt("n8n", recorded.id)
-        return
-    with pytest.raises(SendError) as caught:
-        await n8n.send(NAMED)
-    error = caught.value
-    meanings = {"away": (True, True), "failed": (False, True), "refused": (False, False)}
-    assert (error.away, error.retryable) == meanings[recorded.meaning]
-    assert recorded.says in str(error)
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(302, False), (404, False), (429, True), (500, True)])

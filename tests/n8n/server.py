@@ -1,0 +1,158 @@
+"""The real n8n: installed by `make test-n8n`, with a Node of its own, on a PostgreSQL of the tests'."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+
+from n8n.workflows import Json
+from support.servers import free_port
+
+INSTALLED = Path(__file__).parent / "node_modules"
+
+BOOT = 120.0
+"""Seconds that n8n has to begin or to end."""
+
+
+class N8n:
+    """One n8n, which may be started and stopped; what it knows stays in the database at `database`."""
+
+    def __init__(self, database: str, folder: Path) -> None:
+        parts = urlsplit(database)
+        socket = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
+        self.port, broker = free_port(), free_port()
+        self.log = folder / "n8n.log"
+        self._folder = folder
+        self._environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ},
+            "NODE_ENV": "production",
+            "DB_TYPE": "postgresdb",
+            "DB_POSTGRESDB_HOST": socket,
+            "DB_POSTGRESDB_PORT": str(parts.port or 5432),
+            "DB_POSTGRESDB_DATABASE": parts.path.removeprefix("/"),
+            "DB_POSTGRESDB_USER": parts.username or "postgres",
+            "DB_POSTGRESDB_PASSWORD": parts.password or "",
+            "N8N_USER_FOLDER": str(folder),
+            "N8N_LISTEN_ADDRESS": "127.0.0.1",
+            "N8N_PORT": str(self.port),
+            "N8N_RUNNERS_BROKER_PORT": str(broker),
+            "N8N_ENFORCE_SETTINGS_FILE_PERMISSIONS": "false",
+            "N8N_SECURE_COOKIE": "false",
+            "N8N_DIAGNOSTICS_ENABLED": "false",
+            "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",
+            "N8N_TEMPLATES_ENABLED": "false",
+            "N8N_COMMUNITY_PACKAGES_ENABLED": "false",
+            "N8N_DISABLED_MODULES": "instance-ai,mcp,chat-hub",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def webhook(self, path: str) -> str:
+        """The production URL of a webhook."""
+        return f"{self.address}/webhook/{path}"
+
+    def install(self, workflows: Iterable[Json], credentials: Iterable[Json] = (), *, publish: Iterable[str]) -> None:
+        """Imports workflows and credentials by n8n's command line, and publishes some; it must not run."""
+        for kind, things in (("credentials", list(credentials)), ("workflow", list(workflows))):
+            if things:
+                file = self._folder / f"{kind}.json"
+                file.write_text(json.dumps(things))
+                self._command("Successfully imported", f"import:{kind}", f"--input={file}")
+        for one in publish:
+            self._command("Changes will not take effect if n8n is running", "publish:workflow", f"--id={one}")
+
+    def start(self) -> None:
+        """Begins to boot."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._arguments("start"),
+                env=self._environment,
+                cwd=self._folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None
+
+    async def takes(self, *paths: str) -> None:
+        """Waits until all these webhooks take POSTs. They are asked by GET, which n8n refuses without a trace."""
+        async with httpx.AsyncClient() as client, asyncio.timeout(BOOT):
+            for path in paths:
+                while not await self._is_registered(client, path):
+                    await asyncio.sleep(0.05)
+
+    async def _is_registered(self, client: httpx.AsyncClient, path: str) -> bool:
+        assert self._process is not None, "n8n does not run"
+        if self._process.poll() is not None:
+            raise RuntimeError(f"n8n ended with {self._process.returncode}:\n{self._last_lines()}")
+        try:
+            return "make a POST request" in (await client.get(self.webhook(path))).text
+        except httpx.TransportError:
+            return False
+
+    async def stop(self) -> None:
+        """Ends n8n as its service manager does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.to_thread(self._process.wait, BOOT)
+            finally:
+                self._process.kill()
+                self._process = None
+
+    def _command(self, well: str, *arguments: str) -> None:
+        """Runs a command, which says `well` in the end: its status is 0 whatever becomes of it."""
+        done = subprocess.run(
+            self._arguments(*arguments), env=self._environment, cwd=self._folder, capture_output=True, timeout=BOOT
+        )
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        if done.returncode != 0 or well not in said:
+            raise RuntimeError(f"n8n {' '.join(arguments)} failed:\n{said[-3000:]}")
+
+    def _arguments(self, *arguments: str) -> list[str]:
+        node, n8n = INSTALLED / "node" / "bin" / "node", INSTALLED / "n8n" / "bin" / "n8n"
+        if not (node.is_file() and n8n.is_file()):
+            raise RuntimeError("n8n is not installed; run `make test-n8n`")
+        return [str(node), str(n8n), *arguments]
+
+    def _last_lines(self) -> str:
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+class Owner:
+    """Whoever owns an n8n that runs, at its editor."""
+
+    def __init__(self, n8n: N8n) -> None:
+        self._client = httpx.AsyncClient(base_url=f"{n8n.address}/rest", headers={"browser-id": "tests"}, timeout=30)
+
+    async def sign_up(self) -> None:
+        """Makes the owner's account, once, and signs in."""
+        me = {"email": "owner@example.com", "firstName": "O", "lastName": "W", "password": "Very-s3cret"}
+        await self._call("POST", "/owner/setup", me)
+
+    async def publish(self, workflow: str) -> None:
+        """What the button does, while n8n runs."""
+        version = (await self._call("GET", f"/workflows/{workflow}"))["versionId"]
+        await self._call("POST", f"/workflows/{workflow}/activate", {"versionId": version})
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        answer = await self._client.request(method, path, json=body)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
+        return answer.json()["data"]
