@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from n8n.server import N8n, Owner
-from n8n.workflows import CREDENTIALS, MODES, Json, answering, sending, waiting
+from n8n.server import N8n, Owner, place_of
+from n8n.workflows import CREDENTIALS, MODES, adapted, answering, answering_otherwise, copied
+from n8n.workflows import postgres as keys_at
 from providers.n8n_recorded import WEBHOOKS
 from support.postgres import Postgres
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+GUIDE = Path(__file__).parents[2] / "docs" / "n8n.md"
+EXAMPLES = GUIDE.parent / "examples"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -28,23 +33,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def examples() -> list[Json]:
-    """The workflows of the documentation, as they are exported."""
-    return [json.loads(file.read_text()) for file in sorted(EXAMPLES.glob("n8n-*.json"))]
-
-
-@pytest.fixture(scope="session")
-def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory, examples: list[Json]) -> Iterator[N8n]:
+def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N8n]:
     """An n8n that knows all workflows and does not run. `waiting` is the only one that is not published."""
-    with postgres.new(empty=True) as database:
+    examples = [json.loads(file.read_text()) for file in sorted(EXAMPLES.glob("n8n-*.json"))]
+    [send] = [one for one in examples if one["id"] == "tidingsSendTexts"]
+    with postgres.new(empty=True) as database, postgres.new(empty=True) as keys:
+        asyncio.run(prepare(keys))
         n8n = N8n(database, tmp_path_factory.mktemp("n8n"))
-        ours = [answering(), sending(), waiting()]
+        others = [answering_otherwise(send, path) for path in ("sms-at-once", "sms-last")]
         n8n.install(
-            [*(one.exported() for one in ours), *examples],
-            CREDENTIALS,
-            publish=["answering", "sending", *(one["id"] for one in examples)],
+            [
+                answering().exported(),
+                *map(adapted, examples),
+                *others,
+                copied(send, "sms-later", "waiting"),
+            ],
+            [*CREDENTIALS, keys_at(*place_of(keys))],
+            publish=["answering", *(one["id"] for one in (*examples, *others))],
         )
         yield n8n
+
+
+async def prepare(database: str) -> None:
+    """Runs the statement of the documentation that the workflow needs."""
+    [statement] = re.findall(r"```sql\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    connection = await asyncpg.connect(database)
+    await connection.execute(statement)
+    await connection.close()
 
 
 @pytest.fixture
@@ -59,7 +74,7 @@ async def stopped(installed: N8n) -> AsyncIterator[N8n]:
 async def n8n(installed: N8n) -> AsyncIterator[N8n]:
     """An n8n that takes messages."""
     installed.start()
-    await installed.takes(*MODES, *(path for path in WEBHOOKS if path not in ("takes-get", "unknown")))
+    await installed.takes("sms-status", *MODES, *(path for path in WEBHOOKS if path not in ("takes-get", "unknown")))
     yield installed
     await installed.stop()
 

@@ -23,12 +23,17 @@ BOOT = 120.0
 """Seconds that n8n has to begin or to end."""
 
 
+def place_of(database: str) -> tuple[str, str]:
+    """The folder of the socket and the name, out of an address of the tests' PostgreSQL."""
+    parts = urlsplit(database)
+    return parse_qs(parts.query)["host"][0], parts.path.removeprefix("/")
+
+
 class N8n:
     """One n8n, which may be started and stopped; what it knows stays in the database at `database`."""
 
     def __init__(self, database: str, folder: Path) -> None:
-        parts = urlsplit(database)
-        socket = parse_qs(parts.query).get("host", [parts.hostname or ""])[0]
+        socket, name = place_of(database)
         self.port, broker = free_port(), free_port()
         self.log = folder / "n8n.log"
         self._folder = folder
@@ -37,15 +42,14 @@ class N8n:
             "NODE_ENV": "production",
             "DB_TYPE": "postgresdb",
             "DB_POSTGRESDB_HOST": socket,
-            "DB_POSTGRESDB_PORT": str(parts.port or 5432),
-            "DB_POSTGRESDB_DATABASE": parts.path.removeprefix("/"),
-            "DB_POSTGRESDB_USER": parts.username or "postgres",
-            "DB_POSTGRESDB_PASSWORD": parts.password or "",
+            "DB_POSTGRESDB_DATABASE": name,
+            "DB_POSTGRESDB_USER": "postgres",
             "N8N_USER_FOLDER": str(folder),
             "N8N_LISTEN_ADDRESS": "127.0.0.1",
             "N8N_PORT": str(self.port),
             "N8N_RUNNERS_BROKER_PORT": str(broker),
             "N8N_ENFORCE_SETTINGS_FILE_PERMISSIONS": "false",
+            "N8N_GRACEFUL_SHUTDOWN_TIMEOUT": str(int(BOOT / 2)),
             "N8N_SECURE_COOKIE": "false",
             "N8N_DIAGNOSTICS_ENABLED": "false",
             "N8N_VERSION_NOTIFICATIONS_ENABLED": "false",

@@ -37,6 +37,11 @@ def address(n8n: N8n, path: str, carrier: Sink) -> str:
     return f"{n8n.webhook(path)}?to={carrier.url}"
 
 
+async def opened(open_app: OpenApp, database_url: str, webhook: str) -> App:
+    """An application that gives n8n as much time as it needs where everybody shares two cores."""
+    return await open_app(database_url=database_url, n8n_outbound_webhook_url=webhook, http_timeout=60.0)
+
+
 async def test_messages_that_are_due_while_n8n_boots_leave_once_when_it_has(
     stopped: N8n, carrier: Sink, open_app: OpenApp, database_url: str
 ) -> None:
@@ -81,7 +86,7 @@ async def test_a_restart_in_a_burst_of_seventy_loses_nothing_and_sends_nothing_t
 ) -> None:
     stopped.start()
     await stopped.takes(path)
-    app = await open_app(database_url=database_url, n8n_outbound_webhook_url=address(stopped, path, carrier))
+    app = await opened(open_app, database_url, address(stopped, path, carrier))
     event_id = await schedule_burst(app, 70, datetime.now(UTC) + timedelta(seconds=1))
     await app.start_workers()
     await carrier.wait_for(15)
@@ -95,7 +100,7 @@ async def test_a_restart_in_a_burst_of_seventy_loses_nothing_and_sends_nothing_t
 async def test_a_message_for_a_workflow_that_is_not_published_waits_and_leaves_once_it_is(
     n8n: N8n, owner: Owner, carrier: Sink, open_app: OpenApp, database_url: str
 ) -> None:
-    app = await open_app(database_url=database_url, n8n_outbound_webhook_url=address(n8n, "sms-later", carrier))
+    app = await opened(open_app, database_url, address(n8n, "sms-later", carrier))
     event_id, person = await event_with_person(app)
     await app.start_workers()
     message = await app.events.schedule_event_message(alert(event_id, person, in_seconds=0))
