@@ -45,7 +45,7 @@ async def opened(open_app: OpenApp, database_url: str, webhook: str) -> App:
 async def test_messages_that_are_due_while_n8n_boots_leave_once_when_it_has(
     stopped: N8n, carrier: Sink, open_app: OpenApp, database_url: str
 ) -> None:
-    app = await open_app(database_url=database_url, n8n_outbound_webhook_url=address(stopped, "sms-at-once", carrier))
+    app = await opened(open_app, database_url, address(stopped, "sms-at-once", carrier))
     event_id = await schedule_burst(app, 20, datetime.now(UTC))
     await app.start_workers()
     stopped.start()

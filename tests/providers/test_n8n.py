@@ -205,6 +205,7 @@ async def test_where_no_workflow_has_the_message_n8n_is_away(
         (b'[{"id": "17", "message": "hi", "created_at": "2026-11-26"}]', None),
         (b'{"id": 17, "createdAt": "2026-11-26", "updatedAt": "2026-11-26", "state": "queued"}', None),
         (b'{"id": 17, "key": "event-message-8-1"}', None),
+        (b'{"id": 17, "reference": "event-message-8"}', None),
         (b'{"id": 17, "phone": "+18105550123", "sid": "SM16"}', "SM16"),
         (b'{"id": "0198-uuid", "body": "hi", "recipient": "+18105550123"}', "0198-uuid"),
         # what is no trouble

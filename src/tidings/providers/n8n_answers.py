@@ -168,7 +168,8 @@ def _ids(answer: Any, payload: Fields, own: Collection[str]) -> Iterator[tuple[i
 def _is_row(fields: Fields, payload: Fields, own: Collection[str]) -> bool:
     names = {_plain(name) for name in fields}
     said = {value for value in fields.values() if isinstance(value, str)}
-    return {"createdat", "updatedat"} <= names or not said.isdisjoint((payload["phone"], payload["message"], *own))
+    ours = {payload[name] for name in ("phone", "message", "name") if name in payload}
+    return {"createdat", "updatedat"} <= names or not said.isdisjoint(ours.union(own))
 
 
 def _scalars(value: Any) -> Iterator[str]:
