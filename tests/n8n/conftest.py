@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -26,32 +25,39 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = [item for item in items if Path(__file__).parent in item.path.parents]
     for item in here:
         item.add_marker("n8n")
-        item.add_marker(pytest.mark.timeout(400))
+        item.add_marker(pytest.mark.timeout(600))
     if here and "n8n" not in config.option.markexpr:
         config.hook.pytest_deselected(items=here)
         items[:] = [item for item in items if item not in here]
 
 
 @pytest.fixture(scope="session")
-def installed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[N8n]:
-    """An n8n that knows all workflows and does not run. `waiting` is the only one that is not published."""
+async def owner(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Owner]:
+    """Whose n8n it is. All its workflows are published, but `waiting`."""
     examples = [json.loads(file.read_text()) for file in sorted(EXAMPLES.glob("n8n-*.json"))]
     [send] = [one for one in examples if one["id"] == "tidingsSendTexts"]
+    workflows = [
+        answering().exported(),
+        *map(adapted, examples),
+        answering_otherwise(send, "sms-at-once"),
+        answering_otherwise(send, "sms-last"),
+        copied(send, "sms-later", "waiting"),
+    ]
     with postgres.new(empty=True) as database, postgres.new(empty=True) as keys:
-        asyncio.run(prepare(keys))
+        await prepare(keys)
         n8n = N8n(database, tmp_path_factory.mktemp("n8n"))
-        others = [answering_otherwise(send, path) for path in ("sms-at-once", "sms-last")]
-        n8n.install(
-            [
-                answering().exported(),
-                *map(adapted, examples),
-                *others,
-                copied(send, "sms-later", "waiting"),
-            ],
-            [*CREDENTIALS, keys_at(*place_of(keys))],
-            publish=["answering", *(one["id"] for one in (*examples, *others))],
-        )
-        yield n8n
+        n8n.load(workflows, [*CREDENTIALS, keys_at(*place_of(keys))])
+        n8n.start()
+        person = Owner(n8n)
+        try:
+            await person.sign_up()
+            for one in workflows:
+                if one["id"] != "waiting":
+                    await person.publish(one["id"])
+            yield person
+        finally:
+            await person.close()
+            await n8n.stop()
 
 
 async def prepare(database: str) -> None:
@@ -63,26 +69,16 @@ async def prepare(database: str) -> None:
 
 
 @pytest.fixture
-async def stopped(installed: N8n) -> AsyncIterator[N8n]:
-    """An n8n that does not run, and does not afterwards."""
-    await installed.stop()
-    yield installed
-    await installed.stop()
-
-
-@pytest.fixture(scope="module")
-async def n8n(installed: N8n) -> AsyncIterator[N8n]:
-    """An n8n that takes messages."""
-    installed.start()
-    await installed.takes("sms-status", *MODES, *(path for path in WEBHOOKS if path not in ("takes-get", "unknown")))
-    yield installed
-    await installed.stop()
+async def stopped(owner: Owner) -> N8n:
+    """An n8n that does not run."""
+    await owner.n8n.stop()
+    return owner.n8n
 
 
 @pytest.fixture
-async def owner(n8n: N8n) -> AsyncIterator[Owner]:
-    """Its owner, signed in for the first time."""
-    person = Owner(n8n)
-    await person.sign_up()
-    yield person
-    await person.close()
+async def n8n(owner: Owner) -> N8n:
+    """An n8n that takes messages, maybe since an earlier test."""
+    if not owner.n8n.is_running:
+        owner.n8n.start()
+    await owner.n8n.takes("sms-status", *MODES, *(path for path in WEBHOOKS if path not in ("takes-get", "unknown")))
+    return owner.n8n

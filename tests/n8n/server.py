@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +19,7 @@ from support.servers import free_port
 
 INSTALLED = Path(__file__).parent / "node_modules"
 
-BOOT = 120.0
+BOOT = 200.0
 """Seconds that n8n has to begin or to end."""
 
 
@@ -67,15 +67,12 @@ class N8n:
         """The production URL of a webhook."""
         return f"{self.address}/webhook/{path}"
 
-    def install(self, workflows: Iterable[Json], credentials: Iterable[Json] = (), *, publish: Iterable[str]) -> None:
-        """Imports workflows and credentials by n8n's command line, and publishes some; it must not run."""
-        for kind, things in (("credentials", list(credentials)), ("workflow", list(workflows))):
-            if things:
-                file = self._folder / f"{kind}.json"
-                file.write_text(json.dumps(things))
-                self._command("Successfully imported", f"import:{kind}", f"--input={file}")
-        for one in publish:
-            self._command("Changes will not take effect if n8n is running", "publish:workflow", f"--id={one}")
+    def load(self, workflows: Iterable[Json], credentials: Iterable[Json]) -> None:
+        """Imports workflows and credentials by n8n's command line; it must not run."""
+        for kind, things in (("credentials", credentials), ("workflow", workflows)):
+            file = self._folder / f"{kind}.json"
+            file.write_text(json.dumps(list(things)))
+            self._command(f"import:{kind}", f"--input={file}")
 
     def start(self) -> None:
         """Begins to boot."""
@@ -94,19 +91,26 @@ class N8n:
 
     async def takes(self, *paths: str) -> None:
         """Waits until all these webhooks take POSTs. They are asked by GET, which n8n refuses without a trace."""
-        async with httpx.AsyncClient() as client, asyncio.timeout(BOOT):
-            for path in paths:
-                while not await self._is_registered(client, path):
-                    await asyncio.sleep(0.05)
+        for path in paths:
+            await self._says(f"/webhook/{path}", "make a POST request")
 
-    async def _is_registered(self, client: httpx.AsyncClient, path: str) -> bool:
+    async def is_ready(self) -> None:
+        """Waits until it has booted."""
+        await self._says("/healthz/readiness", '"ok"')
+
+    async def _says(self, path: str, words: str) -> None:
+        async with httpx.AsyncClient() as client, asyncio.timeout(BOOT):
+            while words not in await self._answer(client, path):
+                await asyncio.sleep(0.05)
+
+    async def _answer(self, client: httpx.AsyncClient, path: str) -> str:
         assert self._process is not None, "n8n does not run"
         if self._process.poll() is not None:
-            raise RuntimeError(f"n8n ended with {self._process.returncode}:\n{self._last_lines()}")
+            raise RuntimeError(f"n8n ended with {self._process.returncode}:\n{self.log.read_text()[-3000:]}")
         try:
-            return "make a POST request" in (await client.get(self.webhook(path))).text
+            return (await client.get(f"{self.address}{path}")).text
         except httpx.TransportError:
-            return False
+            return ""
 
     async def stop(self) -> None:
         """Ends n8n as its service manager does."""
@@ -118,13 +122,12 @@ class N8n:
                 self._process.kill()
                 self._process = None
 
-    def _command(self, well: str, *arguments: str) -> None:
-        """Runs a command, which says `well` in the end: its status is 0 whatever becomes of it."""
+    def _command(self, *arguments: str) -> None:
         done = subprocess.run(
             self._arguments(*arguments), env=self._environment, cwd=self._folder, capture_output=True, timeout=BOOT
         )
         said = (done.stdout + done.stderr).decode(errors="replace")
-        if done.returncode != 0 or well not in said:
+        if done.returncode != 0 or "Successfully imported" not in said:  # its status is 0 whatever becomes of it
             raise RuntimeError(f"n8n {' '.join(arguments)} failed:\n{said[-3000:]}")
 
     def _arguments(self, *arguments: str) -> list[str]:
@@ -133,30 +136,31 @@ class N8n:
             raise RuntimeError("n8n is not installed; run `make test-n8n`")
         return [str(node), str(n8n), *arguments]
 
-    def _last_lines(self) -> str:
-        return self.log.read_text(errors="replace")[-3000:]
-
 
 class Owner:
-    """Whoever owns an n8n that runs, at its editor."""
+    """Whoever owns an n8n, at its editor."""
 
     def __init__(self, n8n: N8n) -> None:
-        self._client = httpx.AsyncClient(base_url=f"{n8n.address}/rest", headers={"browser-id": "tests"}, timeout=30)
+        self.n8n = n8n
+        self._client = httpx.AsyncClient(
+            base_url=f"{n8n.address}/rest", headers={"browser-id": "tests"}, timeout=BOOT
+        )
 
     async def sign_up(self) -> None:
-        """Makes the owner's account, once, and signs in."""
+        """Makes the owner's account as soon as n8n has booted, and is signed in."""
+        await self.n8n.is_ready()
         me = {"email": "owner@example.com", "firstName": "O", "lastName": "W", "password": "Very-s3cret"}
         await self._call("POST", "/owner/setup", me)
 
     async def publish(self, workflow: str) -> None:
-        """What the button does, while n8n runs."""
+        """What the editor's button does, while n8n runs."""
         version = (await self._call("GET", f"/workflows/{workflow}"))["versionId"]
         await self._call("POST", f"/workflows/{workflow}/activate", {"versionId": version})
 
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def _call(self, method: str, path: str, body: Json | None = None) -> Any:
         answer = await self._client.request(method, path, json=body)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()["data"]

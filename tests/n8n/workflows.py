@@ -183,7 +183,6 @@ def answering() -> Workflow:
     found.add(webhook("basic", "onReceived", authentication="basicAuth") | _credential("httpBasicAuth", 0))
     found.add(webhook("header", "onReceived", authentication="headerAuth") | _credential("httpHeaderAuth", 1))
     found.add(webhook("jwt", "onReceived", authentication="jwtAuth") | _credential("jwtAuth", 2))
-    found.add(webhook("no-credential", "onReceived", authentication="headerAuth"))
     found.add(_with(webhook("not-from-here", "onReceived"), options={"ipWhitelist": "10.1.1.1"}))
     found.add(_with(webhook("for-people", "onReceived"), options={"ignoreBots": True}))
     found.add(_with(webhook("takes-get", "onReceived"), httpMethod="GET"))

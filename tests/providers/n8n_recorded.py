@@ -75,9 +75,6 @@ WEBHOOKS = {
     "basic": Recorded(401, b"Authorization is required!", "away", says="user:password@", headers=_LOGIN),
     "header": Recorded(403, b"Authorization data is wrong!", "away", says="N8N_OUTBOUND_HEADER_NAME", headers=_LOGIN),
     "jwt": Recorded(401, b"No token provided", "away", says="N8N_OUTBOUND_HEADER_VALUE", headers=_LOGIN),
-    "no-credential": Recorded(
-        500, b"No authentication data defined on node!", "away", says="choose the credential", headers=_LOGIN
-    ),
     "not-from-here": Recorded(403, b"IP is not allowed to access the webhook!", "away", says="allow the address"),
     "for-people": Recorded(200, b'{"message":"Workflow was started"}', "sent"),
     "takes-get": Recorded(

@@ -125,6 +125,7 @@ AWAY: list[tuple[int, bytes, bytes]] = [
     (301, b"Location: https://n8n.example.com/webhook/sms\r\n", b""),
     (308, b"Location: https://n8n.example.com/webhook/sms\r\n", b"Permanent Redirect"),
     (401, b'WWW-Authenticate: Basic realm="proxy"\r\n', b"<html>401 Authorization Required</html>"),
+    (500, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"No authentication data defined on node!"),
     (403, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"jwt expired"),
     (429, b"", b"slow down"),
     (502, b"", b"<html>502 Bad Gateway</html>"),
