@@ -123,7 +123,7 @@ async def test_the_last_of_many_attempts_is_the_one_that_the_settings_name(open_
 
 async def test_the_qr_queue_has_a_backoff_of_its_own(open_chats: OpenChats) -> None:
     def down(posted: Posted) -> Answer:
-        return 503, {"error": "starting"}
+        return 500, {"error": "starting"}
 
     async with Provider(down) as qr:
         settings = {"WHATSAPP_QR_SEND_BACKOFF": "600", "WHATSAPP_CLOUD_SEND_BACKOFF": "1"}

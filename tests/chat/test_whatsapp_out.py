@@ -15,6 +15,7 @@ from support.workshop import eventually
 from tidings.customer_webhooks.models import WebhookEvent
 from tidings.features.chat.models import ChatMessage, Conversation, UsageLog, WhatsAppQrSession
 from tidings.messages.dead_letters import DeadLetter
+from tidings.providers.whatsapp_cloud import errors
 
 TEMPLATE = {"name": "we_have_news", "language": "en_US", "with_text": True}
 ENDED = ("sent", "failed", "skipped")
@@ -79,9 +80,7 @@ async def test_when_meta_says_that_the_window_is_closed_the_template_goes_out(op
     assert row.delivery_status == "SENT"
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "calls"), [(131026, 400, 1), (190, 401, 1), (131000, 500, 3)], ids=["final", "token", "broken"]
-)
+@pytest.mark.parametrize(("code", "status", "calls"), [(131026, 400, 1), (131000, 500, 3)], ids=["final", "broken"])
 async def test_what_meta_refuses_is_failed_with_metas_words_after_as_many_attempts_as_make_sense(
     open_chats: OpenChats, code: int, status: int, calls: int
 ) -> None:
@@ -96,6 +95,30 @@ async def test_what_meta_refuses_is_failed_with_metas_words_after_as_many_attemp
     assert (row.status, row.delivery_status) == ("failed", "FAILED")
     assert f"(#{code})" in row.error_message
     assert "EAAG" not in row.error_message
+
+
+async def test_while_a_token_is_refused_the_number_rests_and_with_a_new_one_its_messages_leave(
+    open_chats: OpenChats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(errors._ACCOUNT_RESTS, 190, 0.1)
+    expired = True
+    async with Provider(lambda posted: refusal(190, 401) if expired else None) as graph:
+        chats = await open_chats(whatsapp_graph_url=graph.url)
+        bot, conversation_id = await ready(chats)
+        sent = await chats.reply(bot, conversation_id, "Hi")
+        await chats.start("outgoing-messages", "whatsapp-cloud-send")
+
+        async def waits() -> str:
+            [row] = [row for row in await chats.rows(ChatMessage) if row.id == sent.id]
+            return row.error_message or ""
+
+        sentence = await eventually(waits)
+        assert sentence.startswith("whatsapp_cloud, account ")
+        assert "set a new one" in sentence
+        assert "EAAG" not in sentence
+        expired = False
+        [row] = await chats.answers(1)
+    assert (row.status, row.attempts, row.delivery_status) == ("sent", 1, "SENT")
 
 
 async def test_a_limit_of_one_recipient_holds_up_nobody_else(open_chats: OpenChats) -> None:
@@ -243,7 +266,7 @@ async def test_a_lost_qr_session_is_noted_and_named(open_chats: OpenChats) -> No
 async def test_a_failed_message_goes_out_when_its_dead_letter_is_retried(open_chats: OpenChats) -> None:
     down = True
 
-    async with Provider(lambda posted: refusal(131045) if down else None) as graph:
+    async with Provider(lambda posted: refusal(131026) if down else None) as graph:
         chats = await open_chats(whatsapp_graph_url=graph.url)
         bot, conversation_id = await ready(chats)
         await chats.reply(bot, conversation_id, "Hi")

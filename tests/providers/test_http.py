@@ -289,18 +289,18 @@ async def test_a_tls_handshake_counts_towards_the_deadline(provider: Receiver, h
         with pytest.raises(SendError, match=f"^no connection to 127.0.0.1:{port} came about in time$") as caught:
             await hasty.post_json(f"https://127.0.0.1:{port}/{SECRET}", {})
 
-    assert caught.value.retryable
+    assert caught.value.away
     assert not caught.value.unknown
 
 
 @pytest.mark.parametrize(
     "host", [f"127.0.0.1:{closed_port()}", "no-such-host.invalid"], ids=["nobody listens", "no such host"]
 )
-async def test_an_unreachable_provider_may_be_retried(http: HttpClient, host: str) -> None:
+async def test_an_unreachable_provider_is_away(http: HttpClient, host: str) -> None:
     with pytest.raises(SendError) as caught:
         await http.post_json(f"http://user:{SECRET}@{host}/{SECRET}?token={SECRET}", {})
 
-    assert caught.value.retryable
+    assert caught.value.away
     assert not caught.value.unknown
     assert str(caught.value).startswith(f"the connection to {host} failed: ")
     assert SECRET not in str(caught.value)
@@ -445,6 +445,15 @@ def test_a_throttling_provider_says_how_long_to_wait(status: int, header: str, s
 
     assert caught.value.retryable
     assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize("status", [100, 302, 400, 401, 404, 408, 425, 429, 500, 501, 502, 503, 504, 520])
+def test_a_provider_is_away_when_its_gateway_or_itself_says_so(status: int) -> None:
+    with pytest.raises(SendError) as caught:
+        raise_for_response("n8n", response(status), NOW)
+
+    assert caught.value.away is (status in (429, 502, 503, 504))
+    assert caught.value.unknown is (status == 504), "a gateway that waited may have handed it on"
 
 
 @pytest.mark.parametrize("status", [302, 400, 408, 500])

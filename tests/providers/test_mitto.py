@@ -287,14 +287,14 @@ async def test_a_pause_until_a_date_is_read_on_the_worlds_clock(server: MittoSer
     assert error.retry_after == pytest.approx(600, abs=10)
 
 
-async def test_a_wrong_key_is_final_and_stays_secret(server: MittoServer) -> None:
+async def test_a_wrong_key_has_the_account_rest_until_it_is_right_and_stays_secret(server: MittoServer) -> None:
     http = HttpClient()
     account = MittoAccount("installation", "wr0ng-k3y", "ACME")
     error = await refusal(Mitto(http, account, server.url))
     await http.close()
 
-    assert str(error) == "mitto answered 401: Unauthorized"
-    assert not error.retryable
+    assert str(error) == "mitto answered 401: Unauthorized; set the account's API key to one that Mitto takes"
+    assert (error.away, error.of_account, error.retry_after) == (True, True, 60.0)
     assert "wr0ng-k3y" not in repr(account)
 
 

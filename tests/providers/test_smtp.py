@@ -531,6 +531,7 @@ async def test_the_servers_answer_decides_whether_to_try_again(
 
     assert str(caught.value) == f"the mail server 127.0.0.1:{server.port} answered {answer}"
     assert caught.value.retryable is retryable
+    assert caught.value.away is answer.startswith("421"), "otherwise it is about this mail"
     assert caught.value.retry_after is None
     assert not caught.value.unknown
     assert server.mails == []
@@ -573,8 +574,18 @@ async def test_no_mail_takes_longer_than_the_deadline(server: MailServer, mailer
     assert len(server.mails) == 1
 
 
-@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["silence", "not SMTP"])
-async def test_a_server_that_does_not_speak_smtp_may_be_retried(greeting: bytes) -> None:
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"421 4.3.2 Shutting down\r\n",
+        b"450 4.3.0 Not now\r\n",
+        b"554 5.3.2 No service here\r\n",
+    ],
+    ids=["silence", "not SMTP", "shutting down", "not now", "no service"],
+)
+async def test_a_server_that_does_not_speak_smtp_is_away(greeting: bytes) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
         await reader.read()
@@ -587,27 +598,27 @@ async def test_a_server_that_does_not_speak_smtp_may_be_retried(greeting: bytes)
     with pytest.raises(SendError) as caught:
         await smtp.send(HELLO)
 
-    assert caught.value.retryable
+    assert caught.value.away
     assert f"127.0.0.1:{port}" in str(caught.value)
     listener.close()
     await listener.wait_closed()
 
 
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
-async def test_an_unreachable_server_may_be_retried(security: str) -> None:
+async def test_an_unreachable_server_is_away(security: str) -> None:
     smtp = Smtp("127.0.0.1", 1, security, None, None, "tidings@example.net")
 
     with pytest.raises(SendError, match=r"^the connection to the mail server 127.0.0.1:1 failed: ") as caught:
         await smtp.send(HELLO)
 
-    assert caught.value.retryable
+    assert (caught.value.away, caught.value.unknown, caught.value.retry_after) == (True, False, None)
 
 
 async def test_a_server_without_starttls_gets_no_mail(server: MailServer, mailer: Mailer) -> None:
     with pytest.raises(SendError, match="SMTP_SECURITY") as caught:
         await mailer(security="starttls").send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
     assert server.commands == []
 
 
@@ -631,18 +642,18 @@ async def test_a_login_is_made_once_a_connection(server: MailServer, mailer: Mai
     assert len(server.sessions) == 1
 
 
-async def test_a_wrong_password_is_final_and_names_the_settings(server: MailServer, mailer: Mailer) -> None:
+async def test_a_wrong_password_has_all_mails_wait_and_names_the_settings(server: MailServer, mailer: Mailer) -> None:
     server.options = {"auth_require_tls": False, "authenticator": accepts(b"secret")}
 
     with pytest.raises(SendError, match="refused the login; check SMTP_USER and SMTP_PASSWORD: 535 ") as caught:
         await mailer(login=("ann", "guess")).send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
     assert "guess" not in str(caught.value)
     assert server.commands == []
 
 
-async def test_a_login_that_fails_for_now_may_be_retried(server: MailServer, mailer: Mailer) -> None:
+async def test_a_server_that_takes_no_login_for_now_is_away(server: MailServer, mailer: Mailer) -> None:
     def away(*_: object) -> AuthResult:
         return AuthResult(success=False, handled=False, message="454 4.7.0 Try later")
 
@@ -651,14 +662,14 @@ async def test_a_login_that_fails_for_now_may_be_retried(server: MailServer, mai
     with pytest.raises(SendError, match="refused the login") as caught:
         await mailer(login=("ann", "secret")).send(HELLO)
 
-    assert caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, None)
 
 
-async def test_a_server_that_offers_no_login_is_final_and_names_the_settings(mailer: Mailer) -> None:
+async def test_a_server_that_offers_no_login_has_all_mails_wait_and_names_the_settings(mailer: Mailer) -> None:
     with pytest.raises(SendError, match="check SMTP_SECURITY, SMTP_USER and SMTP_PASSWORD") as caught:
         await mailer(login=("ann", "secret")).send(HELLO)
 
-    assert not caught.value.retryable
+    assert (caught.value.away, caught.value.retry_after) == (True, 60.0)
 
 
 @pytest.fixture(scope="session")
@@ -713,7 +724,7 @@ async def test_a_certificate_nobody_vouches_for_gets_no_mail(encrypted: MailServ
     with pytest.raises(SendError, match=r"(?i)certificate") as caught:
         await mailer(host="localhost", security="starttls").send(HELLO)
 
-    assert caught.value.retryable
+    assert caught.value.away
     assert encrypted.commands == []
 
 

@@ -90,6 +90,7 @@ async def test_queue_metrics_add_the_depth_of_every_queue() -> None:
         "queues": {
             "event-messages": {"waiting": 1, "active": 2, "completed": 3, "failed": 4, "delayed": 5, "total": 8}
         },
+        "resting": [],
         "clocks": {"redis": 5.012},
     }
 
@@ -103,7 +104,7 @@ async def test_liveness_depends_on_nothing_outside_the_process_as_a_restart_woul
     None
 ):
     status, body = await get("/health", report(redis=False, database=False))
-    assert (status, body) == (200, {"status": "ok", "clocks": {"app": 0.0, "redis": 5.012}})
+    assert (status, body) == (200, {"status": "ok", "resting": [], "clocks": {"app": 0.0, "redis": 5.012}})
 
 
 async def test_readiness_says_what_keeps_messages_from_leaving() -> None:

@@ -32,6 +32,7 @@ class BulkScripts:
         self._add = redis.register_script(_source("add_jobs"))
         self._remove = redis.register_script(_source("remove_jobs"))
         self._find = redis.register_script(_source("find_jobs"))
+        self._give_back = redis.register_script(_source("give_back"))
 
     async def add(self, queue: str, batch: NewJobs) -> list[str]:
         """Adds new jobs. Answers the ids that were there already; those jobs are as they were."""
@@ -45,6 +46,10 @@ class BulkScripts:
             keys=self._keys(queue, "delayed", "meta", "events"), args=[self._base(queue), *job_ids]
         )
         return others
+
+    async def give_back(self, queue: str, taken: float, window: float) -> None:
+        """Has a job not count in the window of a rate limit in which it began; both times are in milliseconds."""
+        await self._give_back(keys=self._keys(queue, "limiter"), args=[int(taken), round(window)])
 
     async def find(self, queue: str, job_ids: Sequence[str]) -> list[float | None]:
         """For each id, however many, None when there is no job still to run, 0 when it waits or runs, else the epoch

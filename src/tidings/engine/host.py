@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -21,7 +22,7 @@ from tidings.engine.policy import QueuePolicy
 from tidings.engine.queues import Queues
 from tidings.engine.slots import Slots
 from tidings.engine.worker import Batch, Worker
-from tidings.errors import TidingsError
+from tidings.errors import QueueUnavailable, TidingsError
 from tidings.log import get_logger, new_request_id, work_on
 
 log = get_logger(__name__)
@@ -224,7 +225,11 @@ class WorkerHost:
         """What BullMQ is told of a job whose handler raised this."""
         if isinstance(error, PostponeJob):
             await self._postpone(policy, job, error.until)
-            log.info("job postponed", until=error.until.isoformat(), duration_ms=_since(started))
+            say = log.debug if error.unused else log.info
+            say("job postponed", until=error.until.isoformat(), duration_ms=_since(started))
+            if error.unused:
+                with suppress(QueueUnavailable):  # it is only less than might have been
+                    await self._queues.give_back(policy.name, time.perf_counter() - started)
             moved: Exception = DelayedError()
             return moved
         if isinstance(error, GiveUpJob):

@@ -180,11 +180,15 @@ class DeadJob:
 
 
 class PostponeJob(Exception):
-    """Raised by a handler: run this job again at `until`; it costs no attempt."""
+    """Raised by a handler: run this job again at `until`; it costs no attempt.
 
-    def __init__(self, until: datetime) -> None:
+    `unused`: nothing came of it that a rate limit is for, so it does not count in the limit of its queue either.
+    """
+
+    def __init__(self, until: datetime, *, unused: bool = False) -> None:
         super().__init__(f"postponed until {until.isoformat()}")
         self.until = until
+        self.unused = unused
 
 
 class GiveUpJob(Exception):

@@ -129,6 +129,12 @@ class Queues:
                 if others := await self._scripts.remove(queue, some):
                     await self._remove_others(queue, others)
 
+    async def give_back(self, queue: str, seconds: float) -> None:
+        """A job that began so many seconds ago has used up nothing of what the queue's rate limit allows."""
+        if limit := self.policies[queue].rate_limit:
+            async with answering():
+                await self._scripts.give_back(queue, seconds * 1000, limit.seconds * 1000)
+
     async def hasten(self, queue: str, job_ids: Sequence[str]) -> list[str]:
         """Has delayed jobs wait for a worker now, in this order among equals; they keep the attempts they have had.
 

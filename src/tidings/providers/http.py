@@ -113,7 +113,7 @@ class HttpClient:
         """
         host = _host(url)
         if self._closed:
-            raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True)
+            raise SendError(f"nothing was sent to {host}: Tidings is stopping", retryable=True, retry_after=0.0)
         return await self._post(host, url, encode(host, payload), headers or {}, repeatable=repeatable)
 
     async def _post(

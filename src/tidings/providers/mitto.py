@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import Field, SecretStr
@@ -27,6 +28,9 @@ from tidings.settings import CoreSettings, Optional, SettingsGroup, group_of, se
 
 URL = "https://rest.mittoapi.net/sms"
 """The address that resolves to Mitto's nearest site; it answers in JSON."""
+
+REFUSED_KEY = 60.0
+"""Seconds until a message tries again whether the account's key is taken now."""
 
 _SENT = "0"
 _FINAL = frozenset({"2", "3", "4", "5", "6", "7", "8"})
@@ -123,7 +127,8 @@ class Mitto:
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Hands the message to Mitto, which chooses its encoding and cuts it into parts where it is long.
 
-        Raises SendError as `HttpClient.post_json` and `raise_for_response` say, and for a status code other than
+        Raises SendError as `HttpClient.post_json` and `raise_for_response` say; when Mitto refuses the key (401), the
+        account is away until it is put right. Also for a status code other than
         0 in an answer with a 2xx status: final for codes 2 to 8, which the message gets every time, retryable for
         code 1 and codes that are not documented. After an answer without a status code the outcome is unknown, and
         trying again could send the message once more with every attempt.
@@ -144,7 +149,13 @@ class Mitto:
             {"x-mitto-api-key": account.api_key, "accept": "application/json"},
         )
         # A date in Retry-After is on the world's clock, also when Tidings runs on a faster one.
-        raise_for_response(self.name, response, SystemClock().now())
+        try:
+            raise_for_response(self.name, response, SystemClock().now())
+        except SendError as error:
+            if response.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            sentence = f"{error}; set the account's API key to one that Mitto takes"
+            raise SendError(sentence, retryable=True, retry_after=REFUSED_KEY, away=True, of_account=True) from error
         return Receipt(self.name, _accepted(response.body))
 
     async def close(self) -> None:

@@ -16,8 +16,8 @@ EXCERPT = 200
 """Characters of an answer that stand in the error text."""
 
 _RETRYABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
-_THROTTLING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-_AWAY = _THROTTLING | {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+_PAUSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_AWAY = _PAUSING | {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 
 
 def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> None:
@@ -25,19 +25,18 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
 
     408, 425, 429 and 5xx may be retried, all others not (RFC 9110, section 15; RFC 8470; RFC 6585). On
     429 and 503 the error's `retry_after` is what the header Retry-After asks for, counted from `now`, an
-    aware datetime. A 429, and a 503 that asks for a wait, say that the provider gets too many messages. The
-    text has the status and the first 200 characters of the body, on one line. After 429, 502, 503 and 504 the
-    provider is `away`. After a 504 the outcome is `unknown`, too: a gateway handed the message on and got no answer
-    (RFC 9110, section 15.6.5).
+    aware datetime. A 429 says that the provider gets too many messages. The text has the status and the first
+    200 characters of the body, on one line. After 429, 502, 503 and 504 the provider is `away`. After a 504 the
+    outcome is `unknown`, too: a gateway handed the message on and got no answer (RFC 9110, section 15.6.5).
     """
     if 200 <= response.status < 300:
         return
-    wait = retry_after(response, now) if response.status in _THROTTLING else None
+    wait = retry_after(response, now) if response.status in _PAUSING else None
     raise SendError(
         f"{provider} answered {response.status}: {excerpt(response)}",
         retryable=response.status in _RETRYABLE or response.status >= 500,
         retry_after=wait,
-        throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS or wait is not None,
+        throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS,
         unknown=response.status == HTTPStatus.GATEWAY_TIMEOUT,
         away=response.status in _AWAY,
     )

@@ -113,7 +113,7 @@ class Probe:
     health: Callable[[], Awaitable[QueueHealth]]
     metrics: Callable[[], Awaitable[QueueMetrics]]
     clocks: Callable[[], Mapping[str, float]]
-    resting: Callable[[], Sequence[RestingProvider]]
+    resting: Callable[[], Sequence[RestingProvider]] = tuple
 
 
 Asked = Annotated[Probe, provided(Probe)]

@@ -142,6 +142,7 @@ AWAY: dict[str, Script] = {
     "502 of a gateway": answers("502 Bad Gateway", b"<html>nginx</html>"),
     "503": answers("503 Service Unavailable"),
     "504, where repetitions are dropped": answers("504 Gateway Time-out"),
+    "503 that names a wait": answers("503 Service Unavailable", headers=b"Retry-After: 1\r\n"),
     "503 in a page": answers("503 Service Unavailable", b"<html><body>Back in five minutes</body></html>"),
 }
 
@@ -274,6 +275,41 @@ async def test_what_a_process_left_waiting_is_tried_at_once_by_the_next_one(
     assert len(sink.taken) == 5
 
 
+async def test_two_processes_find_out_each_for_itself_and_every_message_leaves_once(
+    open_app: OpenApp, database_url: str
+) -> None:
+    port = free_port()
+    options = {"database_url": database_url, "n8n_outbound_webhook_url": url_of(port)}
+    async with (
+        working(open_app, **options) as one,
+        working(open_app, redis_prefix=one.settings.redis_prefix, **options) as other,
+    ):
+        await due(one, 30)
+        await one.start_workers(["event-messages"])
+        await other.start_workers(["event-messages"])
+        await until(lambda: all_wait(one))
+        async with Sink(port=port) as sink:
+            await until(lambda: none_open(one))
+        assert len(sink.taken) == 30
+        assert max(sink.requests.values()) == 1
+        assert {(row.status, row.attempts) for row in await rows_of(one)} == {(Status.SENT, 1)}
+
+
+async def test_messages_that_wait_use_up_nothing_of_what_their_queue_may_send(open_app: OpenApp) -> None:
+    async with receiving() as server:
+        server.script = answers("503 Service Unavailable")
+        limit = {**ONE_ATTEMPT, "EVENT_MESSAGES_RATE_LIMIT": "5/3600"}
+        app = await open_app(n8n_outbound_webhook_url=url_of(server.port), queue_settings=limit)
+        await due(app, 12)
+        await app.start_workers(["event-messages"])
+        while len(server.requests) < 8:
+            await asyncio.sleep(0.01)
+        server.script = answers("200 OK", b"{}")
+        while sum(row.status == Status.SENT for row in await rows_of(app)) < 5:
+            await asyncio.sleep(0.02)
+        await app.stop_workers()
+
+
 async def test_another_provider_goes_on(open_app: OpenApp) -> None:
     async with working(open_app, n8n_outbound_webhook_url=url_of(free_port())) as app:
         waiting = await due(app, 3)
@@ -340,6 +376,39 @@ async def test_a_longer_pause_that_the_provider_asks_for_is_kept(open_at_noon: O
     clock.move(timedelta(seconds=1))
     third = await message_to(app, person)
     assert await outcome_of(app, EVENT_MESSAGE, third.id) == "sent"
+
+
+SPECIFIED = {  # attempts, and the seconds before the second one, doubled before each further one
+    "event-messages": (3, 5),
+    "contractor-followups": (3, 5),
+    "proactive-messages": (3, 5),
+    "delivery": (5, 2),
+    "whatsapp-cloud-send": (3, 1),
+    "whatsapp-qr-send": (3, 1),
+    "webhook-delivery": (3, 1),
+}
+
+
+@pytest.mark.parametrize("word", ["refused", "unknown"])
+@pytest.mark.parametrize("kind", [EVENT_MESSAGE, FOLLOW_UP])
+async def test_what_was_handed_over_has_the_attempts_of_the_specifications(
+    open_at_noon: OpenAt, kind: str, word: str
+) -> None:
+    provider = Provider()
+    provider.drops_repetitions = True  # otherwise an outcome that nobody knows is held
+    app, clock = await open_at_noon(provider)
+    assert {name: (app.policies[name].attempts, app.policies[name].backoff) for name in SPECIFIED} == SPECIFIED
+    attempts, seconds = SPECIFIED[app.kinds[kind].job_type.queue.name]
+    provider.refusals = [ANSWERS[word]() for _ in range(attempts)]
+    person = await person_of(app)
+    message = await (message_to if kind == EVENT_MESSAGE else follow_up_to)(app, person)
+    for attempt in range(1, attempts):
+        assert (await outcome_of(app, kind, message.id, attempt=attempt)).startswith("SendError")
+        async with app.work.read() as session:
+            row = await session.get(app.kinds[kind].model, message.id)
+        assert row.held_until - clock.now() == timedelta(seconds=seconds * 2 ** (attempt - 1))
+        clock.move(row.held_until - clock.now())
+    assert (await outcome_of(app, kind, message.id, attempt=attempts, last=True)).startswith("GiveUpJob")
 
 
 ANSWERS: dict[str, Callable[[], SendError]] = {

@@ -43,22 +43,12 @@ def test_an_account_keeps_its_token_out_of_logs() -> None:
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (401, 0, "its access token is wrong, has expired or was withdrawn; set a new one"),
-        (401, 190, "its access token is wrong, has expired or was withdrawn; set a new one"),
-        (500, 3, "lacks the permission whatsapp_business_messaging"),
-        (403, 10, "lacks the permission whatsapp_business_messaging"),
-        (403, 200, "lacks the permission whatsapp_business_messaging"),
-        (403, 299, "lacks the permission whatsapp_business_messaging"),
         (400, 33, "no longer exists"),
         (400, 100, "check the phone number ID, the recipient and the message"),
-        (403, 368, "Meta restricts the account"),
-        (403, 131005, "lacks the permission"),
         (400, 131008, "a field is missing"),
         (400, 131009, "a value is not allowed"),
         (400, 131021, "change the recipient"),
         (400, 131026, "it may not be on WhatsApp"),
-        (403, 131031, "Meta restricts the account"),
-        (500, 131042, "mend its payment method"),
         (400, 131047, "send a template message"),
         (400, 131049, "in a day or later"),
         (400, 131050, "wants no marketing messages"),
@@ -71,7 +61,6 @@ def test_an_account_keeps_its_token_out_of_logs() -> None:
         (400, 132015, "paused"),
         (400, 132016, "disabled"),
         (400, 132018, "compare its name, language and parameters with WhatsApp Manager"),
-        (400, 133010, "register it"),
     ],
 )
 async def test_what_somebody_has_to_change_is_final_and_said(
@@ -93,13 +82,44 @@ async def test_what_somebody_has_to_change_is_final_and_said(
     assert str(error).endswith(" (fbtrace_id Az8or2yhqkZfEZ-_4Qn_Bam)")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "advice"),
+    [
+        (401, 0, "its access token is wrong, has expired or was withdrawn; set a new one"),
+        (401, 190, "its access token is wrong, has expired or was withdrawn; set a new one"),
+        (500, 3, "lacks the permission whatsapp_business_messaging"),
+        (403, 10, "lacks the permission whatsapp_business_messaging"),
+        (403, 200, "lacks the permission whatsapp_business_messaging"),
+        (403, 299, "lacks the permission whatsapp_business_messaging"),
+        (403, 368, "Meta restricts the account"),
+        (403, 131005, "lacks the permission"),
+        (403, 131031, "Meta restricts the account"),
+        (500, 131042, "mend its payment method"),
+        (400, 133010, "register it"),
+        (400, 131037, "needs an approved display name"),
+        (500, 131045, "register it again"),
+        (500, 131057, ""),
+    ],
+)
+async def test_an_account_that_is_not_served_rests_until_somebody_has_put_it_right(
+    meta: GraphServer, cloud: WhatsAppCloud, status: int, code: int, advice: str
+) -> None:
+    meta.refuses(status, fault(code, "A title", details="What Meta says"))
+    error = await refused(cloud)
+    assert (error.away, error.of_account, error.throttled, error.unknown) == (True, True, False, False)
+    assert (error.retry_after or 0) >= 60
+    assert advice in str(error)
+    meta.refuses(status, fault(code), b"Retry-After: 600\r\n")
+    assert (await refused(cloud)).retry_after == 600
+
+
 @pytest.mark.parametrize("status", [429, 503])
 async def test_no_status_makes_a_final_code_wait(meta: GraphServer, cloud: WhatsAppCloud, status: int) -> None:
-    meta.refuses(status, fault(190), b"Retry-After: 60\r\n")
+    meta.refuses(status, fault(131026), b"Retry-After: 60\r\n")
 
     error = await refused(cloud)
 
-    assert (error.retryable, error.retry_after, error.throttled) == (False, None, False)
+    assert (error.retryable, error.retry_after, error.throttled, error.away) == (False, None, False, False)
 
 
 async def test_outside_the_24_hours_a_caller_can_tell_that_a_template_may_go(
@@ -122,13 +142,15 @@ async def test_somebody_who_stopped_marketing_messages_is_told_apart(meta: Graph
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, 1), (503, 2), (500, 131000), (500, 131016), (500, 131057), (503, 133004)],
+    [(400, 1), (503, 2), (500, 131000), (500, 131016), (503, 133004), (503, 131000)],
 )
 async def test_metas_own_faults_may_be_retried_whatever_the_status(
     meta: GraphServer, cloud: WhatsAppCloud, status: int, code: int
 ) -> None:
     meta.refuses(status, fault(code))
     plain = await refused(cloud)
+    assert plain.away == (code != 131000), "131000 may be the message's own fault, and counts"
+    assert not plain.of_account
     meta.refuses(status, fault(code), b"Retry-After: 30\r\n")
     asked = await refused(cloud)
 

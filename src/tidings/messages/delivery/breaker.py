@@ -31,6 +31,9 @@ UNHEARD = 2.0
 """Seconds after which another message is asked to try, where the one that was asked did not come. Each time that
 nobody came it is twice as long, up to LONGEST."""
 
+REMEMBERED = 1000
+"""Messages that opened a breaker and are remembered."""
+
 SINCE = " is away since "
 """What stands between the breaker's name and the rest in the sentence of a message that waits for it."""
 
@@ -67,11 +70,15 @@ class _Outage:
     """The keys of all messages that had to wait, those that have left since included."""
 
 
-def read_sentence(sentence: str) -> tuple[str, datetime, str]:
-    """The breaker's name, since when its provider has been away, and why, out of `Resting.sentence`."""
+def read_sentence(sentence: str) -> tuple[str, datetime, str] | None:
+    """The breaker's name, since when its provider has been away, and why, out of `Resting.sentence`; None: it is
+    something else that somebody said."""
     name, _, rest = sentence.partition(SINCE)
     moment, _, why = rest.partition(" UTC: ")
-    return name, datetime.strptime(f"{moment} UTC", _MOMENT).replace(tzinfo=UTC), why
+    try:
+        return name, datetime.strptime(f"{moment} UTC", _MOMENT).replace(tzinfo=UTC), why
+    except ValueError:
+        return None
 
 
 class Breaker:
@@ -94,6 +101,7 @@ class Breaker:
         self._changed = changed
         self._outage: _Outage | None = None
         self._closed_at = -1.0
+        self._openers: dict[str, int] = {}
         self.returns = 0
         """How often the provider has come back."""
 
@@ -134,13 +142,14 @@ class Breaker:
     def away(self, key: str, error: SendError, began: float) -> None:
         """The message `key` was not handed over, when it was tried at `began`.
 
-        News from before the provider came back is none; neither is what comes late of the others that were under way
+        A message that is not handed over again and again, while others are, opens nothing. News from before the
+        provider came back is none; neither is what comes late of the others that were under way
         when the breaker opened, except for a longer wait that the provider asks for.
         """
         now, outage = self._now(), self._outage
         asked = error.retry_after or 0.0
         if outage is None:
-            if began < self._closed_at:
+            if began < self._closed_at or self._is_alone(key):
                 return
             outage = self._outage = _Outage(self._moment(), now, str(error), now, now)
             log.warning("a provider is away; its messages wait", provider=self.name, error=str(error))
@@ -157,8 +166,13 @@ class Breaker:
         if self._outage is not None and self._outage.trying == key:
             self._pause(self._outage, 0.0)
 
+    def pause_of(self, key: str) -> float:
+        """Seconds until a message is to be tried again that was not handed over, while the breaker is closed."""
+        return min(SHORTEST * 2 ** self._openers.get(key, 0) if key in self._openers else 0.0, LONGEST)
+
     def answered(self, key: str) -> None:
         """The provider answered the message `key`, whatever it said: if that was the one that tried, it is back."""
+        self._openers.pop(key, None)
         outage = self._outage
         if outage is None or outage.trying != key:
             return
@@ -189,6 +203,13 @@ class Breaker:
         if outage := self._outage:
             outage.ask_at = self._now() + outage.patience
             outage.patience = min(2 * outage.patience, LONGEST)
+
+    def _is_alone(self, key: str) -> bool:
+        """Whether the message opened the breaker before, and others were answered since: it is not the provider."""
+        times = self._openers[key] = self._openers.get(key, 0) + 1
+        while len(self._openers) > REMEMBERED:
+            del self._openers[next(iter(self._openers))]
+        return times > 1
 
     def _pause(self, outage: _Outage, asked: float) -> None:
         now = self._now()

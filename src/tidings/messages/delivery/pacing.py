@@ -1,15 +1,20 @@
 """Slowing down for one provider by what it says, and getting faster again by itself.
 
-The rule is TCP's (RFC 5681): a refusal halves the rate, and afterwards it grows steadily, here by time. Each message
-that has to wait is given a place in a line, a moment that is its own. The places are planned as if the provider took
-every message; a refusal (429 or 503) makes a new plan, in the same order and with nobody earlier, and whoever comes
-at an old time learns the new one. So does whoever makes way for a message that goes before it: that one gets the
-first place of those which go after it, and each of these the place of the next.
+The rules are TCP's (RFC 5681). What a provider takes is unknown at its first refusal: if few messages were under way,
+it may take a hundred times as many. So the rate starts low and doubles quickly (slow start). When that is refused as
+well, what the provider has taken meanwhile says what it takes: the rate is halved, and afterwards grows steadily,
+here by time.
+
+Each message that has to wait is given a place in a line, a moment that is its own. The places are planned as if the
+provider took every message; a refusal (429) makes a new plan, in the same order and with nobody earlier, and
+whoever comes at an old time learns the new one. So does whoever makes way for a message that goes before it: that one
+gets the first place of those which go after it, and each of these the place of the next.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
@@ -18,9 +23,15 @@ from collections.abc import Callable, Iterator
 SLOWEST = 0.2
 """Messages per second, at least."""
 
+SHORT_PAUSE = 0.25
+"""Seconds without a message after a lone refusal that names no time."""
+
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
-"""Seconds without a message after a refusal that names no time: doubled each time until one is taken."""
+"""The same after refusals of a burst, or of one after another: doubled each time until one is taken."""
+
+START, STARTING = 4.0, 0.5
+"""Messages per second at which slow start begins, at least, and the seconds in which it doubles."""
 
 RECOVERY = 60.0
 """Seconds in which the rate would grow from nothing to what it was before the refusal."""
@@ -45,7 +56,7 @@ class Pace:
         self._now = now
         self._achieved = _AchievedRate()
         self._plan: _Plan | None = None
-        self._pauses = 0  # since the provider last took a message
+        self._refusals = 0  # that counted, since the provider last took a message
 
     def wait(self, key: str, priority: int = 0) -> float:
         """Seconds until the message `key` may be handed over; 0.0 means now, and uses its place up.
@@ -61,27 +72,28 @@ class Pace:
         return 0.0 if plan is None else plan.wait(key, priority, now)
 
     def throttled(self, retry_after: float | None) -> None:
-        """The provider refused a message with 429 or 503; `retry_after` is the seconds it asked for, if it did.
+        """The provider refused a message with 429; `retry_after` is the seconds it asked for, if it did.
 
         Refusals of one burst, until a message is let through after the pause, slow down once.
         """
         now = self._now()
         plan = self._current(now)
         asked = retry_after if retry_after is not None and retry_after > 0 else None
-        if plan is not None and not plan.in_use:
-            if asked is not None:
-                plan.start = max(plan.start, now + asked)
+        if plan is not None and not plan.in_use:  # another one of the same burst
+            plan.start = max(plan.start, plan.refused + FIRST_PAUSE if asked is None else now + asked)
             return
-        before = self._achieved.at(now) if plan is None else plan.rate_at(now)
-        pause = asked if asked is not None else min(FIRST_PAUSE * 2**self._pauses, LONGEST_PAUSE)
-        self._pauses = min(self._pauses + 1, 10)
-        self._plan = _Plan(now + pause, before, plan)
+        known = plan.rate_at(now) if plan is not None and isinstance(plan.rate, _Growth) else self._achieved.at(now)
+        first = plan is None and not self._refusals
+        usual = SHORT_PAUSE if first else min(FIRST_PAUSE * 2 ** max(self._refusals - 1, 0), LONGEST_PAUSE)
+        self._refusals = min(self._refusals + 1, 10)
+        rate = _SlowStart(known) if first else _Growth(known)
+        self._plan = _Plan(now, usual if asked is None else asked, rate, plan)
 
     def taken(self) -> None:
         """The provider took a message."""
         self._achieved.count(self._now())
         if self._plan is None or self._plan.in_use:  # in a pause it is news from before the refusal
-            self._pauses = 0
+            self._refusals = 0
 
     def rate(self) -> float | None:
         """Messages per second now allowed, in a pause those after it; None: unlimited."""
@@ -95,31 +107,58 @@ class Pace:
         return self._plan
 
 
+class _SlowStart:
+    """Messages per second at a time after the pause, where what the provider takes is not known."""
+
+    def __init__(self, before: float) -> None:
+        self.first = max(before / 2, START)
+        self.goal = max(before, self.first)
+        self.recovered = STARTING * max(math.log2(self.goal / self.first), 1.0)
+
+    def __call__(self, elapsed: float) -> float:
+        return self.first * float(2 ** (max(elapsed, 0.0) / STARTING))
+
+
+class _Growth:
+    """The same where it is known by the rate at which messages were refused."""
+
+    def __init__(self, before: float) -> None:
+        self.goal = max(before, SLOWEST)
+        self.first = max(before / 2, SLOWEST)
+        self.recovered = RECOVERY * (1 - self.first / self.goal)
+
+    def __call__(self, elapsed: float) -> float:
+        if elapsed < self.recovered:
+            return self.first + self.goal / RECOVERY * max(elapsed, 0.0)
+        # A line that is still there at the old rate is reason to look for what the provider takes now.
+        return self.goal * float(2 ** ((elapsed - self.recovered) / DOUBLING))
+
+
 class _Plan:
     """Who goes when, from the end of a pause until the provider needs no care any more.
 
-    `start` is the end of the pause; every place is kept in seconds after it, so that a longer pause moves them all.
+    `start` is the end of the pause that began at `refused`; every place is kept in seconds after it, so that a longer
+    pause moves them all.
     """
 
-    def __init__(self, start: float, before: float, old: _Plan | None) -> None:
-        self.start = start
+    def __init__(self, refused: float, pause: float, rate: _SlowStart | _Growth, old: _Plan | None) -> None:
+        self.refused = refused
+        self.start = refused + pause
+        self.rate = rate
         self.in_use = False
-        self._goal = max(before, SLOWEST)
-        self._first_rate = max(before / 2, SLOWEST)
-        self._recovered = RECOVERY * (1 - self._first_rate / self._goal)
         self._free = 0.0  # the first place that nobody has
         self._line = _Line()
         if old is not None:
             self._take_over(old)
 
     def rate_at(self, now: float) -> float:
-        return self._rate(now - self.start)
+        return self.rate(now - self.start)
 
     def is_over(self, now: float) -> bool:
         """Whether the rate is what it was before the refusal, and nobody is in line."""
         elapsed = now - self.start
         self._line.advance(elapsed + _EARLY)
-        return elapsed >= self._recovered and self._free - elapsed <= 1 / self._goal and not self._line
+        return elapsed >= self.rate.recovered and self._free - elapsed <= 1 / self.rate.goal and not self._line
 
     def wait(self, key: str, priority: int, now: float) -> float:
         elapsed = now - self.start
@@ -142,14 +181,8 @@ class _Plan:
 
     def _new_place(self) -> float:
         place = self._free
-        self._free += 1 / self._rate(place)
+        self._free += 1 / self.rate(place)
         return place
-
-    def _rate(self, elapsed: float) -> float:
-        if elapsed < self._recovered:
-            return self._first_rate + self._goal / RECOVERY * max(elapsed, 0.0)
-        # A line that is still there at the old rate is reason to look for what the provider takes now.
-        return self._goal * float(2 ** ((elapsed - self._recovered) / DOUBLING))
 
 
 class _Line:

@@ -282,20 +282,21 @@ class DeliveryPipeline:
         attempt: Attempt | None = None,
     ) -> _Ending:
         """The message waits until its provider is back, or until it is of no use any more. It is told once."""
-        now, since = self._clock.now(), breaker.since
-        until = self._clock.after(WAIT * (1 + random.random() / 5))
-        if since is None:  # it was away when this message was tried, and is back
-            until = self._clock.after(0.0)
-        elif message.not_after is not None:
+        now, sentence = self._clock.now(), breaker.sentence or str(error)
+        if breaker.is_open:
+            until = self._clock.after(WAIT * (1 + random.random() / 5))
+        else:  # only this message was not handed over, or it was tried before the provider came back
+            until = self._clock.after(breaker.pause_of(message.idempotency_key))
+        if message.not_after is not None:
             until = min(until, max(message.not_after, now) + timedelta(milliseconds=1))
-        elif (waited := now - max(message.scheduled_time, since)) > self._away_patience:
-            hours = f"{waited.total_seconds() / 3600:.0f} hours"
-            return _given_up(f"{breaker.sentence}; the message has waited for {hours} (TIDINGS_AWAY_PATIENCE)")
+        elif now - max(message.scheduled_time, breaker.since or message.scheduled_time) > self._away_patience:
+            hours = f"{self._away_patience.total_seconds() / 3600:g} hours"
+            return _given_up(f"{sentence}; it has waited for {hours} (TIDINGS_AWAY_PATIENCE)")
         result = Result(
             Outcome.DEFERRED,
             Status.SCHEDULED,
             reason=Reason.PROVIDER_AWAY,
-            error=breaker.sentence or str(error),
+            error=sentence,
             held_until=until,
             counts=False,
             inputs=decision.inputs,
@@ -303,7 +304,7 @@ class DeliveryPipeline:
             refusal=error,
             told=not breaker.waits(message.idempotency_key) and breaker.is_open,
         )
-        return _Ending(result, PostponeJob(until), attempt)
+        return _Ending(result, PostponeJob(until, unused=True), attempt)
 
     async def _send(self, provider: Provider, claimed: Claimed, run: Run, content: Content) -> Receipt:
         message = claimed.message

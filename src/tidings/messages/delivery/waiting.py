@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +42,7 @@ async def away_by_rows(work: Work, kinds: Kinds) -> list[Resting]:
     No more than MOST messages of a kind are counted.
     """
     now, found = work.clock.now(), dict[str, Resting]()
+    until, waits = dict[str, datetime](), Counter[str]()
     for kind in kinds.values():
         model = kind.model
         query = (
@@ -51,20 +54,21 @@ async def away_by_rows(work: Work, kinds: Kinds) -> list[Resting]:
         async with work.read() as session:
             rows = (await session.execute(query)).all()
         for row in rows:
-            name, since, why = read_sentence(row.error_message)
-            known = found.get(name) or Resting(name, since, row.held_until, why, 0)
-            latest = known if known.since >= since else Resting(name, since, row.held_until, why, 0)
-            until = min(known.until, row.held_until)
-            found[name] = Resting(name, latest.since, until, latest.why, known.waiting + 1)
-    return [*found.values()]
+            if read := read_sentence(row.error_message):
+                name, since, why = read
+                known = found.get(name)
+                if known is None or known.since < since:
+                    found[name] = Resting(name, since, row.held_until, why, 0)
+                waits[name] += 1
+                until[name] = min(until.get(name, row.held_until), row.held_until)
+    return [replace(one, until=until[name], waiting=waits[name]) for name, one in found.items()]
 
 
 def together(own: Collection[Resting], rows: Collection[Resting]) -> Sequence[Resting]:
     """What this process knows of and what rows say, each once; this process knows when it tries again."""
     counts = {one.name: one.waiting for one in rows}
-    known = {one.name: one for one in own}
-    others = [one for one in rows if one.name not in known]
+    known = {one.name for one in own}
     return [
-        *(Resting(one.name, one.since, one.until, one.why, counts.get(one.name, one.waiting)) for one in own),
-        *others,
+        *(replace(one, waiting=counts.get(one.name, one.waiting)) for one in own),
+        *(one for one in rows if one.name not in known),
     ]

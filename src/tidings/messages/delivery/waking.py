@@ -24,6 +24,9 @@ log = get_logger(__name__)
 PORTION = 250
 """Rows that are woken together."""
 
+CANDIDATES = 20
+"""Rows of a kind among which the one is that tries."""
+
 AFTERWARDS = (0.0, 0.3, 1.0, 3.0)
 """Seconds after which the messages of a provider that is back are woken: those that were just being put off are not
 all to be seen at first."""
@@ -108,9 +111,11 @@ class Waking:
         """Takes the hold from rows that wait, those that were due first."""
         model, now = kind.model, self._work.clock.now()
         waits = waiting(kind, now, name)
-        found = select(model.id).where(waits).order_by(model.scheduled_time, model.id).limit(most)
+        found = select(model.id, model.held_until).where(waits).order_by(model.scheduled_time, model.id)
         async with self._work.read() as session:
-            ids = sorted((await session.scalars(found)).all())
+            rows = (await session.execute(found.limit(max(most, CANDIDATES)))).all()
+        # One after the other: the provider may be away for the first one alone.
+        ids = sorted(row.id for row in (sorted(rows, key=lambda row: row.held_until)[:most]))
         if not ids:
             return []
         locked = select(model.id).where(model.id.in_(ids), waits).order_by(model.id).with_for_update(skip_locked=True)

@@ -21,6 +21,9 @@ _TOO_MANY = re.compile(r"\b4\.7\.\d|too many|limit", re.IGNORECASE)
 """How servers say that they get too many connections or logins, beside 421, 450, 452 or 454 (RFC 3463, X.7.Y)."""
 
 
+MISCONFIGURED = 60.0
+"""Seconds until a mail tries again whether the server takes the login or the encryption now."""
+
 OPENING = 5.0
 """Seconds for a new connection, encryption and login included; at most half of what a mail has."""
 
@@ -100,9 +103,10 @@ class Smtp:
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Hands one mail to the server; the receipt's id is its Message-ID.
 
-        Raises SendError: retryable when the server cannot be reached, is late, hangs up or answers 4yz, and `unknown`
-        when it had the whole text by then and has not answered; final when it answers 5yz (RFC 5321, section 4.2.1),
-        offers no such login or encryption, or when the mail cannot be made. A mail that gets no connection within its
+        Raises SendError: `away` when no connection comes about, whether the server cannot be reached, refuses the
+        login or offers no such encryption, or when it leaves (421); retryable when it is late, hangs up or answers
+        4yz, and `unknown` when it had the whole text by then and has not answered; final when it answers 5yz
+        (RFC 5321, section 4.2.1) or when the mail cannot be made. A mail that gets no connection within its
         `patience`, or that a server has no connection left for, is to come again and was not tried.
         """
         try:
@@ -145,24 +149,30 @@ class Smtp:
                 passing = 400 <= code < 500
                 # Greylisting says 4.7.1, too, but not to a connection.
                 throttled = passing and (opening or code == 421) and bool(_TOO_MANY.search(message))
+                away = opening or code == 421
+                rest = None if passing or not away else MISCONFIGURED
+                text = f"{self._server} answered {answer}"
                 if isinstance(error, aiosmtplib.SMTPAuthenticationError):
                     text = f"{self._server} refused the login; check SMTP_USER and SMTP_PASSWORD: {answer}"
-                    return SendError(
-                        text, retryable=passing, throttled=throttled
-                    )  # 454: for now (RFC 4954, section 6)
-                text = f"{self._server} answered {answer}"
-                return SendError(text, retryable=not 500 <= code < 600, throttled=throttled, unknown=unknown)
+                return SendError(
+                    text,
+                    retryable=away or not 500 <= code < 600,
+                    retry_after=rest,
+                    throttled=throttled,
+                    unknown=unknown,
+                    away=away,
+                )
             case TimeoutError():
                 text = f"{self._server} was late; a mail has {self._timeout:g} s in all"
-                return SendError(text, retryable=True, unknown=unknown)
+                return SendError(text, retryable=True, unknown=unknown, away=opening)
             case OSError():
                 reason = one_line(str(error.__cause__ or error), 200)
                 text = f"the connection to {self._server} failed: {reason}"
-                return SendError(text, retryable=True, unknown=unknown)
+                return SendError(text, retryable=True, unknown=unknown, away=opening)
             case _:  # no STARTTLS, or no login that fits
                 hint = "check SMTP_SECURITY, SMTP_USER and SMTP_PASSWORD"
                 text = f"{self._server} cannot serve: {one_line(str(error), 200)} ({hint})"
-                return SendError(text, retryable=False)
+                return SendError(text, retryable=True, retry_after=MISCONFIGURED, away=True)
 
 
 def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:

@@ -23,7 +23,19 @@ number, or only those of that number to one recipient."""
 _NEEDS_TEMPLATE = 131047
 _OPTED_OUT = 131050
 
-_TEMPORARY = frozenset({1, 2, 131000, 131016, 131057, 133004})
+_TEMPORARY = frozenset({131000})
+"""What may be the message's fault, and may pass."""
+
+_DOWN = frozenset({1, 2, 131016, 133004})
+"""Meta itself is down or overloaded, and takes nobody's messages."""
+
+_ACCOUNT_RESTS: dict[int | None, float] = {
+    **dict.fromkeys((0, 3, 10, 190, 131005), 60.0),  # its access token
+    **dict.fromkeys((368, 131031, 131042, 131037, 131045, 133010), 300.0),  # what a person has to settle with Meta
+    131057: 60.0,  # under maintenance
+}
+"""Codes by which Meta takes none of the account's messages, and the seconds until one tries again. Whoever mends it
+need not send anything again: they wait."""
 
 _LIMITS: dict[int | None, tuple[Limit, float | None]] = {
     4: ("app", 60.0),
@@ -94,9 +106,16 @@ class CloudError(SendError):
         limit: Limit | None = None,
         unknown: bool = False,
         away: bool = False,
+        of_account: bool = False,
     ) -> None:
         super().__init__(
-            message, retryable=retryable, retry_after=retry_after, throttled=throttled, unknown=unknown, away=away
+            message,
+            retryable=retryable,
+            retry_after=retry_after,
+            throttled=throttled,
+            unknown=unknown,
+            away=away,
+            of_account=of_account,
         )
         self.code = code
         self.limit = limit
@@ -150,15 +169,23 @@ def refusal(provider: str, number: str, token: str, response: HttpResponse, now:
     code = read_code(error)
     hint, asked = advice(code), retry_after(response, now)
     throttled, limit, pause = verdict.throttled, None, verdict.retry_after
+    rests = 60.0 if code is not None and 200 <= code <= 299 else _ACCOUNT_RESTS.get(code) if error else None
+    away = verdict.away
     if found := _LIMITS.get(code):
         limit, usual = found
         retryable = throttled = True
         pause = asked or _regained(response) or usual
+    elif rests:
+        retryable, throttled, away = True, False, True
+        pause = asked or rests
     elif hint:
-        retryable = throttled = False
+        retryable = throttled = away = False
         pause = None
+    elif code in _DOWN:
+        retryable = away = True
+        pause = asked
     elif code in _TEMPORARY or error.get("is_transient") is True:
-        retryable, pause = True, asked
+        retryable, away, pause = True, False, asked
     else:
         retryable = verdict.retryable
     return CloudError(
@@ -169,6 +196,8 @@ def refusal(provider: str, number: str, token: str, response: HttpResponse, now:
         throttled=throttled,
         limit=limit,
         unknown=verdict.unknown and not error,  # what Meta says itself, it knows
+        away=away,
+        of_account=rests is not None,
     )
 
 
