@@ -4,11 +4,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 READY_TO_TEST := $(VENV)/.ready-to-test
 NODE_READY := tests/node/node_modules/.ready
+N8N_READY := tests/n8n/node_modules/.ready
 
 # Compiled files save each process of the tests seconds, also where the environment says not to write any.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-all mutants lint check format bench clean
+.PHONY: demo test test-all test-n8n mutants lint check format bench clean
 
 demo: $(READY) ## watch a conference day's messages leave, in about a minute
 	$(BIN)/tidings demo
@@ -17,7 +18,7 @@ demo: $(READY) ## watch a conference day's messages leave, in about a minute
 # and plans to look at, so there are not many more. Those that measure time run when the
 # others are done: they hardly compute, so they do not disturb each other. Only their files are read for that,
 # in an order in which those that wait longest are not the last.
-TIMING = -m timing $$(grep -rl mark.timing tests --include=*.py | sort -r) -n 8 --maxschedchunk 1
+TIMING = -m timing $$(grep -rl mark.timing tests --include=*.py --exclude-dir=node_modules | sort -r) -n 8 --maxschedchunk 1
 
 test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and SQLite or PostgreSQL
 	$(BIN)/pytest -m "not timing" -n 4 --dist worksteal
@@ -26,6 +27,9 @@ test: $(READY_TO_TEST) $(NODE_READY) ## run the tests against a real Valkey, and
 test-all: $(READY_TO_TEST) $(NODE_READY) ## run the tests, those of a database on SQLite and on PostgreSQL, with every example
 	$(BIN)/pytest --thorough -m "not timing" -n 4 --dist worksteal
 	$(BIN)/pytest --thorough $(TIMING)
+
+test-n8n: $(READY_TO_TEST) $(N8N_READY) ## run the tests against a real n8n, whose 3 GB come from npm: no part of the others
+	$(BIN)/pytest -m n8n tests/n8n
 
 mutants: $(READY_TO_TEST) ## break the wiring in many ways, and see that the tests notice each
 	$(BIN)/python tests/mutants.py
@@ -51,7 +55,7 @@ bench: $(READY_TO_TEST) $(NODE_READY) ## measure everything from a row to the pr
 	$(BIN)/python -m benchmarks report
 
 clean: ## remove what the other targets made
-	rm -rf $(VENV) tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+	rm -rf $(VENV) tests/node/node_modules tests/n8n/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -68,3 +72,10 @@ $(READY_TO_TEST): $(READY) requirements-test.txt
 $(NODE_READY): tests/node/package.json
 	@if command -v npm >/dev/null; then npm install --prefix tests/node --no-audit --no-fund --silent && touch $@; \
 	else echo "npm is not here: tests with Node's BullMQ will be skipped"; fi
+
+# n8n needs a newer Node than most machines have: npm brings one, the only package whose script runs.
+$(N8N_READY): tests/n8n/package.json
+	npm install --prefix tests/n8n --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	npm rebuild --prefix tests/n8n --no-package-lock --loglevel=error node
+	tests/n8n/node_modules/node/bin/node tests/n8n/node_modules/n8n/bin/n8n --version
+	@touch $@

@@ -148,7 +148,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "texts go to the simulator although n8n is set up",
         "src/tidings/providers/n8n.py",
-        'return {"sms": N8n(parts.http, url)} if url else {}',
+        'return {"sms": N8n(parts.http, url, headers)} if url else {}',
         "return {}",
         ("tests/events/test_sending.py",),
     ),

@@ -90,6 +90,8 @@ async def test_the_webhook_gets_the_payload_of_the_specification_and_a_key_again
             "message": "Hi Ada, your session starts soon",
             "message_id": message.id,
             "message_type": "speaker_alert",
+            "kind": "event-message",
+            "name": f"event-message-{message.id}",
             "contractor_id": contractor_id,
             "contractor_name": "Ada Abara",
             "event_id": event_id,

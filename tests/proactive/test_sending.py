@@ -82,6 +82,8 @@ async def test_the_webhook_gets_the_payload_of_the_specification(open_app: OpenA
             "message": "Hi John, how are you?",
             "contractor_id": contact,
             "message_type": "test",
+            "kind": "proactive-message",
+            "name": f"proactive-message-{row.id}",
             "message_id": row.id,
             "contractor_name": "John Doe",
             "ai_reasoning": "Everybody is greeted",

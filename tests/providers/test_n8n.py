@@ -9,11 +9,16 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from providers.n8n_recorded import BOOTING, WEBHOOKS, Recorded, expect
+from providers.n8n_recorded import HELLO as NAMED
 from tidings.errors import SendError
 from tidings.providers.base import Outgoing, Receipt
-from tidings.providers.http import HttpClient
+from tidings.providers.http import HttpClient, HttpResponse
 from tidings.providers.n8n import N8n
+from tidings.providers.n8n_answers import read_answer
 
 HELLO = Outgoing(to="+18105550123", text="Your session starts in 1 hour 🎤", idempotency_key="event-message-123")
 
@@ -74,11 +79,66 @@ async def test_metadata_stands_beside_phone_and_message_and_replaces_neither(wor
     assert metadata["phone"] == "+666"
 
 
+async def test_the_payload_says_the_kind_of_message_and_the_name_by_which_reports_may_name_it(
+    workflow: Workflow, n8n: N8n
+) -> None:
+    await n8n.send(NAMED)
+
+    assert workflow.payloads == [
+        {
+            "phone": "+18105550123",
+            "message": "hi",
+            "kind": "event-message",
+            "name": "event-message-8",
+            "message_id": 8,
+            "event_id": 3,
+        }
+    ]
+
+
 async def test_every_attempt_at_a_message_has_the_same_key(workflow: Workflow, n8n: N8n) -> None:
     await n8n.send(HELLO)
     await n8n.send(HELLO)
 
     assert workflow.keys == ["event-message-123", "event-message-123"]
+
+
+@pytest.mark.parametrize("name", [*BOOTING, *WEBHOOKS])
+async def test_each_answer_of_n8n_is_taken_for_what_it_says(workflow: Workflow, n8n: N8n, name: str) -> None:
+    recorded = {**BOOTING, **WEBHOOKS}[name]
+    workflow.status, workflow.body, workflow.headers = recorded.status, recorded.body, recorded.headers
+    await expect(n8n, recorded)
+
+
+AWAY: list[tuple[int, bytes, bytes]] = [
+    (200, b"", b"<html><body>n8n is starting up. Please wait</body></html>"),
+    (
+        404,
+        b"",
+        b'{"code":404,"message":"The requested webhook \\"sms\\" is not registered.","hint":"Click the \'Execute',
+    ),
+    (404, b"", b'{"code":404,"message":"Active version not found for workflow with id \\"7\\""}'),
+    (404, b"", b'{"code":404,"message":"Could not find workflow with id \\"7\\""}'),
+    (404, b"", b"404 page not found\n"),
+    (404, b"", b"<html>\r\n<head><title>404 Not Found</title></head>\r\n<body><center>nginx</center></body></html>"),
+    (404, b"", b"The endpoint demo.ngrok-free.app is offline.\r\n\r\nERR_NGROK_3200\r\n"),
+    (301, b"Location: https://n8n.example.com/webhook/sms\r\n", b""),
+    (308, b"Location: https://n8n.example.com/webhook/sms\r\n", b"Permanent Redirect"),
+    (401, b'WWW-Authenticate: Basic realm="proxy"\r\n', b"<html>401 Authorization Required</html>"),
+    (500, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"No authentication data defined on node!"),
+    (403, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"jwt expired"),
+    (429, b"", b"slow down"),
+    (502, b"", b"<html>502 Bad Gateway</html>"),
+    (503, b"", b'{"code":503,"message":"Database is not ready!"}'),
+]
+
+
+@pytest.mark.parametrize(("status", "headers", "body"), AWAY, ids=lambda value: repr(value)[:40])
+async def test_where_no_workflow_has_the_message_n8n_is_away(
+    workflow: Workflow, n8n: N8n, status: int, headers: bytes, body: bytes
+) -> None:
+    workflow.status, workflow.headers, workflow.body = status, headers, body
+    await expect(n8n, Recorded(status, body, "away"))
 
 
 @pytest.mark.parametrize(
@@ -99,23 +159,126 @@ async def test_every_attempt_at_a_message_has_the_same_key(workflow: Workflow, n
         (b'{"message_id": "nul \\u0000"}', None),
         (b'{"message_id": "half \\ud83d"}', None),
         (b'{"message": "Workflow was started"}', None),
-        (b'[{"id": "SM8"}]', None),
         (b'"SM9"', None),
         (b"null", None),
         (b"OK", None),
         (b"", None),
         (b"\xff\xfe\x00", None),
         (b"[" * 60_000, None),
+        (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, None),
         (b'{"id": ' + b"9" * 5000 + b"}", None),
+        # entries of the last node, and what nodes put around what providers said
+        (b'[{"id": "SM8"}]', "SM8"),
+        (b'[{"note": "stored"}, {"sid": "SM10"}]', "SM10"),
+        (b'[{"json": {"sid": "SM11"}, "pairedItem": 0}]', "SM11"),
+        (b'{"statusCode": 201, "headers": {"id": "h"}, "body": {"sid": "SM12", "status": "queued"}}', "SM12"),
+        (b"[]", None),
+        (b"[[]]", None),
+        # providers
+        (b'{"sid": "SM13", "account_sid": "AC1", "messaging_service_sid": "MG1", "to": "+18105550123"}', "SM13"),
+        (
+            b'{"messaging_product": "whatsapp", "contacts": [{"wa_id": "1"}], "messages": [{"id": "wamid.1"}]}',
+            "wamid.1",
+        ),
+        (b'{"data": {"record_type": "message", "id": "40385f64"}}', "40385f64"),
+        (b'{"messages": [{"to": "18105550123", "status": "0", "message-id": "0A1"}]}', "0A1"),
+        (b'{"messages": [{"messageId": "22", "status": {"groupName": "PENDING", "id": 26}}]}', "22"),
+        (b'{"conversationId": "c", "messageId": "m", "msg": "Message queued successfully."}', "m"),
+        (b'{"key": {"remoteJid": "1@s", "fromMe": true, "id": "3EB0"}, "status": "PENDING"}', "3EB0"),
+        (b'{"ok": true, "result": {"message_id": 4711, "chat": {"id": 5}}}', "4711"),
+        (b'{"MessageId": "aws-1"}', "aws-1"),
+        (b'{"accepted": ["a@example.com"], "messageId": "<1@example.com>", "response": "250 OK"}', "<1@example.com>"),
+        # ours, given back
+        (b'{"phone": "+18105550123", "message": "hi", "message_id": 8}', None),
+        (b'{"message_id": "8"}', None),
+        (b'{"id": "event-message-8"}', None),
+        (b'{"id": "EVENT-MESSAGE-8-1"}', None),
+        (b'{"message_id": " event-message-8-1 "}', None),
+        (b'{"id": 3}', None),
+        (
+            b'{"headers": {"idempotency-key": "event-message-8-1"}, "body": {"message_id": 8}, "webhookUrl": "u"}',
+            None,
+        ),
+        (b'{"message_id": 8, "sid": "SM14"}', "SM14"),
+        (b'{"message_id": 8, "id": "SM15"}', "SM15"),
+        # a workflow's own table, which counts its rows
+        (b'{"id": 17, "phone": "+18105550123", "text": "hi"}', None),
+        (b'[{"id": "17", "message": "hi", "created_at": "2026-11-26"}]', None),
+        (b'{"id": 17, "createdAt": "2026-11-26", "updatedAt": "2026-11-26", "state": "queued"}', None),
+        (b'{"id": 17, "key": "event-message-8-1"}', None),
+        (b'{"id": 17, "reference": "event-message-8"}', None),
+        (b'{"id": 17, "phone": "+18105550123", "sid": "SM16"}', "SM16"),
+        (b'{"id": "0198-uuid", "body": "hi", "recipient": "+18105550123"}', "0198-uuid"),
+        # what is no trouble
+        (b'{"sid": "SM17", "error": null, "errors": [], "error_code": 0}', "SM17"),
+        (b'{"code": 0, "message": "success"}', None),
+        (b'{"code": 0, "message": "Sent", "data": {"id": "SM18"}}', "SM18"),
+        (b'{"code": 200, "status": "ok", "success": true}', None),
+        (b'{"sid": "SM19", "error": "the log could not be written"}', "SM19"),
+        (b'[{"error": "the log could not be written"}, {"sid": "SM20"}]', "SM20"),
     ],
-    ids=lambda value: repr(value)[:40],
+    ids=lambda value: repr(value)[:60],
 )
-async def test_a_2xx_answer_means_sent_whatever_it_says(
+async def test_a_2xx_answer_means_sent_and_tells_the_providers_id_never_ours(
     workflow: Workflow, n8n: N8n, body: bytes, message_id: str | None
 ) -> None:
     workflow.body = body
 
-    assert await n8n.send(HELLO) == Receipt("n8n", message_id)
+    assert await n8n.send(NAMED) == Receipt("n8n", message_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"error": "out of credit"}', "out of credit"),
+        (b'{"error": {"message": "connect ECONNREFUSED 127.0.0.1:9", "name": "Error"}}', "ECONNREFUSED"),
+        (b'{"error": true}', "error"),
+        (b'[{"error": "out of credit"}]', "out of credit"),
+        (b'[{"json": {"error": "out of credit"}}]', "out of credit"),
+        (b'{"errors": [{"code": 10015, "detail": "x", "message": "bad sender"}]}', "bad sender"),
+        (b'{"code":0,"message":"There was a problem executing the workflow"}', "There was a problem"),
+        (b'{"code":0,"message":"Workflow could not be started!","hint":"x"}', "could not be started"),
+        (b'{"code": 21211, "message": "Invalid \'To\' number", "status": 400}', "Invalid 'To' number"),
+        (b'{"statusCode": 401, "body": {"message": "Authenticate"}}', "401"),
+        (b'{"success": false, "message": "quota"}', "quota"),
+        (b'{"ok": false, "error_code": 400, "description": "chat not found"}', "chat not found"),
+        (b'{"status": "failed", "sid": "SM1", "error_message": "unreachable"}', "unreachable"),
+        (b'{"messages": [{"status": "2", "error-text": "Missing to"}]}', "Missing to"),
+        (b'{"message_id": 8, "phone": "+18105550123", "error": "no route"}', "no route"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+async def test_a_workflow_that_says_that_it_failed_is_asked_again(
+    workflow: Workflow, n8n: N8n, body: bytes, says: str
+) -> None:
+    workflow.body = body
+    await expect(n8n, Recorded(200, body, "failed", says=says))
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["id", "sid", "message_id", "json", "data", "error", "status", "code", "message"]),
+                inner,
+            )
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_a_workflow_answers_its_message_is_sent_or_tried_again_and_no_id_is_ours(answer: object) -> None:
+    response = HttpResponse(200, {}, json.dumps(answer).encode())
+    payload = {"phone": "+1", "message": "hi", "message_id": 8}
+    try:
+        found = read_answer("n8n", response, payload, ("key",), datetime.now(UTC))
+    except SendError as error:
+        refusal = error
+    else:
+        assert found not in ("8", "key", "+1", "hi", "")
+        return
+    assert (refusal.retryable, refusal.away) == (True, False)
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(302, False), (404, False), (429, True), (500, True)])

@@ -30,7 +30,8 @@ class Outgoing:
     attempt at one message, so a provider that has seen it can drop the repetition. It goes through `account`,
     or through the installation's own. `patience` is how many seconds it may wait for its turn, where a provider takes
     few at once, before its time begins; None: as long as it takes. `unsubscribe` is the https address by which the
-    reader of a promotional mail gets no more of them (RFC 8058).
+    reader of a promotional mail gets no more of them (RFC 8058). `name` is what we call it, as in event-message-8;
+    reports may name it so.
     """
 
     to: str
@@ -41,6 +42,7 @@ class Outgoing:
     account: Account | None = None
     patience: float | None = None
     unsubscribe: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

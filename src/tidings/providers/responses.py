@@ -33,7 +33,7 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
         return
     wait = retry_after(response, now) if response.status in _PAUSING else None
     raise SendError(
-        f"{provider} answered {response.status}: {_excerpt(response)}",
+        f"{provider} answered {response.status}: {excerpt(response)}",
         retryable=response.status in _RETRYABLE or response.status >= 500,
         retry_after=wait,
         throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS,
@@ -63,7 +63,8 @@ def _seconds_until(http_date: str, now: datetime) -> float:
     return (moment - now).total_seconds()
 
 
-def _excerpt(response: HttpResponse) -> str:
+def excerpt(response: HttpResponse) -> str:
+    """The beginning of an answer's body on one line, or what its status means."""
     text = response.body.decode("utf-8", errors="replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line[:EXCERPT] or _phrase(response.status)

@@ -198,6 +198,7 @@ class FollowUpMessages(MessageKind):
                 "followup_id": row["id"],
                 "contractor_name": row["name"],
                 "followup_type": row["followup_type"],
+                "message_type": row["followup_type"],
                 **({} if row["event_id"] is None else {"event_id": row["event_id"]}),
                 "ghl_contact_id": row["ghl_contact_id"],
                 "ghl_location_id": row["ghl_location_id"],

@@ -214,6 +214,7 @@ class ShopMessages(MessageKind):
             metadata={
                 "shop_id": row["domain"],
                 "message_id": row["id"],
+                "message_type": "campaign" if row["campaign_id"] is not None else row["purpose"],
                 "automation_id": row["automation_id"],
                 "campaign_id": row["campaign_id"],
                 "purpose": row["purpose"],

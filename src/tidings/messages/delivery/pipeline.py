@@ -326,6 +326,7 @@ class DeliveryPipeline:
                     account=message.account,
                     patience=patience,
                     unsubscribe=self._links.link_for(message),
+                    name=self.kind.job_id(message.id),
                 )
             )
         except SendError as error:
