@@ -260,6 +260,14 @@ async def test_a_message_is_found_by_our_name_in_whatever_letters_and_field(app:
     assert (await status_of(app, message))[0] == "DELIVERED"
 
 
+async def test_our_name_counts_more_than_an_id_that_another_message_has(app: App) -> None:
+    person = await person_of(app)
+    first, second = await sent_to(app, person), await sent_to(app, person)
+    both = StatusUpdate(DeliveryStatus.FAILED, await provider_id_of(app, second), f"event-message-{first.id}")
+    assert await app.inbound.receive_status(both)
+    assert [(await status_of(app, one))[0] for one in (first, second)] == ["FAILED", "SENT"]
+
+
 async def test_the_dead_letter_of_a_message_that_has_left_in_another_way_is_closed(app: App) -> None:
     person = await person_of(app)
     arrived, called_off, failed = [await message_to(app, person) for _ in range(3)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound
@@ -169,20 +169,25 @@ def _lines_of(kind: str, message_id: int) -> Select[LedgerEntry]:
 
 
 async def _named(session: AsyncSession, update: StatusUpdate) -> tuple[str, int]:
-    """The sent message that a report is about. Raises NotFound, and InvalidInput when the report names none."""
-    names: list[ColumnElement[bool]] = []  # one may know the message where the provider gave no id at first
-    if update.provider_message_id:
-        names.append(LedgerEntry.provider_message_id == update.provider_message_id)
+    """The sent message that a report is about: ours by name, else the latest with the provider's id.
+
+    A report may name it both ways, since the provider may have given no id at first. Raises NotFound, and
+    InvalidInput when the report names none.
+    """
+    names: list[ColumnElement[bool]] = []
     if update.named:
         kind, message_id = require_name(update.named)
         names.append(and_(LedgerEntry.kind == kind, LedgerEntry.message_id == message_id))
+    if update.provider_message_id:
+        names.append(LedgerEntry.provider_message_id == update.provider_message_id)
     if not names:
         sentence = "is missing; name the provider's id, or ours as `message`, like event-message-123"
         raise InvalidInput("provider_message_id", sentence)
-    query = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(AT_PROVIDER), or_(*names))
+    sent = select(LedgerEntry.kind, LedgerEntry.message_id).where(LedgerEntry.outcome.in_(AT_PROVIDER))
     if update.tenant is not None:
-        query = query.where(LedgerEntry.tenant == update.tenant)
-    found = (await session.execute(query.order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()
-    if found is None:
-        raise NotFound("sent message", update.provider_message_id or update.message)
-    return found.kind, found.message_id
+        sent = sent.where(LedgerEntry.tenant == update.tenant)
+    for name in names:
+        found = (await session.execute(sent.where(name).order_by(LedgerEntry.id.desc()).limit(1))).one_or_none()
+        if found is not None:
+            return found.kind, found.message_id
+    raise NotFound("sent message", update.provider_message_id or update.message)
