@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from benchmarks.engine.report import percentile
@@ -143,7 +144,7 @@ class _Orders:
         raw = {
             "id": 9_000_000 + number,
             "name": f"#{number}",
-            "created_at": "2026-11-24T10:00:00Z",
+            "created_at": datetime.now(UTC).isoformat(),
             "total_price": "49.90",
             "currency": "USD",
             "test": False,

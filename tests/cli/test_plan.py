@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tidings.errors import NotFound
+from tidings.errors import Conflict, NotFound
 
 OPENING = ("a", "2030-05-01T09:00:00+02:00", "00:45", "Opening")
 PEOPLE = [f"P {number},+1810555{number:04}" for number in range(200)]
@@ -89,9 +89,9 @@ def test_messages_that_were_cancelled_are_not_ahead(
 
 def test_an_event_that_is_past(tidings: Any, schedule: Callable[..., Path], people_file: Callable[..., Path]) -> None:
     tidings("import", "agenda", schedule(("a", "2020-05-01T09:00:00+02:00", "00:45", "Opening")))
-    tidings("import", "people", people_file("Ada,+18105550123", header="name,phone"), "--event", "conf")
-    said = tidings("plan", "conf").stdout
-    assert "6 messages skipped already: its time had passed when it was planned" in said
+    with pytest.raises(Conflict, match="is completed; nobody can be registered"):
+        tidings("import", "people", people_file("Ada,+18105550123", header="name,phone"), "--event", "conf")
+    assert "Nothing is left to be sent." in tidings("plan", "conf").stdout
 
 
 def test_nobody_comes(tidings: Any, schedule: Callable[..., Path]) -> None:

@@ -21,7 +21,10 @@ COMMANDS = {
         "tidings.cli.plan:plan",
         "Shows what an event would send when, and whether the rate limit makes it late. Nothing is sent or changed.",
     ),
-    "queues": Entry("tidings.cli.queues:queues", "Shows every queue: its jobs, its limits and its workers."),
+    "queues": Entry(
+        "tidings.cli.queues:queues",
+        "Shows every queue: its jobs, limits and workers, and which providers are away.",
+    ),
     "upcoming": Entry(
         "tidings.cli.messages:upcoming",
         "Shows the messages of the next 24 hours, in the local time of their events.",

@@ -14,7 +14,7 @@ from tidings.registry import Settings
 
 
 def queues() -> None:
-    """Shows every queue: its jobs, its limits and its workers, and which providers are away."""
+    """Shows every queue: its jobs, limits and workers, and which providers are away."""
     settings = prepare()
     address, clocks, channels, rows, away = run(_queues(settings))
     console = open_console()

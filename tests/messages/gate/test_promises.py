@@ -47,6 +47,7 @@ class Carrier:
 
     clock: ManualClock
     name: str = "carrier"
+    drops_repetitions: bool = False
     opted_out: set[str] = field(default_factory=set)
     revoked: set[int] = field(default_factory=set)
     limits: dict[int, datetime] = field(default_factory=dict)
