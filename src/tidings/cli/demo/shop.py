@@ -11,6 +11,9 @@ from typing import Any
 from tidings.app import App
 
 SAMPLE = "samples/cornershop.json"
+TEMPLATE = {"name": "news", "language": "en"}
+"""What WhatsApp takes from a shop that writes first."""
+
 WHATSAPP = {"phone_number_id": "100000000000001", "access_token": "sample-token", "app_secret": "sample-secret"}
 """A number that there is not at Meta; what is sent from it goes to the simulator."""
 
@@ -61,6 +64,7 @@ async def open_shop(app: App, webhook_url: str | None = None) -> DemoShop:
             "system_prompt": sample["system_prompt"],
             "fallback_message": sample["fallback"],
             "keywords": True,
+            "whatsapp_template": TEMPLATE,
             "widget": {"greeting": sample["greeting"], "color": "#0b6e4f"},
         }
     )
@@ -80,7 +84,13 @@ async def open_neighbour(app: App) -> DemoShop:
     for title, content in NEIGHBOURS_KNOWLEDGE.items():
         await knowledge.add_item(base.id, {"title": title, "content": content})
     chatbot = await accounts.create_chatbot(
-        {"customer_id": customer.id, "name": NEIGHBOUR, "knowledge_base_id": base.id, "keywords": True}
+        {
+            "customer_id": customer.id,
+            "name": NEIGHBOUR,
+            "knowledge_base_id": base.id,
+            "keywords": True,
+            "whatsapp_template": TEMPLATE,
+        }
     )
     await accounts.connect_whatsapp_cloud(chatbot.id, {**WHATSAPP, "phone_number_id": "100000000000002"})
     return DemoShop(NEIGHBOUR, customer.id, chatbot.id, chatbot.widget_key, None)
