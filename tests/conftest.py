@@ -7,6 +7,7 @@ import gc
 import itertools
 import os
 import shutil
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from functools import lru_cache, partial
@@ -216,6 +217,16 @@ def settings_for(valkey: ValkeyServer, tmp_path: Path, shared_databases: ExitSta
         return load(**values)
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def leaks_do_not_hang() -> AsyncIterator[None]:
+    """A connection that was left open is closed when all tests have run.
+
+    uvloop warns of it; where that is an error, it is not closed, and closing the loop waits for it for ever.
+    """
+    yield
+    warnings.filterwarnings("default", category=ResourceWarning)
 
 
 @pytest.fixture

@@ -72,8 +72,8 @@ log = get_logger(__name__)
 JOBS_SHARE, CLOSING_SHARE = 0.75, 0.1
 """What part of a process's grace its jobs have to end, and what part of that it may take to leave the others."""
 
-RECOVERY_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
-"""Seconds that recovery has to end after each time that it is cancelled."""
+STOP_TRIES = (0.02, 0.1, 0.5, 0.5, 0.5, 0.5, 0.5)
+"""Seconds that a task has to end after each time that it is cancelled."""
 
 
 def declared_kinds() -> Iterator[type[MessageKind]]:
@@ -203,7 +203,8 @@ class App(Features):
         self.clocks = Clocks(self.clock, self.queues, partial(database_time, self.database) if apart else None)
         await self.clocks.measure()
         comparing = asyncio.create_task(self.clocks.run())
-        self._stack.callback(comparing.cancel)
+        # Awaited: what it asks at this moment would open the connection to Redis anew, which nobody would close.
+        self._stack.push_async_callback(partial(self._stop_task, comparing, "comparing clocks"))
 
     def _build(self) -> None:
         """Everything that works and serves: the features, and what looks after their jobs."""
@@ -504,7 +505,8 @@ class App(Features):
         tasks, hosts, grace = self._tasks, self.hosts, self.settings.stop_grace * JOBS_SHARE
         self._tasks, self.hosts = [], []
         await asyncio.gather(
-            *(self._stop_recovering(task) for task in tasks), *(self._stop_working(host, grace) for host in hosts)
+            *(self._stop_task(task, "recovery") for task in tasks),
+            *(self._stop_working(host, grace) for host in hosts),
         )
         self._keep_outcomes(for_good=True)
 
@@ -523,10 +525,10 @@ class App(Features):
         if not await ends_within(grace + CLOSING_SHARE * grace, host.close(grace)):
             log.warning("workers did not end in time, and are left", queues=[name for name, _ in host.status()])
 
-    async def _stop_recovering(self, task: asyncio.Task[None]) -> None:
-        for seconds in RECOVERY_TRIES:
+    async def _stop_task(self, task: asyncio.Task[None], what: str) -> None:
+        for seconds in STOP_TRIES:
             task.cancel()  # once more, if what it was waiting for has swallowed it
             await asyncio.wait({task}, timeout=seconds)
             if task.done():
                 return
-        log.warning("recovery did not end in time, and is left")
+        log.warning("a task did not end in time, and is left", what=what)
