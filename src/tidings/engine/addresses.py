@@ -21,6 +21,9 @@ _SCHEMES = {
     **{name: "rediss" for one in ("redis", "valkey") for name in (f"{one}s", f"{one}+ssl", f"{one}+tls")},
     **dict.fromkeys(("unix", "redis+socket", "redis+unix", "redis-socket", "valkey+unix", "redis+uds"), "unix"),
 }
+_COMMAND = re.compile(r"(?:redis|valkey)-cli\s+(?:--tls\s+)?-u\s+(?:--tls\s+)?")
+"""What hosts give to copy for a first look."""
+
 _SEVERAL = re.compile(r"(?i)[\w+-]*(?:sentinel|cluster|srv)[\w+-]*://")
 
 _CERTIFICATES = {"none": "none", "optional": "optional", "required": "required"}
@@ -59,6 +62,10 @@ def read_address(address: str) -> RedisAddress:
     Raises ConfigurationError with a sentence that shows nothing of a password.
     """
     text = re.sub(r"^unix:/(?!/)", "unix:///", bare(address))
+    if command := _COMMAND.match(text):
+        text = bare(text[command.end() :])
+        if "--tls" in command[0]:
+            text = re.sub(r"^redis://", "rediss://", text)
     several = _SEVERAL.match(text)
     server = None if several else take_apart(text, "REDIS_URL", _SCHEMES, EXAMPLE)
     if server is None or len(server.hosts) > 1:

@@ -113,10 +113,10 @@ class Mitto:
         """Hands the message to Mitto, which chooses its encoding and cuts it into parts where it is long.
 
         Raises SendError as `HttpClient.post_json` and `raise_for_response` say; when Mitto refuses the key (401,
-        403), the balance (402) or the sender (codes 5 and 6), the account is away until it is put right. Also for a status
-        code other than 0 in an answer with a 2xx status: final for codes 2 to 4, 7 and 8, which the message gets
-        every time, retryable for code 1 and codes that are not documented. After an answer without a status code the
-        outcome is unknown, and trying again could send the message once more with every attempt.
+        403), the balance (402) or the sender (codes 5 and 6), the account is away until it is put right. Also for a
+        status code other than 0 in an answer with a 2xx status: final for codes 2 to 4, 7 and 8, which the message
+        gets every time, retryable for code 1 and codes that are not documented. After an answer without a status code
+        the outcome is unknown, and trying again could send the message once more with every attempt.
         """
         account = outgoing.account or self._account
         if not isinstance(account, MittoAccount):

@@ -111,8 +111,8 @@ class Smtp:
 
         Raises SendError: `away` when no connection comes about, whether the server cannot be reached, refuses the
         login or the sender or offers no such encryption, or when it leaves (421); retryable when it is late, hangs up
-        or answers 4yz, and `unknown` when it had the whole text by then and has not answered; final when it answers 5yz
-        (RFC 5321, section 4.2.1) or when the mail cannot be made. A mail that gets no connection within its
+        or answers 4yz, and `unknown` when it had the whole text by then and has not answered; final when it answers
+        5yz (RFC 5321, section 4.2.1) or when the mail cannot be made. A mail that gets no connection within its
         `patience`, or that a server has no connection left for, is to come again and was not tried.
         """
         try:
