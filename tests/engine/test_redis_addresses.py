@@ -86,6 +86,7 @@ REFUSED = {
     "rediss://:hunter2@h?ssl_ca_cert=/x": "did you mean ssl_ca_certs?",
     "redis://:hun\nter2@h": "has a line break",
     "redis://:hunter2@h?hunter2": "is not name=value",
+    "rediss://:hunter2@h?ssl_ca_certs=/no/such.pem": "names a file as ssl_ca_certs that cannot be read",
     "unix://:hunter2@/": "names no socket",
     "redis://h:70000": "has a port that there is not",
 }

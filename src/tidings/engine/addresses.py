@@ -6,10 +6,11 @@ changes nothing, and that is told; one that is almost a known one is refused.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from tidings.addresses import ServerAddress, bare, near_option, take_apart, without_secrets
 from tidings.errors import ConfigurationError
@@ -51,6 +52,13 @@ class RedisAddress:
 
     url: str
     notes: tuple[str, ...] = ()
+
+    def look_for_files(self) -> None:
+        """Raises ConfigurationError for a file of certificates that is not there or may not be read."""
+        given = dict(parse_qsl(self.url.partition("?")[2]))
+        for option in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+            if (file := given.get(option)) and not os.access(file, os.R_OK):
+                raise _refused(f"names a file as {option} that cannot be read. Write the path of one that can.")
 
     def __repr__(self) -> str:
         return f"RedisAddress({without_secrets(self.url)!r})"
