@@ -209,7 +209,7 @@ async def test_without_a_service_every_message_is_refused_with_what_to_set() -> 
     [
         (429, b"Retry-After: 30\r\n", True, 30.0, True),
         (429, b"", True, None, True),
-        (503, b"Retry-After: 5\r\n", True, 5.0, True),
+        (503, b"Retry-After: 5\r\n", True, 5.0, False),
         (503, b"", True, None, False),
         (500, b"", True, None, False),
         (502, b"", True, None, False),
