@@ -205,6 +205,13 @@ def test_variables_of_other_programs_are_not_refused() -> None:
     assert refused({"TIDINGS_PORT": "8000"}) != []
 
 
+def test_what_other_programs_call_a_setting_is_told_where_the_setting_has_no_value() -> None:
+    told = {"SMTP_PASS": "SMTP_PASSWORD", "OPENAI_API_BASE": "OPENAI_BASE_URL", "MITTO_FROM": "MITTO_SENDER"}
+    sentences = [f"The variable {name} is no setting; did you mean {meant}?" for name, meant in told.items()]
+    assert look_at_variables(dict.fromkeys(told, "x"), declared_queues()) == ([], sentences)
+    assert look_at_variables(dict.fromkeys((*told, *told.values()), "x"), declared_queues()) == ([], [])
+
+
 def test_one_that_is_near_to_a_variable_with_a_value_is_another_programs() -> None:
     environment = {"DATABASE_URL": "sqlite:///x", "DATABSE_URL": "x"}
     assert look_at_variables(environment, declared_queues()) == (

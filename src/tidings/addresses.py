@@ -53,6 +53,13 @@ class ServerAddress:
         return f"{self.scheme}://{user}{hosts}{f'/{quote(self.path)}' if self.path else ''}"
 
 
+_UNFILLED = re.compile(
+    r"\$\{\{?[^{}]*\}\}?|\{\{[^{}]*\}\}|\$\([\w.]+\)|\[[A-Za-z][\w -]*\]|<[A-Za-z][\w -]*>|%[A-Z_]{3,}%"
+    r"|YOUR[-_]?PASSWORD|\$[A-Z][A-Z0-9_]{3,}"
+)
+"""What hosts' pages and templates have where a value of one's own belongs, when it is a whole part of an address."""
+
+
 def bare(text: str) -> str:
     """An address without what is copied with it: blanks, line breaks, quotation marks, `psql`, `jdbc:`, `NAME=`."""
     before = None
@@ -98,6 +105,11 @@ def near_option(name: str, known: Sequence[str]) -> str | None:
 
 def _take_apart(text: str, schemes: Mapping[str, str]) -> ServerAddress:
     begin = _SCHEME.match(text)
+    if any(_UNFILLED.fullmatch(part) for part in (text, *re.split(r"://|[:@/?]", text))):
+        raise ValueError(
+            "has a place that was not filled in, like ${{NAME}} or [YOUR-PASSWORD]. Write the value there, and a "
+            "password that looks like one with $ as %24, [ as %5B, < as %3C."
+        )
     if begin is None:
         raise ValueError("is not an address. Write it like {example}.")
     scheme = schemes.get(begin[1].lower())

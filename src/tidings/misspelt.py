@@ -21,6 +21,29 @@ _LINKED = re.compile(
 )
 """What Kubernetes and Docker set in every container where a service is called tidings, or tidings-api."""
 
+_CALLED_OTHERWISE = {
+    "SMTP_PASS": "SMTP_PASSWORD",
+    "SMTP_USERNAME": "SMTP_USER",
+    "SMTP_LOGIN": "SMTP_USER",
+    "SMTP_SERVER": "SMTP_HOST",
+    "SMTP_ADDRESS": "SMTP_HOST",
+    "SMTP_SENDER": "SMTP_FROM",
+    "SMTP_FROM_ADDRESS": "SMTP_FROM",
+    "SMTP_FROM_EMAIL": "SMTP_FROM",
+    "OPENAI_KEY": "OPENAI_API_KEY",
+    "OPENAI_API_BASE": "OPENAI_BASE_URL",
+    "OPENAI_API_BASE_URL": "OPENAI_BASE_URL",
+    "OPENAI_MODEL_NAME": "OPENAI_MODEL",
+    "REDIS_PASS": "REDIS_PASSWORD",
+    "REDISHOST": "REDIS_HOST",
+    "DB_URL": "DATABASE_URL",
+    "POSTGRES_URL": "DATABASE_URL",
+    "MITTO_KEY": "MITTO_API_KEY",
+    "MITTO_API_TOKEN": "MITTO_API_KEY",
+    "MITTO_FROM": "MITTO_SENDER",
+}
+"""What other programs call the same; told where the setting has no value."""
+
 _VARIANT = re.compile(r"(S|_?\d+)")
 _MANY_WORDS = 3
 
@@ -47,6 +70,9 @@ def find_misspelt(
                 told[given] = meant
             else:
                 wrong[given] = meant
+        elif (otherwise := _CALLED_OTHERWISE.get(name)) in names:
+            if otherwise is not None and otherwise not in set_names:
+                told[given] = otherwise
         elif name.startswith(beginnings) and (near := nearest(name, tuple(names), alike=0.87)):
             told[given] = near
     return wrong, told

@@ -156,7 +156,8 @@ def load(**overrides: Any) -> Settings:
 
 def unusable(sentences: Sequence[str]) -> ConfigurationError:
     """The error of settings that cannot be used, which tells all of them at once."""
-    return ConfigurationError(f"The settings cannot be used: {'; '.join(sentences)}.")
+    told = "; ".join(sentences)
+    return ConfigurationError(f"The settings cannot be used: {told}{'' if told.endswith(('?', '.')) else '.'}")
 
 
 def variables_of(name: str) -> list[str]:

@@ -83,6 +83,28 @@ def test_queues(soon: Any, tmp_path: Path) -> None:
     assert f"sqlite:///{tmp_path / 'data' / 'tidings.db'}" in said
 
 
+def test_queues_fit_a_terminal_of_80_columns_with_their_names_unbroken(
+    soon: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.cli.output.PIPED_WIDTH", 80)
+    table = soon("queues").stdout.partition("No worker is connected")[0].splitlines()
+    assert table[0].split() == [
+        "queue",
+        "wait",
+        "active",
+        "later",
+        "done",
+        "failed",
+        "limit",
+        "at",
+        "once",
+        "workers",
+    ]
+    names = [line.split()[0] for line in table[1:]]
+    assert {"event-orchestration", "contractor-followups", "whatsapp-cloud-send"} <= set(names)
+    assert max(len(line) for line in table) <= 80
+
+
 def test_queues_hide_the_password(tidings: Any, valkey: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with Redis(port=valkey.port) as redis:
         redis.acl_setuser(

@@ -60,6 +60,8 @@ UNDERSTOOD = {
     "unix:/run/redis.sock": "unix:///run/redis.sock?db=0",
     "unix:///run/redis.sock?db=1&password=p": "unix://:p@/run/redis.sock?db=1",
     "unix://u:p@/run/redis.sock": "unix://u:p@/run/redis.sock?db=0",
+    "redis-cli --tls -u redis://default:p@h:6379": "rediss://default:p@h:6379/0",
+    "redis-cli -u redis://default:p@h:6379": "redis://default:p@h:6379/0",
     "redis+socket:///run/redis.sock": "unix:///run/redis.sock?db=0",
 }
 
@@ -67,7 +69,9 @@ REFUSED = {
     "": "is not an address",
     "hunter2": "is not an address",
     "h:6379": "is not an address",
-    "redis-cli --tls -u redis://default:hunter2@h:6379": "is not an address",
+    "redis-cli -h h -a hunter2": "is not an address",
+    "redis://default:hunter2@${HOST}:6379": "a place that was not filled in",
+    "${{Redis.REDIS_URL}}": "a place that was not filled in",
     "http://:hunter2@h": "begins with http://",
     "https://h.upstash.io?token=hunter2": "begins with https://",
     "redis://:hunter2@h:port": "has a port that is not a number",
@@ -82,6 +86,7 @@ REFUSED = {
     "rediss://:hunter2@h?ssl_ca_cert=/x": "did you mean ssl_ca_certs?",
     "redis://:hun\nter2@h": "has a line break",
     "redis://:hunter2@h?hunter2": "is not name=value",
+    "rediss://:hunter2@h?ssl_ca_certs=/no/such.pem": "names a file as ssl_ca_certs that cannot be read",
     "unix://:hunter2@/": "names no socket",
     "redis://h:70000": "has a port that there is not",
 }

@@ -447,13 +447,16 @@ def test_a_throttling_provider_says_how_long_to_wait(status: int, header: str, s
     assert caught.value.retry_after == seconds
 
 
-@pytest.mark.parametrize("status", [100, 302, 400, 401, 404, 408, 425, 429, 500, 501, 502, 503, 504, 520])
+@pytest.mark.parametrize(
+    "status",
+    [100, 302, 400, 401, 404, 408, 425, 429, *range(500, 505), *range(520, 528), 529, 530],
+)
 def test_a_provider_is_away_when_its_gateway_or_itself_says_so(status: int) -> None:
     with pytest.raises(SendError) as caught:
         raise_for_response("n8n", response(status), NOW)
 
-    assert caught.value.away is (status in (429, 502, 503, 504))
-    assert caught.value.unknown is (status == 504), "a gateway that waited may have handed it on"
+    assert caught.value.away is (status in (429, 502, 503, 504, 521, 522, 523, 524, 525, 526, 530))
+    assert caught.value.unknown is (status in (504, 524)), "a gateway that waited may have handed it on"
 
 
 @pytest.mark.parametrize("status", [302, 400, 408, 500])

@@ -171,8 +171,6 @@ async def test_a_message_that_cannot_be_sent_is_refused_for_good(
         (1, "Internal error", True, "status code 1: Internal error"),
         (2, "Invalid type", False, "status code 2: Invalid type"),
         (4, "Message text is invalid", False, "status code 4: Message text is invalid"),
-        (5, "Empty sender", False, "Empty sender; set MITTO_SENDER"),
-        (6, "Invalid sender", False, "Invalid sender; set MITTO_SENDER to a sender that Mitto has approved"),
         ("8", "Invalid\r\nreceiver", False, "status code 8: Invalid receiver"),
         (99, "Something new", True, "status code 99: Something new"),
         (-1, None, True, "status code -1: no explanation"),
@@ -190,6 +188,27 @@ async def test_a_status_code_in_a_200_is_a_refusal_and_says_what_to_change(
     assert error.retryable is retryable
     assert error.retry_after is None
     assert not error.throttled
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "end"),
+    [
+        (200, 5, "Empty sender; set MITTO_SENDER"),
+        (200, 6, "Invalid sender; set MITTO_SENDER to a sender that Mitto has approved"),
+        (402, 9, "fill up the account's balance"),
+        (403, 9, "or set the account's API key"),
+    ],
+)
+async def test_what_mitto_refuses_an_account_fails_no_message_of_it(
+    server: MittoServer, mitto: Mitto, status: int, code: int, end: str
+) -> None:
+    text = {5: "Empty sender", 6: "Invalid sender"}.get(code, "no")
+    server.status, server.body = status, json.dumps({"responseCode": code, "responseText": text}).encode()
+
+    error = await refusal(mitto)
+
+    assert (error.away, error.of_account, error.retryable) == (True, True, True)
+    assert str(error).endswith(end)
 
 
 @pytest.mark.parametrize(
@@ -249,7 +268,7 @@ async def test_an_answer_that_says_nothing_never_makes_the_message_go_out_again(
     [
         (302, False, False),
         (400, False, False),
-        (403, False, False),
+        (409, False, False),
         (404, False, False),
         (429, True, True),
         (500, True, False),

@@ -124,6 +124,19 @@ AWAY: list[tuple[int, bytes, bytes]] = [
     (404, b"", b"The endpoint demo.ngrok-free.app is offline.\r\n\r\nERR_NGROK_3200\r\n"),
     (301, b"Location: https://n8n.example.com/webhook/sms\r\n", b""),
     (308, b"Location: https://n8n.example.com/webhook/sms\r\n", b"Permanent Redirect"),
+    (302, b"Location: https://sso.example.com/login\r\n", b"<a href='https://sso.example.com/login'>Found</a>"),
+    (303, b"Location: /signin\r\n", b""),
+    (307, b"Location: https://n8n.example.com/webhook/sms\r\n", b"Temporary Redirect"),
+    (200, b"", b"<!DOCTYPE html><html><head><title>n8n.io - Workflow Automation</title></head></html>"),
+    (200, b"", b'\n<html><form method="post"><input name="p" type="password"></form></html>'),
+    (404, b"", b"default backend - 404"),
+    (404, b"", b'{"status":"error","code":404,"message":"Application not found","request_id":"x"}'),
+    (403, b"", b"<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body><center>nginx</center></body></html>"),
+    (405, b"", b"<html><head><title>405 Not Allowed</title></head><body><center>nginx</center></body></html>"),
+    (403, b"", b'<!DOCTYPE html><html lang="en-US"><head><title>Just a moment...</title></head></html>'),
+    (403, b"", b"error code: 1020"),
+    (521, b"", b"error code: 521"),
+    (530, b"", b"error code: 1033"),
     (401, b'WWW-Authenticate: Basic realm="proxy"\r\n', b"<html>401 Authorization Required</html>"),
     (500, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"No authentication data defined on node!"),
     (403, b'WWW-Authenticate: Basic realm="Webhook"\r\n', b"jwt expired"),
@@ -281,7 +294,7 @@ def test_whatever_a_workflow_answers_its_message_is_sent_or_tried_again_and_no_i
     assert (refusal.retryable, refusal.away) == (True, False)
 
 
-@pytest.mark.parametrize(("status", "retryable"), [(302, False), (404, False), (429, True), (500, True)])
+@pytest.mark.parametrize(("status", "retryable"), [(403, False), (404, False), (429, True), (500, True)])
 async def test_a_refusal_is_reported_with_the_workflows_words(
     workflow: Workflow, n8n: N8n, status: int, retryable: bool
 ) -> None:

@@ -541,6 +541,28 @@ async def test_the_servers_answer_decides_whether_to_try_again(
     assert len(server.mails) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "answer", "setting"),
+    [
+        ("MAIL", "530 5.7.0 Authentication required", "SMTP_USER"),
+        ("MAIL", "530 5.7.0 Must issue a STARTTLS command first", "SMTP_SECURITY"),
+        ("RCPT", "530 5.7.57 Client not authenticated to send mail", "SMTP_USER"),
+        ("MAIL", "538 5.7.11 Encryption required", "SMTP_SECURITY"),
+        ("MAIL", "553 5.7.1 Sender address rejected: not owned by user", "SMTP_FROM"),
+        ("MAIL", "550 5.1.8 Sender address rejected: Domain not found", "SMTP_FROM"),
+    ],
+)
+async def test_a_server_that_takes_no_mail_of_ours_is_away_and_says_for_which_setting(
+    server: MailServer, mailer: Mailer, command: str, answer: str, setting: str
+) -> None:
+    server.answers = {command: answer}
+    with pytest.raises(SendError) as caught:
+        await mailer().send(HELLO)
+    error = caught.value
+    assert (error.away, error.retryable, error.unknown, error.retry_after) == (True, True, False, 60.0)
+    assert setting in str(error)
+
+
 @pytest.mark.parametrize("how", [hang_up, never])
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 async def test_only_after_the_whole_text_nobody_knows_whether_a_server_took_the_mail(

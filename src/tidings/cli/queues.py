@@ -6,11 +6,15 @@ from collections.abc import Mapping
 
 from tidings.addresses import without_secrets
 from tidings.cli.opening import open_app
-from tidings.cli.output import counted, limit_setting, new_table, open_console
+from tidings.cli.output import counted, is_narrow, limit_setting, new_table, open_console
 from tidings.cli.running import prepare, run
 from tidings.messages.delivery.providers import of_simulated
 from tidings.messages.delivery.waiting import away_by_rows
 from tidings.registry import Settings
+
+_WIDE = ("queue", "waiting", "active", "delayed", "completed", "failed", "limit", "concurrency", "workers")
+_NARROW = ("queue", "wait", "active", "later", "done", "failed", "limit", "at once", "workers")
+"""The same columns for 80 characters, with no name of a queue broken."""
 
 
 def queues() -> None:
@@ -18,11 +22,9 @@ def queues() -> None:
     settings = prepare()
     address, clocks, channels, rows, away = run(_queues(settings))
     console = open_console()
+    columns = _NARROW if is_narrow(console) else _WIDE
     table = new_table(
-        console,
-        *("queue", "waiting", "active", "delayed", "completed", "failed", "limit", "concurrency", "workers"),
-        right=("waiting", "active", "delayed", "completed", "failed", "concurrency", "workers"),
-        wrapped=("queue",),
+        console, *columns, right=tuple(name for name in columns if name not in ("queue", "limit")), wrapped=("queue",)
     )
     for row in rows:
         table.add_row(*row)

@@ -28,7 +28,10 @@ _SQLITE = re.compile(
     r"(?P<path>[^?]*)(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
-_SQLITE_OPTIONS = frozenset({"timeout", "mode", "cache", "connection_limit", "socket_timeout", "check_same_thread"})
+_SQLITE_OPTIONS = frozenset({"cache", "check_same_thread"})
+"""Options that change nothing and need no word."""
+
+_READ_ONLY = re.compile(r"(?:^|&)(?:mode=ro|immutable=1)(?:&|$)")
 
 _NO_PREPARED = {
     "pgbouncer": ("true", "1", "yes", "on"),
@@ -42,9 +45,15 @@ _NO_PREPARED = {
 }
 """Options that say that no prepared statements are kept by the server, with the values that say so."""
 
-_POOLERS = re.compile(r"[\w-]+-pooler\.(?:[\w-]+\.)*neon\.(?:tech|build)|[\w.-]+\.pooler\.supabase\.com")
+_POOLERS = re.compile(
+    r"[\w-]+-pooler\.(?:[\w-]+\.)*(?:neon\.(?:tech|build)|vercel-storage\.com)|[\w.-]+\.pooler\.supabase\.com"
+)
 _SESSION_POOL_PORT = 5432
 """Where Supabase's pooler gives each client a session of its own."""
+
+_PGBOUNCER_PORT = 6432
+_POOL_PORTS = {".supabase.co": 6543, ".ondigitalocean.com": 25061, ".postgresbridge.com": 5431}
+"""Where hosts have poolers under the name of the database itself."""
 
 _OURS = "a process takes up to 25 connections, as many as its messages need"
 _LIMIT = "TIDINGS_DATABASE_TIMEOUT says how long a command may take"
@@ -118,9 +127,11 @@ def _sqlite(found: re.Match[str]) -> SqliteAddress:
         path = path.removeprefix("/")  # sqlite:///relative, sqlite:////absolute
     if path in ("", ":memory:") or "mode=memory" in query:
         raise refused("needs a file, since several processes share it. Write it like sqlite:///path.")
+    if _READ_ONLY.search(query):
+        raise refused("asks for a file that is only read. Leave mode=ro out.")
     if re.search(r"[\x00-\x1f\x7f]", path):
         raise refused("has a line break or another invisible character inside. Write it in one line.")
-    names = [one.partition("=")[0] for one in query.split("&") if one]
+    names = [one.partition("=")[0] for one in query.split("&") if one and not one.startswith("mode=rw")]
     notes = tuple(left_out(name) for name in names if name not in _SQLITE_OPTIONS)
     return SqliteAddress(Path(path).expanduser(), notes)
 
@@ -246,6 +257,9 @@ def _of_options(text: str, asked: dict[str, str]) -> list[str]:
 
 
 def _is_pooler(host: str, port: int | None) -> bool:
-    return bool(_POOLERS.fullmatch(host.lower())) and not (
-        host.lower().endswith("supabase.com") and port in (None, _SESSION_POOL_PORT)
+    name = host.lower()
+    if port == _PGBOUNCER_PORT or any(name.endswith(end) and port == pool for end, pool in _POOL_PORTS.items()):
+        return True
+    return bool(_POOLERS.fullmatch(name)) and not (
+        name.endswith("supabase.com") and port in (None, _SESSION_POOL_PORT)
     )

@@ -6,10 +6,11 @@ changes nothing, and that is told; one that is almost a known one is refused.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from tidings.addresses import ServerAddress, bare, near_option, take_apart, without_secrets
 from tidings.errors import ConfigurationError
@@ -21,6 +22,9 @@ _SCHEMES = {
     **{name: "rediss" for one in ("redis", "valkey") for name in (f"{one}s", f"{one}+ssl", f"{one}+tls")},
     **dict.fromkeys(("unix", "redis+socket", "redis+unix", "redis-socket", "valkey+unix", "redis+uds"), "unix"),
 }
+_COMMAND = re.compile(r"(?:redis|valkey)-cli\s+(?:--tls\s+)?-u\s+(?:--tls\s+)?")
+"""What hosts give to copy for a first look."""
+
 _SEVERAL = re.compile(r"(?i)[\w+-]*(?:sentinel|cluster|srv)[\w+-]*://")
 
 _CERTIFICATES = {"none": "none", "optional": "optional", "required": "required"}
@@ -49,6 +53,13 @@ class RedisAddress:
     url: str
     notes: tuple[str, ...] = ()
 
+    def look_for_files(self) -> None:
+        """Raises ConfigurationError for a file of certificates that is not there or may not be read."""
+        given = dict(parse_qsl(self.url.partition("?")[2]))
+        for option in ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile"):
+            if (file := given.get(option)) and not os.access(file, os.R_OK):
+                raise _refused(f"names a file as {option} that cannot be read. Write the path of one that can.")
+
     def __repr__(self) -> str:
         return f"RedisAddress({without_secrets(self.url)!r})"
 
@@ -59,6 +70,10 @@ def read_address(address: str) -> RedisAddress:
     Raises ConfigurationError with a sentence that shows nothing of a password.
     """
     text = re.sub(r"^unix:/(?!/)", "unix:///", bare(address))
+    if command := _COMMAND.match(text):
+        text = bare(text[command.end() :])
+        if "--tls" in command[0]:
+            text = re.sub(r"^redis://", "rediss://", text)
     several = _SEVERAL.match(text)
     server = None if several else take_apart(text, "REDIS_URL", _SCHEMES, EXAMPLE)
     if server is None or len(server.hosts) > 1:

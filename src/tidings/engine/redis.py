@@ -47,12 +47,14 @@ def connect(url: str, *, asked: bool = False) -> Redis:
     A command that a lost connection broke is repeated, up to five times within about 2 s while the server is away.
     Workers have time, and repeat also what got no answer in 10 s; `asked` is for whoever somebody waits for: there
     one silence of 3 s is an error.
-    Raises ConfigurationError for an address that cannot be read.
+    Raises ConfigurationError for an address that cannot be read, or names a file that cannot.
     """
+    read = read_address(url)
+    read.look_for_files()
     broken = [exceptions.BusyLoadingError, exceptions.ConnectionError]
     try:
         client: Redis = Redis.from_url(
-            read_address(url).url,
+            read.url,
             decode_responses=True,
             socket_timeout=ASKED_TIMEOUT if asked else READ_TIMEOUT,
             socket_connect_timeout=ASKED_TIMEOUT if asked else CONNECT_TIMEOUT,

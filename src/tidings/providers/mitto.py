@@ -33,8 +33,15 @@ REFUSED_KEY = 60.0
 """Seconds until a message tries again whether the account's key is taken now."""
 
 _SENT = "0"
-_FINAL = frozenset({"2", "3", "4", "5", "6", "7", "8"})
+_FINAL = frozenset({"2", "3", "4", "7", "8"})
 """Status codes that the same message gets every time. Code 1 is an internal error of Mitto's."""
+
+_ACCOUNT_HINTS: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "set the account's API key to one that Mitto takes",
+    HTTPStatus.PAYMENT_REQUIRED: "fill up the account's balance",
+    HTTPStatus.FORBIDDEN: "let Mitto allow the address of Tidings, or set the account's API key",
+}
+"""By statuses that the account gets for every message."""
 
 _HINTS = {"5": "; set MITTO_SENDER", "6": "; set MITTO_SENDER to a sender that Mitto has approved"}
 
@@ -105,11 +112,11 @@ class Mitto:
     async def send(self, outgoing: Outgoing) -> Receipt:
         """Hands the message to Mitto, which chooses its encoding and cuts it into parts where it is long.
 
-        Raises SendError as `HttpClient.post_json` and `raise_for_response` say; when Mitto refuses the key (401), the
-        account is away until it is put right. Also for a status code other than
-        0 in an answer with a 2xx status: final for codes 2 to 8, which the message gets every time, retryable for
-        code 1 and codes that are not documented. After an answer without a status code the outcome is unknown, and
-        trying again could send the message once more with every attempt.
+        Raises SendError as `HttpClient.post_json` and `raise_for_response` say; when Mitto refuses the key (401,
+        403), the balance (402) or the sender (codes 5 and 6), the account is away until it is put right. Also for a
+        status code other than 0 in an answer with a 2xx status: final for codes 2 to 4, 7 and 8, which the message
+        gets every time, retryable for code 1 and codes that are not documented. After an answer without a status code
+        the outcome is unknown, and trying again could send the message once more with every attempt.
         """
         account = outgoing.account or self._account
         if not isinstance(account, MittoAccount):
@@ -130,9 +137,9 @@ class Mitto:
         try:
             raise_for_response(self.name, response, SystemClock().now())
         except SendError as error:
-            if response.status != HTTPStatus.UNAUTHORIZED:
+            if (hint := _ACCOUNT_HINTS.get(response.status)) is None:
                 raise
-            sentence = f"{error}; set the account's API key to one that Mitto takes"
+            sentence = f"{error}; {hint}"
             raise SendError(sentence, retryable=True, retry_after=REFUSED_KEY, away=True, of_account=True) from error
         return Receipt(self.name, _accepted(response.body))
 
@@ -213,10 +220,10 @@ def _accepted(body: bytes) -> str | None:
             unknown=True,
         )
     text = _one_line(_word(fields.get("responseText")) or "no explanation")
-    raise SendError(
-        f"mitto refused the message, status code {_one_line(code)}: {text}{_HINTS.get(code, '')}",
-        retryable=code not in _FINAL,
-    )
+    sentence = f"mitto refused the message, status code {_one_line(code)}: {text}{_HINTS.get(code, '')}"
+    if code in _HINTS:  # the sender is the account's, and so is the fault
+        raise SendError(sentence, retryable=True, retry_after=REFUSED_KEY, away=True, of_account=True)
+    raise SendError(sentence, retryable=code not in _FINAL)
 
 
 def _lower(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,22 @@ Fields = Mapping[str, Any]
 _BOOTING = "n8n is starting up"
 _NO_ROUTE = re.compile(
     r"<pre>Cannot POST /"  # n8n: its webhooks are not there yet, or the path is none of theirs
-    r"|^404 page not found\s*$|<title>404 Not Found</title>|ERR_NGROK_",  # Traefik, nginx and ngrok without an n8n
+    # Traefik, nginx, Kubernetes, Railway, Heroku and ngrok without an n8n
+    r"|^404 page not found\s*$|<title>404 Not Found</title>|^default backend - 404|ERR_NGROK_"
+    r'|"message":\s*"Application not found"|<title>(?:No such app|Heroku \| No Such App)',
     re.IGNORECASE,
 )
+_BARRED = re.compile(
+    r"<title>40[135] [\w ]+</title>|<title>(?:Just a moment\.\.\.|Attention Required! \| Cloudflare)"
+    r"|^error code: 1\d{3}",
+    re.IGNORECASE,
+)
+"""What a proxy before n8n writes that lets nothing through: nginx and Apache by their titles, Cloudflare."""
+
+_PAGE_FOR_PEOPLE = re.compile(r"<title>n8n\b|<input[^>]*\btype=[\"']?password|Cloudflare Access", re.IGNORECASE)
+"""n8n's editor, and pages where somebody logs in, which answer 200 to everything."""
+
+_ELSEWHERE = "set N8N_OUTBOUND_WEBHOOK_URL to the address of the webhook itself, without a login before it"
 _UNREGISTERED = re.compile(
     r"webhook .*is not registered|(published|active) version not found for workflow|could not find workflow with id"
     r"|cannot find workflow$|could not find node to process webhook",
@@ -87,12 +100,18 @@ def _not_handed_over(response: HttpResponse) -> str | None:
     match response.status:
         case 200 if _BOOTING in text and not text.lstrip().startswith(("{", "[")):
             return "its messages wait until it is ready"
+        case 200 if text.lstrip().startswith("<") and _PAGE_FOR_PEOPLE.search(text):
+            return _ELSEWHERE
+        case 302 | 303 | 307:
+            return _ELSEWHERE
         case 404 if _NO_ROUTE.search(text):
             return "it is starting, or N8N_OUTBOUND_WEBHOOK_URL leads elsewhere"
         case 301 | 308:
             return "set N8N_OUTBOUND_WEBHOOK_URL to the address to which it redirects"
         case 404 if _is_unregistered(response.body):
             return "publish the workflow, and let N8N_OUTBOUND_WEBHOOK_URL be the production URL of its POST webhook"
+        case 401 | 403 | 405 if _BARRED.search(text) and "www-authenticate" not in response.headers:
+            return "a proxy before n8n lets nothing through; let it pass POST to the webhook's path"
         case 403 if _NOT_FROM_HERE in text:
             return "allow the address of Tidings in its Webhook node"
         case 500 if "www-authenticate" in response.headers:

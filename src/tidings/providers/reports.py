@@ -10,11 +10,13 @@ from typing import Literal
 ReportedStatus = Literal["SENT", "DELIVERED", "READ", "FAILED"]
 
 _WORDS: dict[ReportedStatus, str] = {
-    "SENT": "sent accepted acceptd queued sending scheduled buffered enroute dispatched submitted processed",
-    "DELIVERED": "delivered delivrd received deliveredtohandset",
-    "READ": "read opened seen played",
+    "SENT": "sent accepted acceptd queued sending scheduled buffered enroute dispatched submitted processed pending "
+    "pendingaccepted pendingenroute deliveredtooperator serverack deferred delayed",
+    "DELIVERED": "delivered delivrd received deliveredtohandset deliveryack",
+    "READ": "read opened open seen played clicked click",
     "FAILED": "failed failure undelivered undeliverable undeliv rejected rejectd expired deleted "
-    "canceled cancelled bounced bounce dropped error blocked notdelivered",
+    "canceled cancelled bounced bounce dropped error blocked notdelivered deliveryfailed deliveryfailure "
+    "sendingfailed notsent unsent undeliverablerejectedoperator undeliverablenotdelivered expiredexpired",
 }
 STATUSES: Mapping[str, ReportedStatus] = {word: status for status, words in _WORDS.items() for word in words.split()}
 """What providers call how a message fares: Twilio, GoHighLevel, SendGrid, SMPP (3.4, 5.2.28) and others."""

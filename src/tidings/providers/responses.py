@@ -17,7 +17,11 @@ EXCERPT = 200
 
 _RETRYABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _PAUSING = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-_AWAY = _PAUSING | {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+_GAVE_UP = frozenset({HTTPStatus.GATEWAY_TIMEOUT, 524})
+_NOT_REACHED = frozenset({HTTPStatus.BAD_GATEWAY, 521, 522, 523, 525, 526, 530})
+"""Statuses of gateways that did not get through; 520 to 530 are Cloudflare's ("Cloudflare 5xx errors")."""
+
+_AWAY = _PAUSING | _GAVE_UP | _NOT_REACHED
 
 
 def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> None:
@@ -26,8 +30,9 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
     408, 425, 429 and 5xx may be retried, all others not (RFC 9110, section 15; RFC 8470; RFC 6585). On
     429 and 503 the error's `retry_after` is what the header Retry-After asks for, counted from `now`, an
     aware datetime. A 429 says that the provider gets too many messages. The text has the status and the first
-    200 characters of the body, on one line. After 429, 502, 503 and 504 the provider is `away`. After a 504 the
-    outcome is `unknown`, too: a gateway handed the message on and got no answer (RFC 9110, section 15.6.5).
+    200 characters of the body, on one line. After 429, 502, 503, 504 and Cloudflare's for the same the provider is
+    `away`. After 504 and 524 the outcome is `unknown`, too: a gateway handed the message on and got no answer
+    (RFC 9110, section 15.6.5).
     """
     if 200 <= response.status < 300:
         return
@@ -37,7 +42,7 @@ def raise_for_response(provider: str, response: HttpResponse, now: datetime) -> 
         retryable=response.status in _RETRYABLE or response.status >= 500,
         retry_after=wait,
         throttled=response.status == HTTPStatus.TOO_MANY_REQUESTS,
-        unknown=response.status == HTTPStatus.GATEWAY_TIMEOUT,
+        unknown=response.status in _GAVE_UP,
         away=response.status in _AWAY,
     )
 

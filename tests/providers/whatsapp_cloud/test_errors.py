@@ -43,7 +43,6 @@ def test_an_account_keeps_its_token_out_of_logs() -> None:
 @pytest.mark.parametrize(
     ("status", "code", "advice"),
     [
-        (400, 33, "no longer exists"),
         (400, 100, "check the phone number ID, the recipient and the message"),
         (400, 131008, "a field is missing"),
         (400, 131009, "a value is not allowed"),
@@ -98,6 +97,7 @@ async def test_what_somebody_has_to_change_is_final_and_said(
         (400, 133010, "register it"),
         (400, 131037, "needs an approved display name"),
         (500, 131045, "register it again"),
+        (400, 33, "no longer exists"),
         (500, 131057, ""),
     ],
 )
@@ -111,6 +111,17 @@ async def test_an_account_that_is_not_served_rests_until_somebody_has_put_it_rig
     assert advice in str(error)
     meta.refuses(status, fault(code), b"Retry-After: 600\r\n")
     assert (await refused(cloud)).retry_after == 600
+
+
+async def test_a_phone_number_id_that_there_is_not_is_the_accounts_and_no_messages_fault(
+    meta: GraphServer, cloud: WhatsAppCloud
+) -> None:
+    meta.refuses(400, fault(100, "Unsupported post request. Object with ID '106' does not exist", error_subcode=33))
+
+    error = await refused(cloud)
+
+    assert (error.away, error.of_account) == (True, True)
+    assert "check the phone number ID" in str(error)
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -87,7 +87,7 @@ async def providers_away(work: Work, kinds: Kinds) -> AsyncIterator[Finding]:
         yield Finding(
             "providers",
             None,
-            f"{away.sentence}. {number} for it, and leave when it is back. Start it, or correct its settings.",
+            f"{away.sentence}. {number} for it until it is back. Start it, or correct its settings.",
         )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from fastapi import Depends, Header
@@ -40,20 +42,51 @@ Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC), lt=
 ProviderId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
 
+_DEEPEST = 4
+"""Levels of items, bodies and data that may be around what is posted."""
+
+
 class _FromProvider(BaseModel):
     """What a workflow posts; fields that nobody asked for are ignored, since providers add some.
 
-    Ids and texts may come as JSON numbers, and without the NUL characters that no database takes.
+    Names of fields may have any letters, as in MessageStatus, message_status and messagestatus. Ids and texts may
+    come as JSON numbers, and NUL characters are left out, as no database takes them. The whole may be n8n's one item,
+    or what its Webhook node makes of a request: then the fields are in `json`, `data` or `body`.
     """
 
     model_config = ConfigDict(populate_by_name=True, coerce_numbers_to_str=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nul(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in data.items()}
+    def _as_posted(cls, data: Any) -> Any:
+        for _ in range(_DEEPEST):
+            if isinstance(data, list) and len(data) == 1:
+                data = data[0]
+            if not isinstance(data, dict):
+                return data
+            inner = [data[name] for name in ("json", "body", "data") if isinstance(data.get(name), dict | list)]
+            if not inner:
+                break
+            data = inner[0]
+        names = cls._names()
+        fields = {names.get(_plain(key), key): value for key, value in data.items() if key not in names.values()}
+        fields |= {key: value for key, value in data.items() if key in names.values()}
+        return {key: value.replace("\0", "") if isinstance(value, str) else value for key, value in fields.items()}
+
+    @classmethod
+    @cache
+    def _names(cls) -> dict[str, str]:
+        """The names under which a field is read, by their letters and digits alone."""
+        found: dict[str, str] = {}
+        for name, read in cls.model_fields.items():
+            alias = read.validation_alias
+            for one in (name, *(alias.choices if isinstance(alias, AliasChoices) else ())):
+                found.setdefault(_plain(str(one)), str(one))
+        return found
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _as_text(sender: Any) -> str:
@@ -79,6 +112,16 @@ def _or_now(moment: Any, read: ValidatorFunctionWrapHandler) -> datetime | None:
     return found
 
 
+def _said(error: Any) -> Any:
+    """A provider's error as text, also where it is an object like Meta's."""
+    if isinstance(error, list) and error:
+        error = error[0]
+    if isinstance(error, dict):
+        named = (error[name] for name in ("message", "description", "title") if isinstance(error.get(name), str))
+        error = next(named, json.dumps(error))
+    return error[:1000] if isinstance(error, str) else error
+
+
 class ReplyIn(_FromProvider):
     """A reply. `provider_message_id` is the provider's id of the reply; the same id is taken in once.
 
@@ -100,25 +143,28 @@ class ReplyIn(_FromProvider):
 
 class StatusIn(_FromProvider):
     """A delivery report about a message, named by the provider's id or by ours, like event-message-123, in whichever
-    field. `status` is any word that providers use, in any letters.
+    field. `status` is any word that providers use, in any letters. A moment that cannot be read counts as now: it is
+    no reason to lose the report.
     """
 
     status: Annotated[DeliveryStatus, BeforeValidator(_status)] = Field(
         validation_alias=AliasChoices(
-            "status", "delivery_status", "deliveryStatus", "message_status", "MessageStatus"
+            "status", "delivery_status", "deliveryStatus", "message_status", "MessageStatus", "sms_status"
         )
     )
     provider_message_id: ProviderId | None = Field(
         None,
         validation_alias=AliasChoices(
-            *("provider_message_id", "message_id", "messageId", "MessageSid", "sid", "id"),
+            *("provider_message_id", "message_id", "messageId", "MessageSid", "sms_sid", "message_uuid", "sid", "id"),
         ),
     )
     message: Annotated[str, StringConstraints(max_length=100)] | None = Field(
         None, validation_alias=AliasChoices("message", "name", "reference", "idempotency_key")
     )
-    at: Moment | None = None
-    error: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    at: Annotated[Moment | None, WrapValidator(_or_now)] = None
+    error: Annotated[str | None, BeforeValidator(_said)] = Field(
+        None, validation_alias=AliasChoices("error", "error_message", "reason", "error_text", "error_code")
+    )
 
 
 class ReplyOut(BaseModel):

@@ -21,6 +21,12 @@ _TOO_MANY = re.compile(r"\b4\.7\.\d|too many|limit", re.IGNORECASE)
 """How servers say that they get too many connections or logins, beside 421, 450, 452 or 454 (RFC 3463, X.7.Y)."""
 
 
+_BAD_SENDER = re.compile(r"5\.1\.[78]\b")
+"""What servers call a sender's address that they do not take (RFC 3463, X.1.7 and X.1.8)."""
+
+_NOT_LET_IN = frozenset({530, 538})
+"""Codes of servers that want a login or encryption first, whichever command they answer (RFC 4954, section 6)."""
+
 MISCONFIGURED = 60.0
 """Seconds until a mail tries again whether the server takes the login or the encryption now."""
 
@@ -104,9 +110,9 @@ class Smtp:
         """Hands one mail to the server; the receipt's id is its Message-ID.
 
         Raises SendError: `away` when no connection comes about, whether the server cannot be reached, refuses the
-        login or offers no such encryption, or when it leaves (421); retryable when it is late, hangs up or answers
-        4yz, and `unknown` when it had the whole text by then and has not answered; final when it answers 5yz
-        (RFC 5321, section 4.2.1) or when the mail cannot be made. A mail that gets no connection within its
+        login or the sender or offers no such encryption, or when it leaves (421); retryable when it is late, hangs up
+        or answers 4yz, and `unknown` when it had the whole text by then and has not answered; final when it answers
+        5yz (RFC 5321, section 4.2.1) or when the mail cannot be made. A mail that gets no connection within its
         `patience`, or that a server has no connection left for, is to come again and was not tried.
         """
         try:
@@ -149,9 +155,12 @@ class Smtp:
                 passing = 400 <= code < 500
                 # Greylisting says 4.7.1, too, but not to a connection.
                 throttled = passing and (opening or code == 421) and bool(_TOO_MANY.search(message))
-                away = opening or code == 421
+                hint = _setting(error)
+                away = opening or code == 421 or hint is not None
                 rest = None if passing or not away else MISCONFIGURED
                 text = f"{self._server} answered {answer}"
+                if hint is not None:
+                    text = f"{text}; {hint}"
                 if isinstance(error, aiosmtplib.SMTPAuthenticationError):
                     text = f"{self._server} refused the login; check SMTP_USER and SMTP_PASSWORD: {answer}"
                 return SendError(
@@ -173,6 +182,17 @@ class Smtp:
                 hint = "check SMTP_SECURITY, SMTP_USER and SMTP_PASSWORD"
                 text = f"{self._server} cannot serve: {one_line(str(error), 200)} ({hint})"
                 return SendError(text, retryable=True, retry_after=MISCONFIGURED, away=True)
+
+
+def _setting(error: aiosmtplib.SMTPResponseException) -> str | None:
+    """What has to change before the server takes any mail of ours; None where its answer is about one mail."""
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+        return None
+    if error.code in _NOT_LET_IN:
+        return "check SMTP_SECURITY, SMTP_USER and SMTP_PASSWORD"
+    if isinstance(error, aiosmtplib.SMTPSenderRefused) and (error.code == 553 or _BAD_SENDER.match(error.message)):
+        return "set SMTP_FROM to an address that the server lets this login send from"
+    return None
 
 
 def open_provider(parts: ProviderParts) -> Mapping[str, Provider]:

@@ -32,20 +32,21 @@ _DOWN = frozenset({1, 2, 131016, 133004})
 _ACCOUNT_RESTS: dict[int | None, float] = {
     **dict.fromkeys((0, 3, 10, 190, 131005), 60.0),  # its access token
     **dict.fromkeys((368, 131031, 131042, 131037, 131045, 133010), 300.0),  # what a person has to settle with Meta
+    33: 300.0,  # its phone number ID
     131057: 60.0,  # under maintenance
 }
 """Codes by which Meta takes none of the account's messages, and the seconds until one tries again. Whoever mends it
 need not send anything again: they wait."""
 
 _LIMITS: dict[int | None, tuple[Limit, float | None]] = {
-    4: ("app", 60.0),
+    **dict.fromkeys((4, 17, 32, 613), ("app", 60.0)),
     80007: ("account", 60.0),
     130429: ("number", 1.0),  # counted by the second
     131048: ("number", None),
     131056: ("recipient", 6.0),  # one message in six seconds to the same person
 }
-"""Codes of limits, and the seconds to wait when the answer names none. The first two count by the hour, and how long
-they last stands in a header; without it, a minute is what a look at them costs at most."""
+"""Codes of limits, and the seconds to wait when the answer names none. Those of the app and the account count by the
+hour, and how long they last stands in a header; without it, a minute is what a look at them costs at most."""
 
 _TOKEN = "its access token is wrong, has expired or was withdrawn; set a new one"
 _PERMISSION = "its access token lacks the permission whatsapp_business_messaging; grant it or set another token"
@@ -170,6 +171,8 @@ def refusal(provider: str, number: str, token: str, response: HttpResponse, now:
     hint, asked = advice(code), retry_after(response, now)
     throttled, limit, pause = verdict.throttled, None, verdict.retry_after
     rests = 60.0 if code is not None and 200 <= code <= 299 else _ACCOUNT_RESTS.get(code) if error else None
+    if code == 100 and identifier(error.get("error_subcode")) == "33":  # no such ID, or not for this token
+        rests = _ACCOUNT_RESTS[33]
     away = verdict.away
     if found := _LIMITS.get(code):
         limit, usual = found
