@@ -289,3 +289,21 @@ async def test_the_dead_letter_of_a_message_that_has_left_in_another_way_is_clos
     assert [letter.status for letter in every] == ["resolved", "resolved", "open"]
     with pytest.raises(Conflict, match="resolved already"):
         await app.dead_letters.retry(every[0].id)
+
+
+async def test_a_message_that_failed_here_was_sent_when_its_workflow_reports_that_it_left(app: App) -> None:
+    message = await message_to(app, await person_of(app))
+    async with app.work.begin() as unit:
+        failed = update(EventMessage).where(EventMessage.id == message.id)
+        await unit.session.execute(failed.values(status=Status.FAILED, error_message="refused"))
+    name = f"event-message-{message.id}"
+    dead = DeadJob("event-messages", "send-event-message", name, {"id": message.id}, "refused", 3, NOON, "req_1")
+    await app.dead_letters.store(dead)
+    report = StatusUpdate(DeliveryStatus.DELIVERED, "SM-7", name)
+    assert await app.inbound.receive_status(report)
+    assert not await app.inbound.receive_status(report), "the same again is no news"
+    row = await app.events.get_message(message.id)
+    assert (row.status, row.error_message, row.actual_send_time) == (Status.SENT, None, NOON)
+    assert await status_of(app, message) == ("DELIVERED", None)
+    assert await app.dead_letters.list_letters() == []
+    assert await app.inbound.receive_status(StatusUpdate(DeliveryStatus.READ, "SM-7"))

@@ -12,8 +12,9 @@ from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from tidings.errors import InvalidInput, NotFound
+from tidings.messages.changes import decision
 from tidings.messages.kind import Kinds, Report, require_name
-from tidings.messages.ledger import AT_PROVIDER, DeliveryStatus, LedgerEntry, Outcome
+from tidings.messages.ledger import AT_PROVIDER, DeliveryStatus, LedgerEntry, Outcome, write_lines
 from tidings.messages.statuses import Status
 from tidings.work import Unit, Work
 
@@ -22,6 +23,10 @@ UNRECORDED = (0.05, 0.2, 0.5, 1.0)
 
 UNDECIDED = 1.0
 """Seconds between further looks, while the message is being sent: the answer of its provider may be lost."""
+
+_LEFT = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.READ)
+_MOMENTS = {"sent_at", "actual_send_time"}
+"""Columns in which kinds keep when a message left."""
 
 UNDELIVERED = "the provider reported that it was not delivered"
 
@@ -61,7 +66,8 @@ _OWN = re.compile(r"(?P<name>[a-z][a-z-]*-\d{1,18})(?:-\d{1,20})?")
 class DeliveryReports:
     """Takes delivery reports about messages of `kinds`. A status only moves upward, and a failure is final.
 
-    A message whose outcome is unknown is settled by the first report about it: it was sent, or has failed.
+    A message whose outcome is unknown is settled by the first report about it: it was sent, or has failed. One that
+    failed here was sent after all when a report by our name says so.
     """
 
     def __init__(self, work: Work, kinds: Kinds) -> None:
@@ -147,8 +153,42 @@ class DeliveryReports:
 
     async def _take(self, update: StatusUpdate) -> bool:
         async with self._work.begin() as unit:
-            kind, message_id = await _named(unit.session, update)
+            try:
+                kind, message_id = await _named(unit.session, update)
+            except NotFound:
+                if not await self._left_after_all(unit, update):
+                    raise
+                return True
             return await self.move(unit, kind, message_id, update.status, at=update.at, error=update.error)
+
+    async def _left_after_all(self, unit: Unit, update: StatusUpdate) -> bool:
+        """Whether a report says that a message which we gave up has left, by whatever way; then it was sent."""
+        name, message_id = require_name(update.named) if update.named else ("", 0)
+        if name not in self._kinds or update.status not in _LEFT:
+            return False
+        kind = self._kinds[name]
+        row = await unit.session.get(kind.model, message_id, with_for_update=True, populate_existing=True)
+        if row is None or row.status != Status.FAILED or update.tenant not in (None, kind.tenant_of(row)):
+            return False
+        now = self._work.clock.now()
+        report = Report(update.status, min(update.at or now, now).astimezone(UTC))
+        await kind.on_report(unit, row.id, report)
+        _settle(row, report, now)
+        for column in _MOMENTS.intersection(kind.model.__table__.columns.keys()):
+            setattr(row, column, getattr(row, column) or report.at)
+        await unit.session.flush()
+        line = decision(
+            kind,
+            row,
+            Outcome.SENT,
+            None,
+            now,
+            provider_message_id=update.provider_message_id,
+            delivery_status=update.status,
+            delivery_status_at=report.at,
+        )
+        await write_lines(unit.session, [line])
+        return True
 
 
 def _settle(row: Any, report: Report, now: datetime) -> None:
