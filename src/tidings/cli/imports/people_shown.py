@@ -60,7 +60,8 @@ def show_preview(console: Console, read: PeopleFile, *, with_event: bool) -> Non
     if with_event:
         said += [f"{count:,} {_IN_WORDS[one]}" for one, count in sorted(summary_of(read.people).items(), key=_place)]
     said += [f"{count:,} opted out" for count in [sum(bool(one.stops) for one in read.people)] if count]
-    said += [f"{counted(len(read.left_out), 'line')} left out" for _ in read.left_out[:1]]
+    lines = {row.line for row in read.left_out}
+    said += [f"{counted(len(lines), 'line')} left out"] if lines else []
     console.print(", ".join(said), soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 from tidings.errors import BadRow, InvalidRows
@@ -27,6 +27,8 @@ from tidings.messages.contacts.numbers.phones import DEFAULT_REGION
 
 __all__ = ["LIMITS", "HowToRead", "PeopleFile", "Person", "read_people", "summary_of"]
 
+_LOOKED_AT = 500
+"""Lines among which words are looked for that tell what a column is about."""
 WANTED = "it needs a column phone or email"
 
 
@@ -83,10 +85,16 @@ def read_people(
     how = how or HowToRead()
     result = PeopleFile()
     table = _open_table(content, source, how, result)
-    recognised = recognise(table.titles, how.columns)
+    first = list(islice(table.lines, _LOOKED_AT))
+    table = Table(table.titles, chain(first, table.lines))
+    recognised = recognise(table.titles, how.columns, [line.cells for line in first])
     result.unused, result.exporter = recognised.unused, recognised.exporter_name
     if recognised.exporter_name:
         result.said.append(f"read as an export of {recognised.exporter_name}")
+    result.said += [
+        f'the column {title!r} is read as a status; --map "{title}=ignore" if it is none'
+        for title in recognised.guessed
+    ]
     _Collector(result, LineReader(region, recognised, how.statuses), recognised).take_all(table)
     if strict and result.bad:
         raise InvalidRows(source, result.bad)
@@ -115,6 +123,7 @@ class _Collector:
         self._header = [title.casefold() for title in recognised.titles]
         self._by_address: dict[str, list[int]] = {}
         self._addresses: list[frozenset[str]] = []
+        self._is_silent: list[bool] = []
 
     def take_all(self, table: Table) -> None:
         for line in table.lines:
@@ -147,10 +156,17 @@ class _Collector:
             place = len(result.people)
             result.people.append(person)
             self._addresses.append(addresses)
+            self._is_silent.append(read.is_silent)
         else:
             place = found.id
             result.said_twice += 1
-            result.people[place] = together(result.people[place], person)
+            first = result.people[place]
+            if read.is_silent:
+                person = replace(person, attendance=first.attendance)
+            elif self._is_silent[place]:
+                first = replace(first, attendance=person.attendance)
+            self._is_silent[place] &= read.is_silent
+            result.people[place] = together(first, person)
             self._addresses[place] |= addresses
         for one in addresses:
             mine = self._by_address.setdefault(one, [])
