@@ -15,7 +15,7 @@ from babel.core import get_global
 from tidings.features.events.agenda.zone_names import zone_of_city
 
 _COMMON = (
-    *("Europe/Berlin", "Europe/London", "Europe/Kyiv", "Europe/Istanbul", "Europe/Moscow", "Africa/Johannesburg"),
+    *("Europe/Berlin", "Europe/London", "Europe/Kyiv", "Europe/Istanbul", "Europe/Moscow"),
     *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo"),
     *("America/Bogota", "America/Mexico_City", "America/Halifax", "Asia/Dubai", "Asia/Karachi", "Asia/Kolkata"),
     *("Asia/Dhaka", "Asia/Jakarta", "Asia/Shanghai", "Asia/Tokyo", "Australia/Sydney", "Pacific/Auckland"),

@@ -7,12 +7,13 @@ else out. Somebody who stands there twice is one person; a family with one phone
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from pathlib import Path
 
-from tidings.errors import BadRow, InvalidRows
+from tidings.errors import BadRow, InvalidInput, InvalidRows
 from tidings.messages.contacts.files.people_line import LineReader
 from tidings.messages.contacts.files.person import LIMITS, Person
 from tidings.messages.contacts.files.recognition import Recognition, recognise
@@ -27,6 +28,7 @@ from tidings.messages.contacts.numbers.phones import DEFAULT_REGION
 
 __all__ = ["LIMITS", "HowToRead", "PeopleFile", "Person", "read_people", "summary_of"]
 
+_HINT = "; see --map"
 _LOOKED_AT = 500
 """Lines among which words are looked for that tell what a column is about."""
 WANTED = "it needs a column phone or email"
@@ -105,13 +107,30 @@ def _open_table(content: str | bytes | Path, source: str, how: HowToRead, result
     enough = Recognition.counter(how.columns)
     data = content.read_bytes() if isinstance(content, Path) else content
     if isinstance(data, bytes) and data.startswith(WORKBOOKS):
-        book = read_workbook(data, source, how.sheet)
-        result.said += book.said
-        return read_table([lambda: iter(book.lines)], source, enough, WANTED)
+        return _open_sheet(data, source, how.sheet, enough, result)
     file = open_text(data, source, how.encoding)
     if file.encoding is not None and file.encoding.note:
         result.said.append(file.encoding.note)
-    return read_table(csv_readings(file.open), source, enough, WANTED)
+    return read_table(csv_readings(file.open), source, enough, WANTED, _HINT)
+
+
+def _open_sheet(
+    data: bytes, source: str, wanted: str | None, enough: Callable[[Sequence[str]], int], result: PeopleFile
+) -> Table:
+    """The sheet that is wanted, or else the first one whose columns are known."""
+    book = read_workbook(data, source, wanted)
+    try:
+        table = read_table([lambda: iter(book.lines)], source, enough, WANTED, _HINT)
+    except InvalidInput:
+        for name in book.others if wanted is None else ():
+            other = read_workbook(data, source, name)
+            with suppress(InvalidInput):
+                table = read_table([lambda lines=other.lines: iter(lines)], source, enough, WANTED)  # type: ignore[misc]
+                result.said.append(f"read the sheet {name!r}, the first one whose columns are known")
+                return table
+        raise
+    result.said += book.said
+    return table
 
 
 class _Collector:
