@@ -180,6 +180,8 @@ def test_a_status_is_understood_in_several_languages(status: str, means: str) ->
         ("Angemeldet", ("ja", "nein", ""), ["registered", "waiting", "registered"]),
         ("Registered", ("2026-11-01 10:00",), ["registered"]),
         ("Bezahlt", ("ja", "nein"), ["registered", "waiting"]),
+        ("Paid", ("25.00", "refunded"), ["registered", "cancelled"]),
+        ("Approved", ("Pending", "Declined"), ["waiting", "declined"]),
     ],
 )
 def test_whatever_column_tells_who_comes_is_obeyed(column: str, cells: tuple[str, ...], means: list[str]) -> None:

@@ -227,8 +227,10 @@ class LineReader:
         for name, said in _MARKS.items():
             if any(is_marked(cell) for _, cell in self._of(cells, name)):
                 found = worst(found, said)
-        if any(is_no(cell) for _, cell in self._of(cells, "is_confirmed")):
-            found = worst(found, Attendance.WAITING)
+        for _, cell in self._of(cells, "is_confirmed"):
+            said = Attendance.WAITING if is_no(cell) else attendance_of(cell, self._own, self._statuses)
+            if said is not Attendance.UNKNOWN:  # a date or a sum
+                found = worst(found, said)
         return found
 
     def _stops(self, line: Line, cells: list[str], read: ReadPerson) -> dict[str, str]:
