@@ -51,6 +51,13 @@ def test_the_same_agenda_changes_nothing_and_another_one_says_what_it_changes(
     assert "messages: 1 scheduled, 5 moved" in said
 
 
+def test_a_file_without_sessions_takes_nobodys_agenda_away(tidings: Any, schedule: Callable[..., Path]) -> None:
+    tidings("import", "agenda", schedule(OPENING))
+    with pytest.raises(InvalidInput, match=r"has no sessions, and The Conf has 1, which would all be removed"):
+        tidings("import", "agenda", schedule())
+    assert "messages: nothing changed" in tidings("import", "agenda", schedule(OPENING)).stdout
+
+
 def test_an_agenda_for_a_named_event(tidings: Any, schedule: Callable[..., Path]) -> None:
     tidings("import", "agenda", schedule(OPENING))
     said = tidings("import", "agenda", schedule(OPENING, COFFEE, slug="other"), "--event", "1").stdout

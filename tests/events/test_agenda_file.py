@@ -173,6 +173,7 @@ def test_an_old_file_may_say_when_its_days_change() -> None:
         *[("0:90", 90), ("00:75", 75), ("1:120", 180), ("1.0:00", 60), ("0.0:45", 45), ("1.0:30.0", 90)],
         *[("45", 45), ("45.0", 45), (45.0, 45), ("PT45M", 45), ("PT1H30M", 90), ("P1DT2H", 1560), ("PT5400S", 90)],
         *[("45 min", 45), ("90 minutes", 90), ("1h", 60), ("1h30", 90), ("1 h 30 m", 90), ("2 hours", 120)],
+        *[("45'", 45), ("1.5h", 90), ("0,75 h", 45), ("0:45:00.000", 45)],
     ],
 )
 def test_durations_are_hours_and_minutes_or_days_before_them(duration: object, minutes: int) -> None:
@@ -259,6 +260,13 @@ def test_rooms_come_from_the_session_or_its_list_and_may_be_missing() -> None:
     agenda = read_agenda(schedule({"date": "2026-05-01", "rooms": rooms}))
     assert [found.room for found in agenda.sessions] == ["Hall One", "Hall 1", None]
     assert session(room="x" * 300).room == "x" * 199 + "…"
+
+
+def test_days_by_their_numbers() -> None:
+    file = json.loads(schedule({"date": "2026-05-01", "rooms": {"Hall 1": [TALK]}}))
+    conference = file["schedule"]["conference"]
+    conference["days"] = {"1": conference["days"][0]}
+    assert [found.title for found in read_agenda(json.dumps(file)).sessions] == [TALK["title"]]
 
 
 @pytest.mark.parametrize("rooms", [{}, [], None, {"Hall 1": []}, {"Hall 1": None}, [{"name": "Hall 1"}]])
@@ -348,11 +356,11 @@ def test_without_a_title_the_acronym_is_the_name() -> None:
             ({"duration": zero}, f"duration: {zero!r} is no time at all")
             for zero in ("00:00", "0:00", "0:00:00", "PT0M", "0", 0)
         ],
-        ({"duration": "55:23"}, "duration: it would last 55 h 23 min; what lasts more than 36 hours is no session"),
-        ({"duration": "135.0:00"}, "duration: it would last 135 h; what lasts more than 36 hours is no session"),
-        ({"duration": "2:03:04"}, "duration: it would last 51 h 4 min"),
-        ({"duration": 10**30}, "duration: it would last 16,666 h 40 min"),
-        ({"duration": None, "end": "2026-05-04T09:00:00+02:00"}, "end: it would last 72 h"),
+        ({"duration": "55:23"}, "duration: is 55 h 23 min; what lasts more than 36 hours is no session"),
+        ({"duration": "135.0:00"}, "duration: is 135 h; what lasts more than 36 hours is no session"),
+        ({"duration": "2:03:04"}, "duration: is 51 h 4 min"),
+        ({"duration": 10**30}, "duration: is 16,666 h 40 min"),
+        ({"duration": None, "end": "2026-05-04T09:00:00+02:00"}, "end: is 72 h"),
         (
             {"duration": None, "end": "2026-05-01T08:30:00+02:00"},
             "is not after the start; write when the session ends",
@@ -376,7 +384,8 @@ def test_without_a_title_the_acronym_is_the_name() -> None:
         ({"title": {"en": None, "de": ""}}, "title: is missing"),
         ({"title": ["a"]}, "title: a list is not text"),
         ({"title": True}, "title: true is not text"),
-        ({"state": "canceled"}, "state: it is canceled"),
+        ({"state": "canceled"}, "state: is canceled"),
+        ({"status": "Cancelled"}, "status: is cancelled"),
     ],
 )
 def test_a_session_that_cannot_be_used_is_left_out_and_named_by_its_place(

@@ -108,7 +108,7 @@ def test_version_2_of_the_schema_has_one_list_of_events() -> None:
     assert agenda.sessions[1].kind is SessionKind.BREAK
     assert [(entry.title, entry.reason[:22]) for entry in agenda.left_out] == [
         ("without a title", "7 is not an object; ex"),
-        ("Gone", "it is canceled"),
+        ("Gone", "is canceled"),
     ]
     assert (agenda.date, agenda.warnings) == (date(2027, 12, 27), ())
 
@@ -235,7 +235,7 @@ def test_answers_of_pretalx_in_all_their_shapes(content: Any, sessions: list[Any
     [
         ({**TALK, "slots": []}, "date: is missing: it has no place in the agenda yet"),
         ({**TALK, "slots": [{**TALK["slots"][0], "start": None}]}, "date: is missing: it has no place"),
-        ({**TALK, "state": "withdrawn"}, "state: it is withdrawn"),
+        ({**TALK, "state": "withdrawn"}, "state: is withdrawn"),
         (slot(submission="ABCDEF"), "names its talk only by the code 'ABCDEF'; ask for it with ?expand=submission"),
         (7, "7 is not an object"),
     ],
@@ -332,6 +332,21 @@ PLAIN = ("Types", "05-01T07:00", "07:45", "Hall", "Ada Abara")
             [PLAIN],
         ),
         ([{"groupName": "All", "sessions": [ENTRY]}, {"sessions": [ENTRY]}], [PLAIN, PLAIN]),
+        ([{"date": "2027-05-01", "rooms": [{"name": "Hall", "sessions": [ENTRY]}], "timeSlots": []}], [PLAIN]),
+        ({"days": [{"rooms": [{"sessions": [ENTRY]}, {"sessions": [ENTRY]}]}]}, [PLAIN, PLAIN]),
+        ([{**ENTRY, "rooms": ["Hall"]}], [PLAIN]),
+        (
+            [
+                {
+                    "name": "Types",
+                    "event_start": "2027-05-01 09:00",
+                    "event_end": "2027-05-01 09:45",
+                    "venue": "Hall",
+                    "speakers": [{"name": "Ada Abara"}],
+                }
+            ],
+            [PLAIN],
+        ),
     ],
 )
 def test_plain_lists_of_sessions(content: Any, sessions: list[Any]) -> None:

@@ -299,9 +299,12 @@ async def test_people_choose_sessions_by_key_or_title(app: Any) -> None:
         person("Bob", 2, sessions=("Openning", "Closing"), line=3),
         person("Cyd", 3, sessions=("Nothing",), line=4),
         person("Dan", 4),
+        person("Eve", 5, sessions=("Opening, Closing",), line=6),
+        person("Fay", 6, sessions=("all",), line=7),
     ]
     result = await import_people(app.work, people, event_id)
-    assert await _chosen(app, event_id) == {"Ada": ["a", "b"], "Bob": ["c"], "Cyd": [], "Dan": []}
+    chosen = {"Ada": ["a", "b"], "Bob": ["c"], "Cyd": [], "Dan": [], "Eve": ["a", "c"], "Fay": []}
+    assert await _chosen(app, event_id) == chosen
     assert [str(row) for row in result.bad] == [
         "line 3: sessions: the agenda has no session 'Openning'; did you mean 'Opening'?",
         "line 4: sessions: the agenda has no session 'Nothing' (registered for all sessions)",

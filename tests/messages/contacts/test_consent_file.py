@@ -51,7 +51,22 @@ LINES: dict[str, tuple[str, list[tuple[str, str, bool, str | None, str | None]],
         [("+18105550101", "sms", True, "2025-03-01T10:00:00+00:00", "Checkout")],
         [],
     ),
-    f"{ATTENTIVE}\n8105550101,,FAX,Opted In,2025-03-01T10:00:00Z,": ("a channel that is none", [], ["channel"] * 2),
+    f"{ATTENTIVE}\n8105550101,,FAX,Opted In,2025-03-01T10:00:00Z,": ("a channel that is none", [], ["channel"]),
+    f"{ATTENTIVE}\n8105550101,,WhatsApp,Opted In,2025-03-01T10:00:00Z,": (
+        "WhatsApp by its channel",
+        [("+18105550101", "whatsapp", True, "2025-03-01T10:00:00+00:00", None)],
+        [],
+    ),
+    "phone,sms consent,whatsapp consent\n+18105550101,no,yes": (
+        "WhatsApp in a column of its own",
+        [("+18105550101", "sms", False, None, None), ("+18105550101", "whatsapp", True, None, None)],
+        [],
+    ),
+    "Telefon;Kanal;Einwilligung;Quelle;Datum\n+4915112345678;SMS;ja;Formular;01.02.2025": (
+        "German headers",
+        [("+4915112345678", "sms", True, "2025-02-01T05:00:00+00:00", "Formular")],
+        [],
+    ),
     f"{POSTSCRIPT}\n+18105550101,Ada Abara,03/25/2025 10:30,,Keyword (VIP)": (
         "Postscript, no state but when they opted in",
         [("+18105550101", "sms", True, "2025-03-25T14:30:00+00:00", "Keyword (VIP)")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from support.cases import every_case
-from tidings.messages.contacts.files.people_file import PeopleFile, Person, read_people
+from tidings.messages.contacts.files.people_file import HowToRead, PeopleFile, Person, read_people
 from tidings.messages.contacts.files.statuses import Attendance
 
 DATA = Path(__file__).parents[2] / "data" / "people"
@@ -32,6 +32,9 @@ ZOHO = "Contact Id,Contact Owner,First Name,Last Name,Email,Phone,Mobile,Account
 SHOPIFY = (
     "Customer ID,First Name,Last Name,Email,Accepts Email Marketing,Default Address Company,Default Address Phone,"
     "Phone,Accepts SMS Marketing,Total Spent,Tags"
+)
+SHOPIFY_ORDERS = (
+    "Name,Email,Financial Status,Fulfillment Status,Billing Name,Billing Phone,Shipping Phone,Cancelled at,Phone"
 )
 GOOGLE_NEW = (
     "First Name,Middle Name,Last Name,File As,E-mail 1 - Label,E-mail 1 - Value,Phone 1 - Label,Phone 1 - Value,"
@@ -88,6 +91,17 @@ def read(header: str, *rows: str) -> PeopleFile:
          f"{ADA} +18105550101 registered +18105550199"),
         ("Shopify (customers)", SHOPIFY, "'1,Ada,Abara,ada@example.com,no,Acme,'8105550199,'+18105550101,no,10,",
          f"{ADA} +18105550101 registered +18105550199"),
+        ("pretalx (speakers)", "ID,Name,E-Mail,Biography,Confirmed",
+         "X,Ada Abara,ada@example.com,,False", f"{ADA} waiting"),
+        ("Zoho", "Record Id,Contact Owner,First Name,Last Name,Email", "z1,Ben,Ada,Abara,ada@example.com",
+         f"{ADA} registered"),
+        ("Salesforce", "Salutation,First Name,Last Name,Account Name,Mobile,Phone,Email,Email Opt Out",
+         "Ms.,Ada,Abara,Acme,8105550101,8105550199,ada@example.com,0", f"{ADA} +18105550101 registered +18105550199"),
+        *[("Shopify (orders)", SHOPIFY_ORDERS, f"#1001,ada@example.com,{paid},,Ada Abara,'+18105550101,,{cancelled},",
+           f"{ADA} +18105550101 {means}")
+          for paid, cancelled, means in (("paid", "", "registered"), ("pending", "", "waiting"),
+                                         ("refunded", "", "cancelled"), ("voided", "", "cancelled"),
+                                         ("paid", "2026-11-02 10:00:00 +0100", "cancelled"))],
         ("Google Contacts", GOOGLE_NEW,
          "Ada,,Abara,,* Work,ada@example.com,Work,810 555 0199,Mobile,810 555 0101,Acme,",
          f"{ADA} +18105550101 registered +18105550199"),
@@ -149,6 +163,49 @@ def test_a_status_is_understood_in_several_languages(status: str, means: str) ->
     assert dict(found.unknown) == ({status: 1} if means == "unknown" else {})
 
 
+@every_case(
+    ("column", "cells", "means"),
+    [
+        ("Estado", ("Confirmado", "Cancelado", "Lista de espera"), ["registered", "cancelled", "waiting"]),
+        ("Estado", ("Jalisco", "Puebla"), ["registered", "registered"]),
+        ("Marital status", ("single", "no"), ["registered", "registered"]),
+        ("Invitee Status", ("Accepted", "Declined", "Gold"), ["registered", "declined", "unknown"]),
+        ("Registration state", ("registered", "cancelled"), ["registered", "cancelled"]),
+        ("Stato", ("Confermato", "Annullato"), ["registered", "cancelled"]),
+        ("Order status", ("wc-completed", "wc-refunded", "wc-on-hold"), ["registered", "cancelled", "waiting"]),
+        ("Cancelled", ("No", "Yes", ""), ["registered", "cancelled", "registered"]),
+        ("Refunded", ("0.00", "12.50"), ["registered", "cancelled"]),
+        ("Cancelled at", ("", "2026-11-01"), ["registered", "cancelled"]),
+        ("Waitlisted", ("false", "TRUE"), ["registered", "waiting"]),
+        ("Angemeldet", ("ja", "nein", ""), ["registered", "waiting", "registered"]),
+        ("Registered", ("2026-11-01 10:00",), ["registered"]),
+        ("Bezahlt", ("ja", "nein"), ["registered", "waiting"]),
+        ("Paid", ("25.00", "refunded"), ["registered", "cancelled"]),
+        ("Approved", ("Pending", "Declined"), ["waiting", "declined"]),
+    ],
+)
+def test_whatever_column_tells_who_comes_is_obeyed(column: str, cells: tuple[str, ...], means: list[str]) -> None:
+    found = read(
+        f"name,email,{column}",
+        *(f"{name},{name}@example.com,{cell}" for name, cell in zip("ABC", cells, strict=False)),
+    )
+    assert [person.attendance for person in found.people] == means
+
+
+def test_a_column_that_is_taken_for_a_status_is_named_and_may_be_ignored() -> None:
+    found = read("name,email,Estado", "Ada,ada@example.com,Cancelado")
+    assert found.said == ["the column 'Estado' is read as a status; --map \"Estado=ignore\" if it is none"]
+    how = HowToRead(columns={"Estado": "ignore"})
+    again = read_people("name,email,Estado\nAda,ada@example.com,Cancelado\n", source="export.csv", how=how)
+    assert (again.people[0].attendance, again.said) == (Attendance.REGISTERED, [])
+
+
+def test_the_further_items_of_an_order_say_nothing_of_its_status() -> None:
+    first, further = "#1001,ada@example.com,refunded,,Ada,,,,", "#1001,ada@example.com,,,,,,,"
+    for rows in ((first, further), (further, first)):
+        assert [person.attendance for person in read(SHOPIFY_ORDERS, *rows).people] == [Attendance.CANCELLED]
+
+
 def test_of_two_columns_the_worse_word_counts_and_of_two_tickets_the_better_one() -> None:
     header = "name,email,order status,attendee status"
     assert read(header, "Ada,ada@example.com,Completed,Refunded").people[0].attendance is Attendance.CANCELLED
@@ -168,6 +225,13 @@ def test_of_two_columns_the_worse_word_counts_and_of_two_tickets_the_better_one(
         ("DND", "SMS; Email", {"sms", "email"}, {}),
         ("DND", "for a while", {"*"}, {}),
         ("DND SMS", "true", {"sms"}, {}),
+        ("Unsubscribed", "2026-11-01", {"*"}, {}),
+        ("Unsubscribed", "No", set(), {}),
+        ("Blocked", "true", {"*"}, {}),
+        ("Unsubscribed from emails", "true", {"email"}, {}),
+        ("UNSUB_TIME", "2026-11-01 10:00:00", {"email"}, {}),
+        ("Email Subscriber Status", "Unsubscribed", set(), {"email": False}),
+        ("SMS Subscriber Status", "Subscribed", set(), {"sms": True}),
         ("Do not contact", "yes", {"*"}, {}),
         ("Do not call", "yes", {"sms"}, {}),
         ("Opted out", "1", {"*"}, {}),

@@ -427,6 +427,9 @@ def test_a_quotation_mark_that_is_never_closed_costs_one_line_and_not_the_rest_o
     [
         ("", "people.csv: is empty; it needs a column phone or email"),
         (b"\xef\xbb\xbf", "is empty"),
+        (b"BEGIN:VCARD\nTEL:+18105550101\nEND:VCARD\n", "is an address book of vCards, not a table; save it as CSV"),
+        (b"\xef\xbb\xbf<html><table><tr><td>Phone</td></tr></table></html>", "is a web page, whatever it is called"),
+        ('[{"phone": "+18105550101"}]', "is JSON, not a table"),
         ("\n,,\n \n", "is empty"),
         ("Ada Lovelace,8105550123\n", "its first line does not name the columns; it needs a column phone or email"),
         ("name,company\nAda,Engines\n", "but begins with 'name, company'; see --map"),

@@ -95,3 +95,12 @@ def test_what_is_no_workbook_is_refused_in_a_sentence(content: bytes) -> None:
         parts.writestr("content.xml", "")
     with pytest.raises(InvalidInput, match=r"is no \.xlsx workbook; save it as \.xlsx or CSV UTF-8"):
         read(made.getvalue())
+
+
+def test_the_first_sheet_whose_columns_are_known_is_read() -> None:
+    others = {"Totals": [["Sum", 2]], "Guests": [["Name", "Phone"], ["Ada", "+18105550101"]]}
+    found = read(book(["How to fill this in"], others=others))
+    assert [person.phone for person in found.people] == ["+18105550101"]
+    assert found.said == ["read the sheet 'Guests', the first one whose columns are known"]
+    with pytest.raises(InvalidInput, match="does not name the columns"):
+        read(book(["How to fill this in"], others=others), sheet="Totals")

@@ -15,6 +15,7 @@ from tidings.cli.imports.shown import File, changes, say
 from tidings.cli.opening import open_app
 from tidings.cli.output import counted, local_time, open_console
 from tidings.cli.running import prepare, run
+from tidings.errors import InvalidInput
 from tidings.features.events.agenda.file import AgendaFile, OpenedAgenda, open_agenda
 from tidings.features.events.agenda.zone_finding import ZoneFound, named
 from tidings.features.events.agenda_changes import facts_of
@@ -71,6 +72,8 @@ async def _agenda(
         if known is None:
             await _create(app, read, dry_run, console)
         else:
+            if not read.sessions:
+                await _check_left(app, known, source)
             await _replace(app, known, read, timezone is not None, dry_run, console)
     _tell(console, read, source)
 
@@ -118,6 +121,17 @@ async def _create(app: App, read: AgendaFile, dry_run: bool, console: Console) -
         say(console, f"somebody who registers now would get {load_in_words(load)}")
     else:
         say(console, f"next: tidings import people FILE.csv --event {stored.slug or stored.id}")
+
+
+async def _check_left(app: App, known: Event, source: str) -> None:
+    """Raises InvalidInput where a file without sessions would take all of an event's: so programs export an agenda
+    that is not published, or not any more."""
+    if stored := len(await app.events.program.get_agenda(known.id)):
+        raise InvalidInput(
+            source,
+            f"has no sessions, and {known.name} has {stored:,}, which would all be removed; export it again, "
+            "or cancel the event if it does not take place",
+        )
 
 
 async def _replace(app: App, known: Event, read: AgendaFile, new_zone: bool, dry_run: bool, console: Console) -> None:

@@ -75,6 +75,11 @@ def people(
     registered_for, result = run(_people(settings, read, event, file.name, console, strict=strict, dry_run=dry_run))
     show_result(console, read, result, registered_for, dry_run=dry_run)
     show_bad(console, read, result)
+    region = settings.default_region
+    if any(row.field == "phone" and f"exist in {region};" in row.message for row in read.bad):
+        console.print(
+            f"numbers without + are read as dialled in {region}; TIDINGS_DEFAULT_REGION says where", soft_wrap=True
+        )
 
 
 def has_person(console: Console) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Console
 from tidings.cli.imports.shown import changes
 from tidings.cli.output import counted, new_table
 from tidings.errors import BadRow
+from tidings.features.events.agenda.values import cut
 from tidings.features.events.models import Event
 from tidings.features.events.people_import import ImportResult
 from tidings.messages.contacts.files.people_file import PeopleFile, summary_of
@@ -18,6 +19,8 @@ from tidings.messages.contacts.parsed_names import first_name_of
 
 PREVIEWED = 10
 LISTED_LINES = 20
+_WIDEST = 30
+"""Characters of a cell, so that the columns beside it are seen."""
 
 _IN_WORDS = {
     Attendance.REGISTERED: "coming",
@@ -50,17 +53,21 @@ def show_preview(console: Console, read: PeopleFile, *, with_event: bool) -> Non
         *(["comes"] if with_event else []),
         "gets nothing by",
     ]
-    table = new_table(console, *titles)
-    for person in read.people[:PREVIEWED]:
-        table.add_row(*_row(person, with_event=with_event))
-    console.print(table)
+    rows = [_row(person, with_event=with_event) for person in read.people[:PREVIEWED]]
+    filled = [place for place in range(len(titles)) if any(row[place] for row in rows)]
+    table = new_table(console, *(titles[place] for place in filled))
+    for row in rows:
+        table.add_row(*(cut(row[place], _WIDEST) for place in filled))
+    if rows:
+        console.print(table)
     if len(read.people) > PREVIEWED:
         console.print(f"… and {len(read.people) - PREVIEWED:,} more")
     said = [counted(len(read.people), "person", "people")]
     if with_event:
         said += [f"{count:,} {_IN_WORDS[one]}" for one, count in sorted(summary_of(read.people).items(), key=_place)]
     said += [f"{count:,} opted out" for count in [sum(bool(one.stops) for one in read.people)] if count]
-    said += [f"{counted(len(read.left_out), 'line')} left out" for _ in read.left_out[:1]]
+    lines = {row.line for row in read.left_out}
+    said += [f"{counted(len(lines), 'line')} left out"] if lines else []
     console.print(", ".join(said), soft_wrap=True)
 
 

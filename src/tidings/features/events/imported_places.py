@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import and_, select, update
@@ -170,6 +170,9 @@ class ImportedPlaces:
         return rows.all()
 
 
+_ALL = frozenset(("all", "all sessions", "everything", "alle", "alles", "todas", "todos", "toutes", "alla"))
+
+
 class ChosenSessions:
     """The sessions that people chose, by key or title, as keys; `bad` are those that the agenda does not have."""
 
@@ -189,8 +192,10 @@ class ChosenSessions:
     def keys(self, person: Person) -> list[str]:
         """In the order in which they are stored; none where nothing was chosen that there is."""
         found: set[str] = set()
-        for told in person.sessions:
-            named = [self._keys[told]] if told in self._keys else self._by_name.get(plain(told), [])
+        if all(plain(told) in _ALL for told in person.sessions):
+            return []
+        for told in (part for one in person.sessions for part in self._parts(one)):
+            named = self._named(told)
             found.update(named)
             if not named:
                 near = nearest(told, self._titles)
@@ -199,3 +204,15 @@ class ChosenSessions:
         if person.sessions and not found:
             self.bad[-1] = BadRow(person.line, "sessions", f"{self.bad[-1].message} (registered for all sessions)")
         return sorted(found)
+
+    def _named(self, told: str) -> list[str]:
+        return [self._keys[told]] if told in self._keys else self._by_name.get(plain(told), [])
+
+    def _parts(self, told: str) -> Iterator[str]:
+        """What was chosen in one cell: forms put commas between, which titles may have, too."""
+        words = told.split(",")
+        while words:
+            ends = range(len(words), 0, -1)
+            end = next((end for end in ends if self._named(",".join(words[:end]).strip())), 1)
+            yield ",".join(words[:end]).strip()
+            words = words[end:]

@@ -12,11 +12,12 @@ from tidings.features.events.agenda.values import shown
 _MOST_MINUTES = 10**6
 
 _MINUTES = re.compile(r"\d{1,6}(?:\.0+)?")
-_HOURS = re.compile(r"(\d{1,3})(?:\.0+)?:(\d{1,3})(?:\.0+)?(?::([0-5]\d))?")
+_HOURS = re.compile(r"(\d{1,3})(?:\.0+)?:(\d{1,3})(?:\.0+)?(?::([0-5]\d)(?:\.0+)?)?")
 _DAYS = re.compile(r"([1-9]):([01]\d|2[0-3]):([0-5]\d)")
 _ISO = re.compile(r"P(?=[\dT])(?:(\d{1,3})D)?(?:T(?:(\d{1,4})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?", re.I)
 _HOURS_IN_WORDS = re.compile(r"(\d{1,3})\s*h(?:(?:ou)?rs?)?\.?(?:\s*(\d{1,2})\s*(?:m(?:in(?:ute)?s?)?\.?)?)?", re.I)
-_MINUTES_IN_WORDS = re.compile(r"(\d{1,5})\s*m(?:in(?:ute)?s?)?\.?", re.I)
+_MINUTES_IN_WORDS = re.compile(r"(\d{1,5})\s*(?:m(?:in(?:ute)?s?)?\.?|['’′])", re.I)
+_PART_OF_HOURS = re.compile(r"(\d{1,2})[.,](\d{1,2})\s*h(?:(?:ou)?rs?)?\.?", re.I)
 
 
 def length_of(value: Any, path: str) -> timedelta:
@@ -52,6 +53,8 @@ def _read(value: Any) -> timedelta | None:
         return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     if (match := _HOURS_IN_WORDS.fullmatch(text)) is not None:
         return timedelta(hours=int(match[1]), minutes=int(match[2] or 0))
+    if (match := _PART_OF_HOURS.fullmatch(text)) is not None:
+        return timedelta(minutes=round(60 * float(f"{match[1]}.{match[2]}")))
     if (match := _MINUTES_IN_WORDS.fullmatch(text)) is not None:
         return timedelta(minutes=int(match[1]))
     return None

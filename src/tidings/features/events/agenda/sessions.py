@@ -33,9 +33,10 @@ def read_session(raw: RawSession, day: AgendaDay, keys: dict[str, int], findings
     A room, a person or a sponsor that cannot be read is noted and left out. Raises InvalidInput for the rest.
     """
     fields, path = raw.fields, raw.path
-    state = fields.get("state")
-    if isinstance(state, str) and state.strip().lower() in _NOT_TO_COME:
-        raise InvalidInput(f"{path}.state", f"it is {state.strip().lower()}")
+    for name in ("state", "status"):
+        state = fields.get(name)
+        if isinstance(state, str) and state.strip().lower() in _NOT_TO_COME:
+            raise InvalidInput(f"{path}.{name}", f"is {state.strip().lower()}")
     kind_name = _noted(fields, "type", path, 500, findings)
     speaker = _names(fields, "persons", path, findings)
     title = _title(fields, path, kind_name, speaker)

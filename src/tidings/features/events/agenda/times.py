@@ -133,7 +133,7 @@ def end_of(raw: dict[str, Any], path: str, day: AgendaDay, start: datetime) -> d
             ) from None
     if length > LONGEST_SESSION:
         hours = LONGEST_SESSION // timedelta(hours=1)
-        raise InvalidInput(at, f"it would last {_said(length)}; what lasts more than {hours} hours is no session")
+        raise InvalidInput(at, f"is {_said(length)}; what lasts more than {hours} hours is no session")
     return start + length
 
 

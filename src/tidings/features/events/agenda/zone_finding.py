@@ -14,8 +14,13 @@ from babel.core import get_global
 
 from tidings.features.events.agenda.zone_names import zone_of_city
 
-_COMMON = ("Europe/Berlin", "America/Los_Angeles", "Australia/Sydney")
-"""Before Casablanca, Tijuana and Brisbane, which CLDR has first."""
+_COMMON = (
+    *("Europe/Berlin", "Europe/London", "Europe/Kyiv", "Europe/Istanbul", "Europe/Moscow"),
+    *("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo"),
+    *("America/Bogota", "America/Mexico_City", "America/Halifax", "Asia/Dubai", "Asia/Karachi", "Asia/Kolkata"),
+    *("Asia/Dhaka", "Asia/Jakarta", "Asia/Shanghai", "Asia/Tokyo", "Australia/Sydney", "Pacific/Auckland"),
+)
+"""Where most events are; after them CLDR's order counts, which is the alphabet's: Easter Island before New York."""
 
 _NAMED = 6
 _AROUND = timedelta(

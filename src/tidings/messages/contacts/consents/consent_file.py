@@ -28,28 +28,66 @@ def _of(channels: tuple[str, ...], *ends: str) -> tuple[str, ...]:
 
 
 _STATE = (
+    *("einwilligung", "zustimmung", "consentimiento", "consentement", "samtycke", "consentimento"),
     *("consent", "consent status", "consent state", "status", "state", "subscription status", "subscribed", "opt in"),
     *("opted in", "opt in status"),
 )
-_TIME = ("consent timestamp", "consent date", "consent at", "consent updated at", "consent time", "timestamp")
-_FROM = ("consent source", "consent method", "source", "opt in source")
+_TIME = (
+    "datum",
+    "zeitpunkt",
+    "fecha",
+    "data",
+    "consent timestamp",
+    "consent date",
+    "consent at",
+    "consent updated at",
+    "consent time",
+    "timestamp",
+)
+_FROM = (
+    "quelle",
+    "herkunft",
+    "fuente",
+    "källa",
+    "fonte",
+    "consent source",
+    "consent method",
+    "source",
+    "opt in source",
+)
 
 COLUMNS = Columns(
     {
         "phone": (
             *("phone", "phone number", "telephone", "telephone number", "tel", "mobile", "mobile number", "msisdn"),
+            *("telefon", "telefonnummer", "handy", "handynummer", "mobilnummer", "teléfono", "móvil", "celular"),
+            *("téléphone", "portable", "telefone", "telemóvel"),
             *("mobile phone", "cell", "cell phone", "sms number", "subscriber phone", "subscriber phone number"),
         ),
-        "email": ("email", "e mail", "mail", "email address", "e mail address", "subscriber email"),
-        "first_name": ("first name", "firstname", "given name"),
-        "last_name": ("last name", "lastname", "surname", "family name"),
+        "email": (
+            "email",
+            "e mail",
+            "mail",
+            "email address",
+            "e mail address",
+            "subscriber email",
+            "e mail adresse",
+            "correo",
+            "correo electrónico",
+            "courriel",
+            "adresse e mail",
+            "e post",
+        ),
+        "first_name": ("vorname", "förnamn", "prénom", "first name", "firstname", "given name"),
+        "last_name": ("nachname", "efternamn", "last name", "lastname", "surname", "family name"),
         "name": ("name", "full name", "display name"),
-        "channel": ("channel", "subscription type", "subscription channel"),
+        "channel": ("kanal", "canal", "channel", "subscription type", "subscription channel"),
         "sms_state": ("accepts sms marketing", "accepts sms", "sms marketing", *_of(_SMS, *_STATE)),
         "email_state": (
             *("accepts email marketing", "accepts marketing", "email marketing", "newsletter"),
             *_of(_MAIL, *_STATE),
         ),
+        "whatsapp_state": ("accepts whatsapp marketing", *_of(("whatsapp", "whatsapp marketing"), *_STATE)),
         "state": (*("granted", "marketing consent", "subscriber status"), *_STATE),
         "sms_at": _of(_SMS, *_TIME),
         "email_at": _of(_MAIL, *_TIME),
@@ -73,14 +111,23 @@ COLUMNS = Columns(
     },
     lambda found: (
         bool({"phone", "email"} & found)
-        and bool({"sms_state", "email_state", "state", "opted_in_at", "opted_out_at"} & found)
+        and bool({"sms_state", "email_state", "whatsapp_state", "state", "opted_in_at", "opted_out_at"} & found)
     ),
     "it needs a column phone or email and one that says whether consent was given, such as granted or status",
 )
 """What Shopify, Klaviyo, Attentive and Postscript call them, and our own lists."""
 
 
-_CHANNELS = {"sms": "sms", "text": "sms", "mobile": "sms", "phone": "sms", "email": "email", "e mail": "email"}
+_ABOUT = ("sms", "email", "whatsapp")
+_CHANNELS = {
+    "whatsapp": "whatsapp",
+    "sms": "sms",
+    "text": "sms",
+    "mobile": "sms",
+    "phone": "sms",
+    "email": "email",
+    "e mail": "email",
+}
 
 _NUMERIC = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})(.*)", re.DOTALL)
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.DOTALL)
@@ -142,11 +189,13 @@ class _LineReader:
             if name is not None and (value := " ".join(cell.split()).removeprefix("'"))
         }
         found = ReadLine([], [])
-        for channel in ("sms", "email"):
+        for channel in _ABOUT:
             try:
                 said = self._said(line.number, channel, values)
             except InvalidInput as error:
-                found.bad.append(BadRow(line.number, error.field, error.message))
+                mistake = BadRow(line.number, error.field, error.message)
+                if mistake not in found.bad:
+                    found.bad.append(mistake)
             else:
                 found.said.extend([said] if said is not None else [])
         return found
@@ -160,7 +209,7 @@ class _LineReader:
         if address is None:
             if not granted:
                 return None  # nobody has agreed to nothing
-            name = "phone" if channel == "sms" else "email"
+            name = "email" if channel == "email" else "phone"
             raise InvalidInput(name, f"is missing, and the line says that {channel} was agreed to")
         first, last = values.get("first_name"), values.get("last_name")
         if first is None and last is None and "name" in values:
@@ -195,7 +244,7 @@ class _LineReader:
             said = values.get("channel", "")
             known = _CHANNELS.get(_plain(said))
             if known is None and said:
-                raise InvalidInput("channel", f"{said[:40]!r} is none; write sms or email")
+                raise InvalidInput("channel", f"{said[:40]!r} is none; write sms, whatsapp or email")
             return known == channel
         by_column = {one for one in ("sms", "email") if f"{one}_state" in self._fields}
         rest = [
@@ -205,7 +254,7 @@ class _LineReader:
 
     def _address(self, channel: str, values: Mapping[str, str]) -> str | None:
         found = Addresses()
-        if channel == "sms":
+        if channel != "email":
             found.take_phones(values.get("phone", ""), self._region)
             address = found.preferred_phone()
         else:

@@ -7,12 +7,13 @@ else out. Somebody who stands there twice is one person; a family with one phone
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
-from tidings.errors import BadRow, InvalidRows
+from tidings.errors import BadRow, InvalidInput, InvalidRows
 from tidings.messages.contacts.files.people_line import LineReader
 from tidings.messages.contacts.files.person import LIMITS, Person
 from tidings.messages.contacts.files.recognition import Recognition, recognise
@@ -27,6 +28,9 @@ from tidings.messages.contacts.numbers.phones import DEFAULT_REGION
 
 __all__ = ["LIMITS", "HowToRead", "PeopleFile", "Person", "read_people", "summary_of"]
 
+_HINT = "; see --map"
+_LOOKED_AT = 500
+"""Lines among which words are looked for that tell what a column is about."""
 WANTED = "it needs a column phone or email"
 
 
@@ -83,10 +87,16 @@ def read_people(
     how = how or HowToRead()
     result = PeopleFile()
     table = _open_table(content, source, how, result)
-    recognised = recognise(table.titles, how.columns)
+    first = list(islice(table.lines, _LOOKED_AT))
+    table = Table(table.titles, chain(first, table.lines))
+    recognised = recognise(table.titles, how.columns, [line.cells for line in first])
     result.unused, result.exporter = recognised.unused, recognised.exporter_name
     if recognised.exporter_name:
         result.said.append(f"read as an export of {recognised.exporter_name}")
+    result.said += [
+        f'the column {title!r} is read as a status; --map "{title}=ignore" if it is none'
+        for title in recognised.guessed
+    ]
     _Collector(result, LineReader(region, recognised, how.statuses), recognised).take_all(table)
     if strict and result.bad:
         raise InvalidRows(source, result.bad)
@@ -97,13 +107,30 @@ def _open_table(content: str | bytes | Path, source: str, how: HowToRead, result
     enough = Recognition.counter(how.columns)
     data = content.read_bytes() if isinstance(content, Path) else content
     if isinstance(data, bytes) and data.startswith(WORKBOOKS):
-        book = read_workbook(data, source, how.sheet)
-        result.said += book.said
-        return read_table([lambda: iter(book.lines)], source, enough, WANTED)
+        return _open_sheet(data, source, how.sheet, enough, result)
     file = open_text(data, source, how.encoding)
     if file.encoding is not None and file.encoding.note:
         result.said.append(file.encoding.note)
-    return read_table(csv_readings(file.open), source, enough, WANTED)
+    return read_table(csv_readings(file.open), source, enough, WANTED, _HINT)
+
+
+def _open_sheet(
+    data: bytes, source: str, wanted: str | None, enough: Callable[[Sequence[str]], int], result: PeopleFile
+) -> Table:
+    """The sheet that is wanted, or else the first one whose columns are known."""
+    book = read_workbook(data, source, wanted)
+    try:
+        table = read_table([lambda: iter(book.lines)], source, enough, WANTED, _HINT)
+    except InvalidInput:
+        for name in book.others if wanted is None else ():
+            other = read_workbook(data, source, name)
+            with suppress(InvalidInput):
+                table = read_table([lambda lines=other.lines: iter(lines)], source, enough, WANTED)  # type: ignore[misc]
+                result.said.append(f"read the sheet {name!r}, the first one whose columns are known")
+                return table
+        raise
+    result.said += book.said
+    return table
 
 
 class _Collector:
@@ -115,6 +142,7 @@ class _Collector:
         self._header = [title.casefold() for title in recognised.titles]
         self._by_address: dict[str, list[int]] = {}
         self._addresses: list[frozenset[str]] = []
+        self._is_silent: list[bool] = []
 
     def take_all(self, table: Table) -> None:
         for line in table.lines:
@@ -147,10 +175,17 @@ class _Collector:
             place = len(result.people)
             result.people.append(person)
             self._addresses.append(addresses)
+            self._is_silent.append(read.is_silent)
         else:
             place = found.id
             result.said_twice += 1
-            result.people[place] = together(result.people[place], person)
+            first = result.people[place]
+            if read.is_silent:
+                person = replace(person, attendance=first.attendance)
+            elif self._is_silent[place]:
+                first = replace(first, attendance=person.attendance)
+            self._is_silent[place] &= read.is_silent
+            result.people[place] = together(first, person)
             self._addresses[place] |= addresses
         for one in addresses:
             mine = self._by_address.setdefault(one, [])

@@ -15,6 +15,8 @@ from tidings.messages.contacts.files.recognition import Recognition
 from tidings.messages.contacts.files.statuses import (
     Attendance,
     attendance_of,
+    is_marked,
+    is_no,
     is_yes,
     mail_state,
     stopped_channels,
@@ -39,18 +41,23 @@ _CONSENTS = {
     "whatsapp_consent": ("whatsapp",),
     "consent": ("sms", "email"),
 }
+_MARKS = {"is_cancelled": Attendance.CANCELLED, "is_waiting": Attendance.WAITING}
 _LOST = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(slots=True)
 class ReadPerson:
-    """What one line says; see `PeopleFile` for the fields. `person` None: nothing that can be used."""
+    """What one line says; see `PeopleFile` for the fields. `person` None: nothing that can be used.
+
+    `is_silent`: other lines have a status, and this one has none, as the second item of an order.
+    """
 
     person: Person | None = None
     left_out: list[BadRow] = field(default_factory=list)
     dropped: list[BadRow] = field(default_factory=list)
     notes: list[BadRow] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    is_silent: bool = False
 
 
 class LineReader:
@@ -83,6 +90,7 @@ class LineReader:
         values = self._values(line, cells, read)
         name = self._name(line, cells, found, read)
         rest = tuple(one for one in (*found.phones, *found.emails) if one not in (phone, email))
+        read.is_silent = "status" in self._places and not any(cell.strip() for _, cell in self._of(cells, "status"))
         read.person = Person(
             name=name.whole or "",
             first_name=name.first,
@@ -216,6 +224,13 @@ class LineReader:
             found = worst(found, said)
         if any(is_yes(cell) for _, cell in self._of(cells, "test")):
             found = worst(found, Attendance.CANCELLED)
+        for name, said in _MARKS.items():
+            if any(is_marked(cell) for _, cell in self._of(cells, name)):
+                found = worst(found, said)
+        for _, cell in self._of(cells, "is_confirmed"):
+            said = Attendance.WAITING if is_no(cell) else attendance_of(cell, self._own, self._statuses)
+            if said is not Attendance.UNKNOWN:  # a date or a sum
+                found = worst(found, said)
         return found
 
     def _stops(self, line: Line, cells: list[str], read: ReadPerson) -> dict[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.files.people_columns import ADDRESSES, PEOPLE, Exporter, exporters
+from tidings.messages.contacts.files.statuses import tells_of_coming
 from tidings.messages.contacts.names import plain
 from tidings.validation import offer
 
@@ -25,18 +26,25 @@ _ASKED = re.compile(
     r"(?:your|you|my|ihre?|deine?|tus?|sus?|votre|ton|din|ditt|seu|sua) "
 )
 """How forms ask for it: What is your phone number?"""
+_STATUS = frozenset((
+    "status", "state", "statut", "estado", "estatus", "stato", "situacao", "situacion", "situation", "stan", "rsvp",
+    "response", "reply", "antwort", "respuesta", "reponse", "svar", "resposta", "etat", "risposta",
+))  # fmt: skip
+"""What is in the titles of columns that may be about somebody's coming, beside those that surely are."""
 _BESIDE = re.compile(r" (?:required|optional|pflichtfeld|obligatorio|obligatoire|obrigatorio)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
     """The columns of a file. `columns` has a field or None for each; `labels` says where a column has its kind:
-    of the phone in column 3 the one in column 2 says whether it is a mobile."""
+    of the phone in column 3 the one in column 2 says whether it is a mobile. `guessed` are titles of columns that are
+    taken for a status since their cells say so."""
 
     titles: Sequence[str]
     columns: Sequence[str | None]
     labels: Mapping[int, int]
     exporter: Exporter | None
+    guessed: Sequence[str] = ()
 
     @property
     def exporter_name(self) -> str | None:
@@ -67,8 +75,8 @@ class Recognition:
         return count
 
 
-def recognise(titles: Sequence[str], told: Mapping[str, str]) -> Recognition:
-    """What the columns with these titles are about; `told` are fields by title.
+def recognise(titles: Sequence[str], told: Mapping[str, str], lines: Sequence[Sequence[str]] = ()) -> Recognition:
+    """What the columns with these titles are about; `told` are fields by title, `lines` cells of the first lines.
 
     Raises InvalidInput for a title that there is not, and a field that there is not.
     """
@@ -85,12 +93,26 @@ def recognise(titles: Sequence[str], told: Mapping[str, str]) -> Recognition:
             value = f"{label[1]} {label[2]} value"
             labels |= {other: place for other, one in enumerate(titles) if plain(one) == value}
     columns = _fields(titles, exporter, told)
-    return Recognition(list(titles), [None if name == IGNORE else name for name in columns], labels, exporter)
+    guessed = [
+        place for place, name in enumerate(columns) if name is None and _is_status(titles[place], place, lines)
+    ]
+    for place in guessed:
+        columns[place] = "status"
+    taken = [None if name == IGNORE else name for name in columns]
+    return Recognition(list(titles), taken, labels, exporter, [titles[place] for place in guessed])
+
+
+def _is_status(title: str, place: int, lines: Sequence[Sequence[str]]) -> bool:
+    """Whether a column that is called some status or other tells of somebody's coming: an Estado may be a state."""
+    if _STATUS.isdisjoint(plain(title).split()):
+        return False
+    return any(tells_of_coming(cells[place]) for cells in lines if place < len(cells))
 
 
 def _exporter_of(titles: Sequence[str]) -> Exporter | None:
     """The one that is recognised by the most headers."""
     there = {plain(title) for title in titles}
+    there |= {title.replace("e mail", "email") for title in there}
     fitting = [(len(signature), one) for one in exporters() for signature in one.signatures if signature <= there]
     return max(fitting, key=lambda found: found[0])[1] if fitting else None
 

@@ -54,6 +54,15 @@ _CHANNELS = {
 }
 
 
+_SAID_OF_MUCH = _YES | _NO | frozenset((
+    "valid", "invalid", "manual", "test", "member", "free", "comp", "complimentary", "ok", "subscribed", "open",
+    "offen", "aktiv", "inaktiv", "archived", "deleted", "absent", "absente", "present", "started", "draft",
+    "submitted", "removed", "processing", "in progress", "success", "successful", "failed", "blocked",
+    "in bearbeitung",     "virtual", "complete", "completed",
+))  # fmt: skip
+"""Words for a status that are said of other things, too."""
+
+
 def _words(*listed: str) -> frozenset[str]:
     return frozenset(word.strip() for words in listed for word in words.split(","))
 
@@ -100,7 +109,7 @@ _UNREACHABLE = frozenset((
 
 def attendance_of(word: str, own: Mapping[str, str], told: Mapping[str, Attendance]) -> Attendance:
     """What a word says of somebody's coming; `own` are the exporter's words, `told` those of whoever imports."""
-    said = plain(word)
+    said = plain(word).removeprefix("wc ")  # WooCommerce's own
     if not said:
         return Attendance.REGISTERED
     if said in told:
@@ -108,6 +117,11 @@ def attendance_of(word: str, own: Mapping[str, str], told: Mapping[str, Attendan
     if said in own:
         return Attendance(own[said])
     return _KNOWN.get(said, Attendance.UNKNOWN)
+
+
+def tells_of_coming(word: str) -> bool:
+    """Whether a word is about somebody's coming, wherever it stands: confirmed, on the waiting list, no mere yes."""
+    return plain(word) in _KNOWN and plain(word) not in _SAID_OF_MUCH
 
 
 def worst(one: Attendance, other: Attendance) -> Attendance:
@@ -152,6 +166,19 @@ def mail_state(cell: str) -> tuple[bool | None, bool]:
     """What a mail address's status says: consent given or taken back, and whether nothing arrives there."""
     said = plain(cell)
     return _MAIL_STATES.get(said), said in _UNREACHABLE
+
+
+_REFUSED = frozenset(("no", "n", "false", "0", "nein", "falsch", "falso", "non", "faux", "nej", "nao", "nie", "nee"))
+
+
+def is_no(cell: str) -> bool:
+    """Whether a cell says no; an empty one says nothing."""
+    return plain(cell) in _REFUSED
+
+
+def is_marked(cell: str) -> bool:
+    """Whether a column named by what happened says that it did: with yes, or when. An amount of nothing is none."""
+    return plain(cell) not in _NO and bool(plain(cell).replace(" ", "").strip("0"))
 
 
 def is_yes(cell: str) -> bool:

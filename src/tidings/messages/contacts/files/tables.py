@@ -41,10 +41,12 @@ def read_table(
     source: str,
     enough: Callable[[Sequence[str]], int],
     wanted: str,
+    hint: str = "",
 ) -> Table:
     """The file in the way of reading it that finds the most columns; `readings` are those there are.
 
-    `enough` says how many of some cells are known names of columns, 0 when these do not suffice; `wanted` what does.
+    `enough` says how many of some cells are known names of columns, 0 when these do not suffice; `wanted` what does;
+    `hint` ends the sentence about a file that names none.
     Raises InvalidInput, and InvalidRows where the quotation marks of the first line are wrong.
     """
     best: tuple[int, Table] | None = None
@@ -66,7 +68,7 @@ def read_table(
     if first is not None:
         shown = ", ".join(first)[:200]
         raise InvalidInput(
-            source, f"its first line does not name the columns; {wanted}, but begins with {shown!r}; see --map"
+            source, f"its first line does not name the columns; {wanted}, but begins with {shown!r}{hint}"
         )
     if problems:
         raise InvalidRows(source, problems[:1])

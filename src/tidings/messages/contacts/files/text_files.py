@@ -19,6 +19,21 @@ WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """How spreadsheets begin: .xlsx and .ods, and the old .xls."""
 
 
+_LOOKED_AT = 200
+_NO_TABLES = {
+    b"begin:vcard": "an address book of vCards",
+    b"begin:vcalendar": "a calendar",
+    b"<!doctype": "a web page, whatever it is called",
+    b"<html": "a web page, whatever it is called",
+    b"<table": "a web page, whatever it is called",
+    b"<?xml": "XML",
+    b"[{": "JSON",
+    b'{"': "JSON",
+    b"%pdf": "a PDF",
+}
+"""How other files begin that people hand over, in small letters."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextFile:
     """A text, and what was found out about its encoding; None: it was no bytes."""
@@ -33,10 +48,13 @@ def open_text(content: Path | bytes | str, source: str, encoding: str | None = N
     Raises InvalidInput when it is no text, cannot be read in the told encoding, or in none that can be found.
     """
     if isinstance(content, str):
+        _check_kind(content[:_LOOKED_AT].encode("utf-8", "replace"), source)
         return TextFile(partial(io.StringIO, _checked(content, source).removeprefix("\ufeff"), newline=""))
     with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-        if file.read(4).startswith(WORKBOOKS):
+        start = file.read(_LOOKED_AT)
+        if start.startswith(WORKBOOKS):
             raise InvalidInput(source, "is a spreadsheet workbook; save it as CSV UTF-8")
+        _check_kind(start, source)
         file.seek(0)
         found = find_encoding(file, source, encoding)
     options: dict[str, Any] = {"encoding": found.name, "errors": found.errors, "newline": ""}
@@ -46,6 +64,14 @@ def open_text(content: Path | bytes | str, source: str, encoding: str | None = N
         opened = TextFile(lambda: content.open(**options), found)
     _check_encoding(opened, source)
     return opened
+
+
+def _check_kind(start: bytes, source: str) -> None:
+    """Raises InvalidInput for what is text and no table."""
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for sign, what in _NO_TABLES.items():
+        if text.startswith(sign):
+            raise InvalidInput(source, f"is {what}, not a table; save it as CSV UTF-8")
 
 
 def _check_encoding(file: TextFile, source: str) -> None:

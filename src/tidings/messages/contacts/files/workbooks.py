@@ -21,10 +21,11 @@ _MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Workbook:
-    """The rows of one sheet that hold anything, and sentences about which one it is."""
+    """The rows of one sheet that hold anything, and sentences about which one it is; `others` can be seen, too."""
 
     lines: list[Line]
     said: list[str]
+    others: list[str]
 
 
 def read_workbook(data: bytes, source: str, sheet: str | None = None) -> Workbook:
@@ -83,7 +84,8 @@ def _read(book: Any, source: str, wanted: str | None) -> Workbook:
             lines.append(Line(number, [_text(cell) for cell in row]))
             if len(lines) > _MOST_ROWS:
                 raise InvalidInput(source, f"has more than {_MOST_ROWS:,} rows; save it as CSV")
-    return Workbook(lines, said)
+    visible = [one.title for one in sheets if one.sheet_state == "visible" and one is not chosen]
+    return Workbook(lines, said, visible)
 
 
 def _text(value: object) -> str:

@@ -29,7 +29,13 @@ from phonenumbers import (
 
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.numbers.canonical import canonical_number, is_mobile, same_number
-from tidings.messages.contacts.numbers.written import bare, count_numbers, is_power_of_ten
+from tidings.messages.contacts.numbers.written import (
+    bare,
+    count_numbers,
+    is_masked,
+    is_power_of_ten,
+    without_remark,
+)
 
 __all__ = ["DEFAULT_REGION", "canonical_number", "is_mobile", "parse_phone", "parse_provider_phone", "same_number"]
 
@@ -171,9 +177,11 @@ def _one_number(raw: str) -> str:
             "phone",
             f"{_shown(raw)} has lost its digits to a spreadsheet; format that column as text and enter it again",
         )
+    if is_masked(text):
+        raise InvalidInput("phone", f"{_shown(raw)} hides some of its digits; write all of them")
     if (count := count_numbers(text)) > 1:
         raise InvalidInput("phone", f"{_shown(raw)} is not a phone number but {count}; write one of them")
-    return text
+    return without_remark(text)
 
 
 def _with_plus(text: str) -> _Candidate | None:

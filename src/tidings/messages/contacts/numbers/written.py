@@ -26,6 +26,11 @@ _EXTENSION = re.compile(
 )
 
 
+_MASKED = re.compile(r"\dx{2,}|[\s.()-]x{2,}|\*{2,}|•{2,}", re.IGNORECASE)
+_REMARK = re.compile(r"(\+?[\d\s().\-/]*\d)\)?(?:\s*[(\[]|[\s,–-]\s*)[^\W\d]{2,}[^\d]*")
+_ENOUGH_DIGITS = 9  # with fewer, letters may stand for digits: 1-800-555-CALL
+
+
 def bare(raw: str) -> str:
     """The number without quotes, schemes, ids and links of WhatsApp, invisible characters, and with ASCII digits.
 
@@ -52,6 +57,17 @@ def is_whatsapp_id(text: str) -> bool:
 def is_power_of_ten(text: str) -> bool:
     """Whether a spreadsheet has made `4.91511E+12` of a number, whose last digits are gone."""
     return _POWER_OF_TEN.fullmatch(text) is not None
+
+
+def is_masked(text: str) -> bool:
+    """Whether letters or stars stand where digits are not to be seen: `+49 151 XXXXX`, `+1 810 *** 0123`."""
+    return _MASKED.search(text) is not None
+
+
+def without_remark(text: str) -> str:
+    """A number without the words behind it: `+49 151 23456784 (mobil)`, `810 555 0101 WhatsApp only`."""
+    found = _REMARK.fullmatch(text)
+    return found[1] if found and sum(map(str.isdigit, found[1])) >= _ENOUGH_DIGITS else text
 
 
 def count_numbers(text: str) -> int:

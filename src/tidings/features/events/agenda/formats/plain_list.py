@@ -13,7 +13,20 @@ from tidings.errors import InvalidInput
 from tidings.features.events.agenda.raw import Findings, RawAgenda, RawSession
 from tidings.features.events.agenda.values import as_object
 
-_LISTS = ("sessions", "talks", "events", "items", "entries", "agenda", "schedule", "program", "programme", "slots")
+_LISTS = (
+    "sessions",
+    "talks",
+    "events",
+    "items",
+    "entries",
+    "agenda",
+    "schedule",
+    "program",
+    "programme",
+    "slots",
+    "rooms",
+    "days",
+)
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "name", "summary", "subject", "session", "topic"),
     "guid": ("guid", "uuid", "uid", "key", "code"),
@@ -21,11 +34,11 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
     "day": ("date", "day", "start_date", "startdate"),
     "start": (
         *("start", "start_datetime", "startdatetime", "starts_at", "startsat", "start_at", "start_time", "starttime"),
-        *("begin", "begins", "from", "time"),
+        *("begin", "begins", "from", "time", "event_start"),
     ),
     "end": (
         *("end", "end_datetime", "enddatetime", "ends_at", "endsat", "end_at", "end_time", "endtime"),
-        *("finish", "to", "until"),
+        *("finish", "to", "until", "event_end"),
     ),
     "duration": ("duration", "length", "minutes", "duration_minutes", "durationminutes", "duration_min"),
     "room": ("room", "room_name", "roomname", "location", "place", "stage", "hall", "venue"),
@@ -108,7 +121,7 @@ def _by_id(listed: Any) -> dict[str, Any]:
 
 def _entries(content: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     if isinstance(content, list):
-        groups = [group for group in content if isinstance(group, dict) and _listed(group) is not None]
+        groups = [group for group in content if isinstance(group, dict) and _is_group(group)]
         if groups and len(groups) == len(content) and depth < _DEEPEST:  # by day or by room, as Sessionize has them
             for number, group in enumerate(groups):
                 yield from ((f"{number}.{path}", entry) for path, entry in _entries(group, depth + 1))
@@ -116,6 +129,11 @@ def _entries(content: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
         yield from ((str(index), entry) for index, entry in enumerate(content))
     elif isinstance(content, dict) and (found := _listed(content)) is not None:
         yield from ((f"{found[0]}.{path}", entry) for path, entry in _entries(found[1], depth))
+
+
+def _is_group(content: dict[str, Any]) -> bool:
+    """Whether it is a day or a room with its sessions: a session has a start, whatever lists it may have, too."""
+    return _listed(content) is not None and _value(content, "start") is None
 
 
 def _listed(content: dict[str, Any]) -> tuple[str, list[Any]] | None:

@@ -14,6 +14,7 @@ from tidings.errors import InvalidInput
 from tidings.features.events.agenda.raw import Findings, RawAgenda, RawDay, RawSession
 from tidings.features.events.agenda.values import EXPORT, ROOT, as_list, as_object, text_of
 
+_ZONE_NAMES = ("time_zone_name", "timezone", "time_zone")
 _IN_A_ROOM = ("events", "talks", "sessions")
 
 
@@ -38,8 +39,11 @@ def read(content: dict[str, Any], findings: Findings) -> RawAgenda:
         path += "conference"
     else:
         raise InvalidInput(ROOT, f"is missing or not an object; {EXPORT}")
-    agenda = RawAgenda(path, conference)
+    zone = next((conference[key] for key in _ZONE_NAMES if conference.get(key)), None)
+    agenda = RawAgenda(path, {**conference, "time_zone_name": zone})
     events, days = outer.get("events", conference.get("events")), conference.get("days")
+    if days and isinstance(days, dict):  # by their numbers or dates
+        days = list(days.values())
     by_room = isinstance(days, list) and any(isinstance(day, dict) and day.get("rooms") for day in days)
     if isinstance(events, list) and not by_room:
         _read_events(agenda, events, path.removesuffix("conference") + "events", findings)

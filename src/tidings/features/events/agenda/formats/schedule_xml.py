@@ -140,7 +140,7 @@ def _of_day(day: RawDay, element: _Element) -> Iterator[RawSession]:
 
 
 def _fields(event: _Element) -> dict[str, Any]:
-    names = ("title", "date", "start", "duration", "end", "room", "type", "sponsor", "state")
+    names = ("title", "date", "start", "duration", "end", "room", "type", "sponsor", "state", "status")
     persons = next((child for child in event.children if child.tag == "persons"), None)
     return {
         **{name: event.text(name) for name in names},
