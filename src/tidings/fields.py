@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    EmailStr,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 MAX_ID = 2**63 - 1
@@ -60,12 +70,29 @@ def _lowered(word: Any) -> Any:
     return word.strip().lower() if isinstance(word, str) else word
 
 
+def _as_text(value: Any) -> Any:
+    return str(value) if type(value) is int else value
+
+
+def _as_object(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Timezone = Annotated[str, AfterValidator(_known_timezone)]
 Day = Annotated[date, AfterValidator(_plausible)]
 Moment = Annotated[datetime, AfterValidator(_plausible)]
 AnyCase = BeforeValidator(_lowered)
 """For a word of a fixed list, however its letters are written: other programs write them in capitals."""
+NumberIsText = BeforeValidator(_as_text)
+"""For an id or a phone number that other programs also write as a number."""
+JsonIsObject = BeforeValidator(_as_object)
+"""For an object that other programs also write as its JSON text."""
 Storable = AfterValidator(_storable)
 BlankIsAbsent = AfterValidator(lambda text: text or None)
 JsonObject = Annotated[dict[str, Any], AfterValidator(_storable_json)]
@@ -93,9 +120,16 @@ def in_zone(moment: datetime, timezone: str) -> datetime:
 
 
 class JobData(BaseModel):
-    """What a job carries, in the field names of the specifications, which are camelCase."""
+    """What a job carries, in the field names of the specifications, which are camelCase. Null is an absent field."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, serialize_by_alias=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None}
 
 
 class Input(BaseModel):

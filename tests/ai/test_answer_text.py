@@ -47,6 +47,11 @@ THOUGHTS = [
     f"They ask about hours.\n<answer>{HELLO}</answer>\nConfidence: high",
     f"Thought: I need the hours.\nAction: search\nAction Input: hours\nObservation: 9\nFinal Answer: {HELLO}",
     f"```thinking\nHours.\n```\n{HELLO}",
+    f"<analysis>Hours.</analysis>\n{HELLO}",
+    f"<antThinking>Hours.</antThinking>{HELLO}",
+    f"Thinking...\nHours.\n\nLook it up.\n...done thinking.\n\n{HELLO}",
+    f"**Reasoning:** They ask about hours.\n\n**Answer:** {HELLO}",
+    f"Reasoning: they ask about hours.\nFinal Answer: {HELLO}",
 ]
 
 TOKENS = [
@@ -143,6 +148,10 @@ WRAPPERS = [
     f"{HELLO}\n\n(Note: this response is based on the knowledge base.)",
     f"{HELLO}\n\n---\nLet me know if you'd like me to adjust the tone!",
     f'Assistant: {{"output": "{HELLO}"}}',
+    f'json\n{{"answer": "{HELLO}"}}',
+    f'{{"respuesta": "{HELLO}"}}',
+    f'{{"antwort": "{HELLO}"}}',
+    f'{{"answer": ["{HELLO}"]}}',
     f"Sure! Here's a reply:\n\n{HELLO}",
     f"Here is a possible response to the customer:\n\n{HELLO}",
     f"Certainly! Here's a friendly response you could send:\n\n---\n\n{HELLO}\n\n---",
@@ -159,6 +168,9 @@ REMNANTS = [
     f"<tool_response>9</tool_response>{HELLO}",
     f"{HELLO}<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>search<｜tool▁calls▁end｜>",
     f"```tool_code\nprint(search('hours'))\n```\n{HELLO}",
+    f"<|tool_calls_begin|><|tool_call_begin|>function<|tool_sep|>search<|tool_calls_end|>{HELLO}",
+    "We open at 9 am. :contentReference[oaicite:0]{index=0}",
+    "We open at 9 am. citeturn0search0turn0search3",
     "We open at 9 am【4:0†hours.pdf】.",
     "We open at 9 am 【12†source】.",
     "We open at 9 am[1].",
@@ -212,6 +224,11 @@ NOTHING = [
     "Corner Shop:",
     '{"response": ""}',
     '{"answer": null}',
+    '{"tool_calls": []}',
+    "null",
+    "None",
+    "{}",
+    "```json\n[]\n```",
     "```\n```",
     '""',
     '<tool_call>{"name": "search", "arguments": {}}</tool_call>',
@@ -295,6 +312,10 @@ HARMLESS = [
     "Q: When do you open?\nA: At 9.",
     "See our guide (guide.pdf) or [the file](https://acme.example/faq.pdf).",
     '["a", "b"]',
+    "None of these.",
+    '{"city": "Berlin"}',
+    "Analysis: your skin is dry. Reply: within a day.",
+    "Thinking... what a word.",
     "It is 20 m². Nice!",
     "Your options:\n\nUser: 5 € a month\nTeam: 20 € a month",
 ]
@@ -316,6 +337,7 @@ def test_what_a_customer_may_want_to_read_stays_as_it_is(text: str) -> None:
         ("Free【1†a】, fast【2†b】.", "Free, fast."),
         ("```json\n{\"answer\": 42}\n```", "42"),
         ("a\r\nb", "a\nb"),
+        ('{"answer": ["We open at 9.", "Bye."]}', "We open at 9.\n\nBye."),
         ("Hi Ada!\n\nUser: when?\nAssistant: At 9.", "Hi Ada!"),
         ("1. one\n   - nested\n2. two<|im_end|>", "1. one\n   - nested\n2. two"),
         ("Wait <think>hm</think> for it", "Wait for it"),
@@ -345,6 +367,7 @@ def test_a_cleaned_answer_is_clean(text: str) -> None:
 
 
 PLAIN = st.text(string.ascii_lowercase + "äßéñ あ漢 😀 .,!?*_-()/0123456789\n", max_size=200)
+PLAIN = PLAIN.filter(lambda text: text.strip() not in ("null", "undefined"))
 
 
 @settings(deadline=None)

@@ -168,6 +168,7 @@ TOLD: list[tuple[str, dict[str, Any]]] = [
     ("incoming-message", {"channel": "widget", "content": "How long is shipping?"}),
     ("job", {"channel": "WIDGET", "message": "How long is shipping?"}),
     ("process-message", {"channel": " Widget ", "text": "How long is shipping?", "externalId": "m-1"}),
+    ("job", {"channel": "widget", "content": "How long is shipping?", "externalUserId": 4711, "externalId": None}),
 ]
 
 
@@ -194,7 +195,11 @@ async def test_another_program_may_add_a_message_in_full_under_any_name_and_its_
         [finished] = await eventually(lambda: queues[1].getCompleted())
         assert await redis.hget(queues[1].toKey(finished.id), "finishedOn")
     conversation = await chats.conversation(row.conversation_id)
-    assert (conversation.external_user_id, conversation.name, conversation.turn) == ("visitor-1", "Ada", 1)
+    assert (conversation.external_user_id, conversation.name, conversation.turn) == (
+        str(data["externalUserId"]),
+        "Ada",
+        1,
+    )
 
 
 async def test_a_users_message_has_no_delivery_status_that_never_ends(chats: Chats) -> None:

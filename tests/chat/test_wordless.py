@@ -36,6 +36,24 @@ SILENT = [
         "  [sticker] ",
     ),
     *("thanks", "Thanks!", "Thank you so much 🙏", "ok", "OK.", "okay, thanks", "thx"),
+    *("[request_welcome]", "[call permission accept]", "[message deleted]"),
+    *(
+        "thanks again!",
+        "Thank you for your help",
+        "thanks for the quick reply 🙏",
+        "Got it, thanks",
+        "All good!",
+        "np",
+    ),
+    *(
+        "Perfect, thank you. Have a nice day!",
+        "no problem",
+        "Спасибо большое!",
+        "谢谢",
+        "ありがとう",
+        "감사합니다",
+    ),
+    *("dziękuję", "Teşekkürler", "شكرا", "terima kasih", "dank u wel", "tusen takk", "mange tak", "ευχαριστώ"),
     *("Danke", "vielen Dank!", "merci beaucoup", "Gracias", "obrigada 😊", "tack så mycket", "D’accord, merci"),
 ]
 UNREADABLES = [
@@ -57,6 +75,7 @@ QUESTIONS = [
         "ok 17",
     ),
     *("[image] my lamp", "[order] 2 × LAMP", "[form] day: Tue", "[Help]", "[image", "₹500", "stop"),
+    *("no thanks", "have a day", "all", "see", "tak", "I got it wrong", "help, please"),
     *("thank god for lamps", "谢谢你们的灯", "help", "open", "ok thank you very much so good great"),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +42,19 @@ EVENTS: list[tuple[str, str, dict[str, Any]]] = [
     ("events", "events:orders/create", {"topic": "orders/create", "shopId": SHOP, "raw": ORDER}),
     ("events", "events:orders/create", {"shopId": SHOP, "raw": ORDER}),
     ("events", "orders/create", {"shop_id": f"https://{SHOP.upper()}/", "raw": ORDER, "objectId": ORDER["id"]}),
+    ("events", "events:orders:create", {"topic": None, "shopId": SHOP.partition(".")[0], "raw": ORDER}),
+    ("events", "ORDERS_CREATE", {"topic": "", "shopId": SHOP, "raw": json.dumps(ORDER)}),
+    ("events", "orders-create", {"shopId": SHOP, "raw": ORDER, "requestId": 17, "objectId": None}),
+    (
+        "automations",
+        "evaluate",
+        {
+            "trigger": "orders/create",
+            "shopId": SHOP,
+            "context": None,
+            "originalEvent": {"topic": "orders/create", "shopId": SHOP, "raw": ORDER},
+        },
+    ),
     ("events", "job", {"topic": "ORDERS/CREATE", "shopId": 1, "raw": ORDER, "xRequestId": "req_1"}),
     ("automations", "evaluate", {"trigger": "orders/create", "shopId": SHOP, "context": ORDER}),
     ("automations", "automations:evaluate", {"trigger": "orders/create", "shopId": SHOP, "originalEvent": ORDER}),
@@ -66,6 +80,8 @@ MESSAGES: list[tuple[str, dict[str, Any]]] = [
     ("send", {**HI, "recipient": "(810) 555-0123", "context": {"name": "Mara"}}),
     ("delivery:send", {**HI, "recipient": "+18105550123", "context": {"name": "Mara"}}),
     ("job", {**HI, "recipient": "+18105550123", "context": {"name": "Mara"}, "channel": "SMS"}),
+    ("send", {**HI, "recipient": 18105550123, "context": json.dumps({"name": "Mara"}), "contactId": None}),
+    ("send", {**HI, "recipient": "+18105550123", "template": "Hi Mara", "context": None}),
     ("send", {**HI, "contactId": CUSTOMER, "context": {"name": "Mara"}}),
     ("delivery:send", {**HI, "contactId": 7001234567890, "context": {"name": "Mara"}}),
     ("send", {**HI, "contact_id": 1, "context": {"name": "Mara"}, "campaignId": "campaign-123"}),
@@ -90,7 +106,7 @@ async def test_a_message_is_understood_however_the_job_names_it_and_whom_it_is_f
     assert [text for _, text in store.texts] == ["Hi Mara"]
     row = await store.message()
     assert (row.recipient, row.purpose) == ("+18105550123", "transactional")
-    if "contactId" in data or "contact_id" in data:
+    if data.get("contactId") or data.get("contact_id"):
         assert row.customer_id == (await store.customer()).id
 
 
@@ -114,6 +130,12 @@ UNUSABLE: list[tuple[str, str, dict[str, Any], str]] = [
     ("delivery", "send", {"shopId": SHOP, "template": "x", "recipient": "n/a"}, "recipient"),
     ("delivery", "send", {"shopId": SHOP, "template": "x", "context": {"order": 7}}, "recipient: is missing"),
     ("campaigns", "campaigns:batch", {"shopId": SHOP}, "campaignId: Field required"),
+    ("campaigns", "batch", {"campaignId": "spring"}, "shopId: is missing"),
+    ("campaigns", "batch", {"campaignId": "spring", "shopId": SHOP}, "there is no campaign spring"),
+    ("campaigns", "batch", {"campaignId": 404, "shopId": SHOP}, "there is no campaign 404"),
+    ("events", "orders/create", {"shopId": "gid://shopify/Shop/1", "raw": {}}, "name it by its domain"),
+    ("events", "orders/create", {"shopId": SHOP, "raw": "[1]"}, "raw: Input should be a valid dictionary"),
+    ("housekeeping", "sweep", {}, "cleanup_old_messages"),
     ("housekeeping", "housekeeping:repeat", {"task": "sweep"}, "cleanup_old_messages"),
 ]
 
@@ -134,9 +156,12 @@ async def test_a_job_that_cannot_be_understood_fails_with_a_sentence_on_what_is_
 async def test_the_tasks_of_the_specification_are_done_under_every_name(store: Storefront) -> None:
     for name in ("repeat", "cleanup", "housekeeping:repeat", "job"):
         await add(store, "housekeeping", name, {"task": "cleanup_old_messages", "shopId": SHOP, "requestId": "r"})
+    for task in ("CLEANUP_OLD_MESSAGES", "cleanupOldMessages", "cleanup-old-messages"):
+        await add(store, "housekeeping", "cleanup", {"task": task, "shopId": None})
+    await add(store, "housekeeping", "housekeeping:rollup_reports", {"shopId": f"https://{SHOP}"})
     await store.idle("housekeeping")
     stats = await store.queues.stats("housekeeping")
-    assert stats.completed >= 4  # schedules add some, too
+    assert stats.completed >= 8  # schedules add some, too
     assert stats.failed == 0
 
 

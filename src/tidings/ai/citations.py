@@ -11,6 +11,7 @@ _SOURCE = r"(?:sources?|src|references?|refs?|citations?|quellen?|fuentes?|fonte
 _ALWAYS = re.compile(
     r"[ \t]*【\d+[^【】\n]{0,200}†[^【】\n]*】"  # OpenAI's assistants
     r"|[ \t]*\ue200[^\ue201\n]*\ue201"  # OpenAI's search
+    r"|[ \t]*(?::contentReference)?\[oaicite:\d+\](?:\{index=\d+\})?|[ \t]*(?:file|nav)?cite(?:turn\d+[a-z]+\d+)+"
     r"|(?<=[.!?])<sup>\[?\d{1,3}\]?</sup>"
     r"|^\[\^\w{1,20}\]:[^\n]*\n?|[ \t]*\[\^\w{1,20}\^?\]"
     r"|[ \t]*(?::cite)?\[\[\d{1,3}\]\](?:\([^()\s]*\))?|[ \t]*:cite\[[^\[\]\n]*\]|[ \t]*\{\{cite:[^{}\n]*\}\}"

@@ -1,7 +1,7 @@
 """What a model thinks before it speaks: reasoning blocks, channels and calls of tools in the text of an answer.
 
 The marks are those of the chat templates of DeepSeek, Qwen, Mistral ([THINK]), Kimi (◁think▷), Cohere and Gemma, of
-OpenAI's Harmony format, and of prompts that ask for steps (ReAct).
+OpenAI's Harmony format and Ollama's command line, and of prompts that ask for steps (ReAct).
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import re
 
 from tidings.ai.code_spans import matches_outside_code, without
 
-_NAME = r"(?:antml:|seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|inner_?monologue)"
+_NAME = (
+    r"(?:antml:|seed:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|planning"
+    r"|ant_?thinking|(?:inner|internal)_?monologue|chain_of_thought)"
+)
 _MARK = re.compile(
     rf"(?:<|&lt;)\s*/?\s*{_NAME}(?:\s[^<>\n]*)?/?(?:>|&gt;)"
     r"|\[\s*/?\s*THINK(?:ING)?\]|◁/?think▷"
@@ -33,8 +36,9 @@ _FENCED = re.compile(
     r"^```(?:think|thinking|thoughts?|reasoning|tool_code|tool_call|tool_outputs?)[ \t]*\n.*?(?:```|\Z)\n*",
     re.DOTALL | re.MULTILINE,
 )
-_STEPS = re.compile(r"(?:Thought|Action|Observation)\s*:")
-_LAST_STEP = re.compile(r"^Final Answer\s*:\s*", re.MULTILINE)
+_STEPS = re.compile(r"(?:Thought|Action|Observation|\**(?:Reasoning|Thinking|Thought process|Analysis)\**)\s*:")
+_LAST_STEP = re.compile(r"^\**(?:Final )?(?:Answer|Response|Reply)\**\s*:\**\s*", re.MULTILINE)
+_TOLD = re.compile(r"\AThinking\.\.\.\n.*?\n\.\.\.done thinking\.\s*", re.DOTALL)
 _ACTION = re.compile(r"^Action(?: Input)?\s*:", re.MULTILINE)
 
 _TOOLS = re.compile(
@@ -45,6 +49,7 @@ _TOOLS = re.compile(
     r"|<\|tool_call_begin\|>.*?(?:<\|tool_call_end\|>|\Z)"
     r"|\[TOOL_CALLS\].*|<\|python_tag\|>.*|<\|tool_calls?\|>.*"
     r"|<\|tool_calls_section_begin\|>.*?(?:<\|tool_calls_section_end\|>|\Z)"
+    r"|<\|tool_calls_begin\|>.*?(?:<\|tool_calls_end\|>|\Z)"
     r"|<｜tool▁calls▁begin｜>.*?(?:<｜tool▁calls▁end｜>|\Z))",
     re.DOTALL,
 )
@@ -57,7 +62,7 @@ def without_thoughts(text: str) -> str:
 
     A mark that a sentence speaks of stays: in code, or between two words ("the <think> tag").
     """
-    text = _without_steps(_spoken(text))
+    text = _without_steps(_TOLD.sub("", _spoken(text)))
     text = _FENCED.sub("", text)
     return _without_blocks(without(_TOOLS, text))
 

@@ -12,6 +12,8 @@ _KEYS = (
     "text", "content", "assistant", "bot", "result", "msg", "body", "value", "parts", "messages", "choices", "data",
 )  # fmt: skip
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»", "„": "“"}
+_NOTHING = frozenset({"{}", "[]", "null", "None", "undefined", "NaN"})
+"""What programs write where a model has said nothing."""
 _FENCE = re.compile(
     r"```[ \t]*(|text|txt|plaintext|markdown|md|json)[ \t]*\n(.*?)(?:\n?```|\Z)", re.DOTALL | re.IGNORECASE
 )
@@ -34,6 +36,7 @@ _REMARK = re.compile(
     r"|I(?:['’]ve|[ ]have)?[ ](?:kept|made|used|wrote|written|avoided))\b)[^\n]*\Z",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"\Ajson[ \t]*\n+(?=[{\[])", re.IGNORECASE)
 _QUOTED = re.compile(r"^>[ \t]?", re.MULTILINE)
 _RULE = re.compile(r"\n+(?:-{3,}|\*{3,})[ \t]*\Z")
 
@@ -49,7 +52,7 @@ def unwrapped(text: str) -> str:
         said = _in_json(fence[2].strip())
         if said is not None or fence[1].lower() != "json":
             return fence[2].strip() if said is None else said
-    said = _in_json(text)
+    said = _in_json(_NAMED.sub("", text))
     if said is not None:
         return said
     while len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and not ({text[0], text[-1]} & set(text[1:-1])):
@@ -59,6 +62,8 @@ def unwrapped(text: str) -> str:
 
 def _in_json(text: str) -> str | None:
     """The answer that a JSON text holds: "" for a call of a tool or an empty one, None when it is another."""
+    if text in _NOTHING:
+        return ""
     if text[:1] not in ("{", "[", '"'):
         return None
     try:
@@ -84,9 +89,16 @@ def _said(value: Any, *, outermost: bool = False) -> str | None:
             return "\n\n".join(part for part in found if part) if None not in found else None
         case dict() if "name" in value and ("arguments" in value or "parameters" in value):
             return ""
+        case {"tool_calls": list()} if len(value) == 1:
+            return ""
         case dict():
             fields = {str(key).lower(): one for key, one in value.items()}
-            return next((_said(fields[key]) for key in _KEYS if key in fields), None)
+            if any(key in fields for key in _KEYS):
+                return next(_said(fields[key]) for key in _KEYS if key in fields)
+            alone = next(iter(fields.values())) if len(fields) == 1 else None
+            return alone if isinstance(alone, str) and " " in alone else None  # {"respuesta": "Abrimos a las 9."}
+        case [str(), *_] if not outermost and all(isinstance(one, str) for one in value):
+            return "\n\n".join(value)
         case _:
             return None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
-from tidings.fields import JobData
+from tidings.fields import JobData, JsonIsObject
 from tidings.messages.kind import adopt_message
 
 WEBHOOK_DELIVERY = QueuePolicy(
@@ -38,7 +38,9 @@ class WebhookJob(JobData):
     url: str | None = Field(None, max_length=2000, validation_alias=AliasChoices("url", "webhookUrl", "webhook_url"))
     customer_id: int | None = None
     event: str | None = Field(None, validation_alias=AliasChoices("event", "eventType", "event_type", "type"))
-    payload: dict[str, Any] = Field(default_factory=dict, validation_alias=AliasChoices("payload", "data", "body"))
+    payload: Annotated[dict[str, Any], JsonIsObject] = Field(
+        default_factory=dict, validation_alias=AliasChoices("payload", "data", "body")
+    )
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:

@@ -52,6 +52,23 @@ CASES = [
     ),
     ("**one\ntwo**", "*one*\n*two*", "one\ntwo"),
     ("<b>Open</b><br>from 9", "*Open*\nfrom 9", "Open\nfrom 9"),
+    ("<p>Open</p><p>from <em>9</em></p>", "Open\n\nfrom _9_", "Open\n\nfrom 9"),
+    (
+        "Open:\n<ul>\n  <li>Mon</li>\n  <li><b>Tue</b></li>\n</ul>\nBye",
+        "Open:\n- Mon\n- *Tue*\n\nBye",
+        "Open:\n- Mon\n- Tue\n\nBye",
+    ),
+    (
+        "<a href='https://a.example/r' target='_blank'>Returns</a>!",
+        "Returns (https://a.example/r)!",
+        "Returns (https://a.example/r)!",
+    ),
+    ("<a href='javascript:x'>x</a>", "x", "x"),
+    (
+        "A <p>x</p> in HTML, <li> and `<li>x</li>`",
+        "A <p>x</p> in HTML, <li> and `<li>x</li>`",
+        "A <p>x</p> in HTML, <li> and <li>x</li>",
+    ),
     ("我们**现在**营业", "我们现在营业", "我们现在营业"),
     ("a\\*b\\*c", "a*b*c", "a*b*c"),
     ("AT&amp;T &euro;5", "AT&T €5", "AT&T €5"),

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import bullmq
+import pytest
 
 from benchmarks.campaigns.orders import SlowProvider, measure_orders
 from benchmarks.engine.report import percentile
@@ -96,8 +97,9 @@ async def test_another_shops_key_sees_no_campaign_and_no_segment(open_storefront
         assert own.status_code == (404 if path == "/segments/vips" else 200)
 
 
+@pytest.mark.parametrize("shop", [SHOP, f"https://{SHOP}/", "1"])
 async def test_jobs_that_another_program_adds_in_the_specifications_form_are_carried_out(
-    open_storefront: OpenStorefront,
+    open_storefront: OpenStorefront, shop: str
 ) -> None:
     store = await open_storefront(clock=SystemClock())
     await store.shop()
@@ -110,9 +112,9 @@ async def test_jobs_that_another_program_adds_in_the_specifications_form_are_car
         for name in ("campaigns", "housekeeping")
     )
     await campaigns.add(
-        "batch", {"campaignId": "campaign-123", "shopId": SHOP, "batchSize": 100, "requestId": "req_456"}, {}
+        "batch", {"campaignId": "campaign-123", "shopId": shop, "batchSize": 100, "requestId": "req_456"}, {}
     )
-    await housekeeping.add("cleanup", {"task": "cleanup_old_messages", "shopId": SHOP, "requestId": "req_789"}, {})
+    await housekeeping.add("cleanup", {"task": "cleanup_old_messages", "shopId": shop, "requestId": "req_789"}, {})
     await store.work_all()
     async with asyncio.timeout(15):
         while [each.status for each in await store.all(ShopMessage)] != ["sent"] * 3:

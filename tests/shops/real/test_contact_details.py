@@ -142,6 +142,20 @@ NAMES: list[tuple[Any, Any, str]] = [
     ("Åse-Marie", None, "Hi Åse-Marie!"),
     ("李", "雷", "Hi 李!"),
     ("O'Neil", None, "Hi O'Neil!"),
+    ("MARA", "OKAFOR", "Hi Mara!"),
+    ("mara", "okafor", "Hi Mara!"),
+    ("Dr. Mara", "Okafor", "Hi Mara!"),
+    ("Mr", "Okafor", "Hi there!"),
+    ("Frau", "Okafor", "Hi there!"),
+    ("Okafor, Mara", None, "Hi Mara!"),
+    ("Mara (VIP)", "Okafor", "Hi Mara!"),
+    ("<b>Mara</b>", "Okafor", "Hi Mara!"),
+    ("Mara\nLou", "Okafor", "Hi Mara Lou!"),
+    ("{{first_name}}", "{{last_name}}", "Hi there!"),
+    ("First Name", "Last Name", "Hi there!"),
+    ("no", "name", "Hi there!"),
+    ("asdf", "asdf", "Hi there!"),
+    ("Mara & Ben", None, "Hi Mara & Ben!"),
 ]
 
 

@@ -164,6 +164,24 @@ async def test_which_orders_are_confirmed(store: Storefront) -> None:
         assert bool(await store.shops.messages.list(domain)) is is_confirmed, (what, event.evaluation)
 
 
+async def test_an_order_is_the_same_under_every_form_of_its_id(store: Storefront) -> None:
+    gid = "gid://shopify/Order/5523456789012"
+    ids: list[dict[str, Any]] = [{"id": None, "admin_graphql_api_id": gid}, {"id": gid}, {"id": 5523456789012.0}]
+    for number, form in enumerate(ids):
+        domain = f"shop-{number}.myshopify.com"
+        await store.shop(domain, presets=["order_confirmation"])
+        await store.told("orders_create", domain=domain, **form)
+        await store.told("orders_create", domain=domain)
+        assert len(await store.shops.messages.list(domain)) == 1, form
+    assert [row.order_key for row in await store.all(ShopOrder)] == ["5523456789012"] * len(ids)
+
+
+async def test_an_order_without_a_name_is_confirmed_without_a_gap(store: Storefront) -> None:
+    await store.shops.automations.install_preset(SHOP, "order_confirmation")
+    await store.told("orders_create", name=None)
+    assert [text for _, text in store.texts] == ["Blossom Soaps: thank you, Mara! We have your order for $64.89."]
+
+
 async def test_a_checkout_that_is_deleted_calls_its_reminder_off(store: Storefront) -> None:
     await store.shops.automations.install_preset(SHOP, "abandoned_checkout")
     await store.told("checkouts_update.opted_in")

@@ -68,6 +68,13 @@ WAYS: list[tuple[str, list[tuple[str, dict[str, Any]]], list[str]]] = [
     ("as one number and no list", [(CREATE, NONE), (UPDATE, {"tracking_company": "UPS", "tracking_number": "1Z1",
      "tracking_url": "https://track.example/1Z1", "tracking_numbers": None, "tracking_urls": None})],
      [BARE, told_of("1Z1")]),
+    ("a number that stands for none", [(CREATE, {**NONE, "tracking_number": "N/A", "tracking_numbers": ["N/A"],
+     "tracking_company": "null"}), (UPDATE, tracked("1Z1"))], [BARE, told_of("1Z1")]),
+    ("zeros for a number", [(CREATE, {**NONE, "tracking_number": "0000", "tracking_company": "-"})], [BARE]),
+    ("a carrier without a name", [(CREATE, {**NONE, "tracking_company": "Other", "tracking_number": "17"})],
+     [f"{BARE} Tracking number: 17"]),
+    ("a number as JSON's", [(CREATE, {**NONE, "tracking_number": 940011, "tracking_numbers": [940011]})],
+     [f"{BARE} Tracking number: 940011"]),
 ]  # fmt: skip
 
 

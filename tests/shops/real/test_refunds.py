@@ -46,6 +46,13 @@ def refund(amount: str | None, *lines: dict[str, Any], currency: str = "USD", re
     }
 
 
+def loud(refund: dict[str, Any]) -> dict[str, Any]:
+    """The same with Shopify's words in capitals."""
+    for one in refund["transactions"]:
+        one |= {"kind": one["kind"].upper(), "status": one["status"].upper()}
+    return refund
+
+
 ALL = (line(SOAP, 2, "Rose soap, hand cut"), line(TOWEL, 1, "Linen towel"))
 
 REVIEWS: list[tuple[str, list[dict[str, Any]], str | None]] = [
@@ -109,6 +116,15 @@ TOTALS: list[tuple[str, list[dict[str, Any]], str]] = [
     (
         "in the buyer's currency: the lines tell the rate",
         [refund("31.41", line(TOWEL, 1, "Linen towel", shop="34.90"), currency="EUR")],
+        "29.99",
+    ),
+    ("in capitals, as GraphQL has them", [loud(refund("34.90", ALL[1]))], "29.99"),
+    (
+        "an id of GraphQL's alone",
+        [
+            {**refund("34.90", ALL[1]), "id": None, "admin_graphql_api_id": "gid://shopify/Refund/1"},
+            refund("34.90", ALL[1]),
+        ],
         "29.99",
     ),
     ("in another currency whose rate nobody tells", [refund("31.41", currency="EUR")], "64.89"),

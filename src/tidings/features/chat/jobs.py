@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -17,7 +17,7 @@ from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
 from tidings.features.chat.models import ChatChannel
-from tidings.fields import JobData
+from tidings.fields import JobData, NumberIsText
 from tidings.messages.kind import MessageJob, message_job
 from tidings.providers.reports import DeliveryReport, ReportedStatus
 
@@ -76,7 +76,7 @@ class IncomingMessageJob(JobData):
     id: int | None = None
     chatbot_id: int | None = None
     channel: ChatChannel | None = None
-    external_user_id: str | None = Field(None, min_length=1, max_length=255)
+    external_user_id: Annotated[str | None, NumberIsText] = Field(None, min_length=1, max_length=255)
     content: str | None = Field(
         None, min_length=1, max_length=10_000, validation_alias=AliasChoices("content", "message", "text")
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +20,7 @@ from tidings.features.shops.customers.people import phone_of
 from tidings.features.shops.events.payloads import payload_key
 from tidings.features.shops.events.store import store_event
 from tidings.features.shops.jobs import EVENT_TYPES, JOB_TYPES, QUEUES, SendData
-from tidings.features.shops.lookup import find_shop
+from tidings.features.shops.lookup import find_told_shop
 from tidings.features.shops.models import Shop, ShopCustomer, ShopMessage
 from tidings.features.shops.rules.contexts import topic_of
 from tidings.features.shops.rules.customers import read_bare_customer, read_customer
@@ -62,7 +61,7 @@ async def store_told_event(work: Work, topic: str, told: str, raw: Mapping[str, 
         likely = nearest(topic, tuple(EVENT_TYPES))
         raise InvalidInput("topic", f"{topic!r} is not understood" + (f"; did you mean {likely}?" if likely else ""))
     async with work.begin() as unit:
-        shop = await _find_told_shop(unit.session, told)
+        shop = await find_told_shop(unit.session, told)
         unique = f"job-{payload_key(topic, raw, request_id)}"
         stored = await store_event(unit, shop, topic, unique, raw, work.clock.now(), request_id=request_id)
         unit.armed.clear()  # the job that told of it goes on with it
@@ -76,7 +75,7 @@ async def store_told_message(work: Work, data: SendData, request_id: str) -> int
     """
     now = work.clock.now()
     async with work.begin() as unit:
-        shop = await _find_told_shop(unit.session, data.shop_id or "")
+        shop = await find_told_shop(unit.session, data.shop_id or "")
         customer, phone = await _find_recipient(unit.session, shop, data)
         purpose = Purpose(data.purpose) if data.purpose else await _purpose_of(unit.session, shop, data.automation_id)
         key = f"job-{payload_key(phone, data.template, data.context, purpose, request_id)}"
@@ -106,13 +105,6 @@ async def store_told_message(work: Work, data: SendData, request_id: str) -> int
         unit.session.add(row)
         await unit.session.flush()
         return row.id
-
-
-async def _find_told_shop(session: AsyncSession, told: str) -> Shop:
-    """The shop that a job names by its domain, by an address with it, or by its row's id. Raises NotFound."""
-    if told.isdecimal() and len(told) < 19 and (found := await session.get(Shop, int(told))) is not None:
-        return found
-    return await find_shop(session, re.sub(r"^https?://|/.*$", "", told.strip(), flags=re.I))
 
 
 async def _find_recipient(session: AsyncSession, shop: Shop, data: SendData) -> tuple[ShopCustomer | None, str]:
@@ -160,17 +152,20 @@ async def _purpose_of(session: AsyncSession, shop: Shop, automation: int | str |
     return Purpose(purpose) if purpose else Purpose.PROMOTIONAL
 
 
-async def find_campaign_of_job(work: Work, campaign: int | str, domain: str | None) -> int | None:
-    """The campaign that a job names by its row's id, or by its shop's key for it; None when there is none."""
+async def find_campaign_of_job(work: Work, campaign: int | str, told: str | None) -> int:
+    """The campaign that a job names by its row's id, or by its shop's key. Raises NotFound and InvalidInput."""
+    named = identifier(campaign)
     async with work.read() as session:
-        named = ShopCampaign.id == campaign if isinstance(campaign, int) else ShopCampaign.key == campaign
-        query = select(ShopCampaign.id).where(named)
-        if domain is not None:
-            try:
-                query = query.where(ShopCampaign.shop_id == (await find_shop(session, domain)).id)
-            except NotFound:
-                return None
-        elif isinstance(campaign, str):
-            return None  # keys are each shop's own
-        found: int | None = await session.scalar(query)
+        shop = await find_told_shop(session, told) if told is not None else None
+        found: int | None = None
+        if shop is not None:
+            of_shop = select(ShopCampaign.id).where(ShopCampaign.shop_id == shop.id)
+            found = await session.scalar(of_shop.where(ShopCampaign.key == named))
+        elif isinstance(campaign, str) and not campaign.isdecimal():
+            raise InvalidInput("shopId", f"is missing; campaignId {campaign!r} is a key, and each shop has its own")
+        if found is None and named and named.isdecimal() and len(named) < 19:
+            row = await session.get(ShopCampaign, int(named))
+            found = row.id if row is not None and (shop is None or row.shop_id == shop.id) else None
+        if found is None:
+            raise NotFound("campaign", f"{campaign}" + (f" of {shop.domain}" if shop else ""))
         return found

@@ -18,7 +18,7 @@ from tidings.features.shops.campaigns.models import ShopCampaign
 from tidings.features.shops.campaigns.status import CampaignStatus
 from tidings.features.shops.jobs import TaskData
 from tidings.features.shops.kind import ShopMessages
-from tidings.features.shops.lookup import find_shop
+from tidings.features.shops.lookup import find_told_shop
 from tidings.features.shops.models import Shop, ShopMessage, ShopWebhookEvent
 from tidings.features.shops.reports.rollup import roll_up
 from tidings.features.shops.settings import ShopSettings
@@ -133,7 +133,7 @@ class Housekeeping:
             if domain is None:
                 return list(await session.scalars(select(Shop.id).order_by(Shop.id)))
             try:
-                return [(await find_shop(session, domain)).id]
+                return [(await find_told_shop(session, domain)).id]
             except NotFound as error:
                 raise GiveUpJob(str(error)) from error
 

@@ -5,15 +5,17 @@ A Node producer may add jobs in the specification's form: then there is no row y
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic.alias_generators import to_snake
 
 from tidings.engine.jobs import JobType
 from tidings.engine.policy import QueuePolicy
-from tidings.features.shops.rules.contexts import TOPICS
-from tidings.fields import AnyCase, JobData
+from tidings.features.shops.rules.contexts import TOPICS, topic_of
+from tidings.fields import AnyCase, JobData, JsonIsObject, NumberIsText
 
 
 def _queue(name: str, concurrency: int) -> QueuePolicy:
@@ -36,14 +38,14 @@ TRANSACTIONAL_PRIORITY, PROMOTIONAL_PRIORITY, CAMPAIGN_PRIORITY = 1, 5, 10
 """BullMQ priorities in `delivery`: an order confirmation overtakes every campaign."""
 
 
-ShopId = Annotated[str, BeforeValidator(lambda given: str(given) if type(given) is int else given)]
+ShopId = Annotated[str, NumberIsText]
 """A shop's domain, or its id."""
 
 
 class ShopJobData(JobData):
     """What a shop's job carries."""
 
-    request_id: str | None = Field(
+    request_id: Annotated[str | None, NumberIsText] = Field(
         None, max_length=100, validation_alias=AliasChoices("requestId", "xRequestId", "request_id")
     )
 
@@ -55,7 +57,7 @@ class EventData(ShopJobData):
     topic: str = Field(max_length=64)
     shop_id: ShopId = Field(max_length=255)
     object_id: str | int | None = None
-    raw: dict[str, Any] | None = None
+    raw: Annotated[dict[str, Any] | None, JsonIsObject] = None
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
@@ -73,12 +75,15 @@ class EvaluateData(ShopJobData):
     id: int | None = None
     trigger: str = Field(max_length=64)
     shop_id: ShopId = Field(max_length=255)
-    context: dict[str, Any] | None = None
-    original_event: dict[str, Any] | None = None
+    context: Annotated[dict[str, Any] | None, JsonIsObject] = None
+    original_event: Annotated[dict[str, Any] | None, JsonIsObject] = None
 
     @property
     def raw(self) -> dict[str, Any] | None:
-        return self.original_event or self.context
+        """The payload; `originalEvent` may also be the data of the event's own job."""
+        told = self.original_event or self.context
+        inside = told.get("raw") if told else None
+        return inside if isinstance(inside, dict) else told
 
     @model_validator(mode="after")
     def _has_a_source(self) -> Self:
@@ -97,12 +102,12 @@ class SendData(ShopJobData):
 
     id: int | None = None
     shop_id: ShopId | None = Field(None, max_length=255)
-    recipient: str | None = Field(None, max_length=40)
+    recipient: Annotated[str | None, NumberIsText] = Field(None, max_length=40)
     contact_id: int | str | None = None
     automation_id: int | str | None = None
     campaign_id: int | str | None = None
     template: str | None = Field(None, max_length=10_000)
-    context: dict[str, Any] = Field(default_factory=dict)
+    context: Annotated[dict[str, Any], JsonIsObject] = Field(default_factory=dict)
     purpose: Annotated[Literal["transactional", "promotional"] | None, AnyCase] = None
 
     @model_validator(mode="after")
@@ -124,10 +129,16 @@ class BatchData(ShopJobData):
     batch_size: int | None = Field(None, ge=1, le=10_000)
 
 
+def _in_snake_case(word: Any) -> Any:
+    return to_snake(word.strip()) if isinstance(word, str) else word
+
+
 class TaskData(ShopJobData):
     """A task of housekeeping; without `shop_id` it is done for every shop."""
 
-    task: Literal["cleanup_old_messages", "retry_failed_messages", "rollup_reports"]
+    task: Annotated[
+        Literal["cleanup_old_messages", "retry_failed_messages", "rollup_reports"], BeforeValidator(_in_snake_case)
+    ]
     shop_id: ShopId | None = Field(None, max_length=255)
 
 
@@ -154,8 +165,13 @@ def _as_told(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _with_topic(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """`events:orders/create` and `orders/create` name the topic of a job whose data does not."""
-    topic = name.removeprefix(f"{EVENTS.name}:")
-    return {"topic": topic, **data} if "/" in topic else data
+    topic = topic_of(re.sub(rf"^{EVENTS.name}\W", "", name))
+    return {**data, "topic": topic} if not data.get("topic") and "/" in topic else data
+
+
+def _with_task(name: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`housekeeping:rollup_reports` names the task of a job whose data does not."""
+    return data if data.get("task") else {**data, "task": name.removeprefix(f"{HOUSEKEEPING.name}:")}
 
 
 EVENT_TYPES: Mapping[str, JobType[EventData]] = {
@@ -167,7 +183,7 @@ CATCH_UP = JobType(EVENTS, "catch-up", CatchUpData)
 EVALUATE = JobType(AUTOMATIONS, "evaluate", EvaluateData, event_id, _as_told)
 BATCH = JobType(CAMPAIGNS, "batch", BatchData, adopt=_as_told)
 SEND = JobType(DELIVERY, "send", SendData, _message_id, _as_told)
-REPEAT = JobType(HOUSEKEEPING, "repeat", TaskData, adopt=_as_told)
+REPEAT = JobType(HOUSEKEEPING, "repeat", TaskData, adopt=_with_task)
 CLEANUP = JobType(HOUSEKEEPING, "cleanup", TaskData)
 
 JOB_TYPES: tuple[JobType[Any], ...] = (*EVENT_TYPES.values(), EVALUATE, BATCH, SEND, REPEAT, CLEANUP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -23,6 +24,17 @@ async def find_shop(session: AsyncSession, domain: str, *, lock: bool = False) -
     if found is None:
         raise NotFound("shop", domain)
     return found
+
+
+async def find_told_shop(session: AsyncSession, told: str) -> Shop:
+    """The shop that another program names by its domain, by an address with it, by the name before .myshopify.com,
+    or by its row's id. Raises NotFound."""
+    if told.isdecimal() and len(told) < 19 and (found := await session.get(Shop, int(told))) is not None:
+        return found
+    if told.startswith("gid:"):
+        raise NotFound("shop", f"{told}; name it by its domain")
+    domain = re.sub(r"^https?://|/.*$", "", told.strip(), flags=re.I)
+    return await find_shop(session, domain if "." in domain else f"{domain}.myshopify.com")
 
 
 async def find_automation(session: AsyncSession, shop: Shop, key: str, *, lock: bool = False) -> ShopAutomation:

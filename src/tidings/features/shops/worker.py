@@ -89,9 +89,10 @@ class ShopsWorker:
 
     async def process_campaign_batch(self, data: BatchData, run: Run) -> str:
         """Writes down the next recipients of a campaign."""
-        campaign_id = await find_campaign_of_job(self._work, data.campaign_id, data.shop_id)
-        if campaign_id is None:
-            return f"skipped: there is no campaign {data.campaign_id}"
+        try:
+            campaign_id = await find_campaign_of_job(self._work, data.campaign_id, data.shop_id)
+        except UserError as error:
+            raise GiveUpJob(str(error)) from error
         expanded = await expand(self._work, campaign_id, data.batch_size or BATCH_SIZE)
         if expanded.because:
             return f"skipped: {expanded.because}"

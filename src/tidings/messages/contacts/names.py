@@ -31,6 +31,7 @@ _PARTICLES = frozenset((
 _NOBODY = frozenset((
     "customer", "guest", "unknown", "anonymous", "anon", "none", "null", "nan", "na", "n", "a", "test", "user",
     "kunde", "gast", "cliente", "client", "visitor", "friend", "contact", "name",
+    "firstname", "lastname", "fullname", "first", "last", "vorname", "nachname", "prenom", "nombre", "apellido",
 ))  # fmt: skip
 """Words that stand where nobody wrote a name."""
 

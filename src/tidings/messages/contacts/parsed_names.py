@@ -31,9 +31,8 @@ _LEXICON = nameparser.Lexicon.default()
 _MORE_TITLES = frozenset({"pan", "pani", "pane", "herrn", "hr", "fr", "hrn", "dhr", "mevr"})
 """What the parser takes for given names."""
 _TITLES = _LEXICON.titles | _MORE_TITLES
-_PART_TITLES = frozenset(
-    {"dr", "prof", "mr", "mrs", "ms", "miss", "mx", "herr", "frau", "mme", "mlle", *_MORE_TITLES}
-)
+_LONE_TITLES = frozenset({"dr", "prof", "mr", "mrs", "ms", "miss", "mx", "herr", "frau", "mme", "mlle"})
+_PART_TITLES = _LONE_TITLES | _MORE_TITLES
 _FAMILIAR = frozenset({"ms", "miss", "mx", "m"})
 _PARTICLES = frozenset(
     {"de", "del", "della", "di", "da", "dos", "das", "la", "van", "von", "vom", "zu", "der", "den", "ter"}
@@ -83,6 +82,8 @@ def name_of_parts(first: str | None, last: str | None) -> PersonName:
     given = _bare(first or "")
     while (parted := given.partition(" "))[2] and parted[0].rstrip(".").lower() in _PART_TITLES:
         given = parted[2]
+    if given.rstrip(".").lower() in _LONE_TITLES:  # a form that asks for a title has put it here
+        given = ""
     given, family = _with_capitals(given), _with_capitals(_bare(last or ""))
     whole = f"{given} {family}".strip()
     return PersonName(whole, given or None, family or None) if words_of(whole) else NOBODY
@@ -103,7 +104,9 @@ def _bare(text: str) -> str:
     """A name without tags and emoji; empty for what is none: a mail address, a number."""
     if _PLAIN.fullmatch(text):
         return text
-    spoken = "".join(one for one in _TAGS.sub(" ", text) if unicodedata.category(one) not in _UNSPOKEN)
+    spoken = "".join(
+        one for one in _TAGS.sub(" ", text) if one.isspace() or unicodedata.category(one) not in _UNSPOKEN
+    )
     spoken = _PLUS.sub(" & ", _AFTER_BAR.sub("", spoken.replace("_", " ")))
     bare = " ".join(_TITLE_WITHOUT_SPACE.sub(r"\1. ", spoken).split()).strip(" ,;/|*#-")
     is_name = "@" not in bare and "://" not in bare and any(letter.isalpha() for letter in bare)

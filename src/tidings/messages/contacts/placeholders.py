@@ -7,6 +7,7 @@ import unicodedata
 
 PLACEHOLDERS = frozenset((
     "na", "none", "null", "nil", "nan", "undefined", "unknown", "empty", "blank", "tba", "tbd", "x", "xx", "xxx",
+    "asdf", "asdfasdf", "asdfgh", "qwerty", "qwertz",
     "notavailable", "notapplicable", "notprovided", "notset", "noname", "nophone", "nonumber", "noemail", "nomail",
     "ka", "keine", "keineangabe", "unbekannt", "geen", "onbekend", "aucun", "aucune", "inconnu", "inconnue",
     "ninguno", "ninguna", "desconocido", "sinnombre", "sintelefono", "nenhum", "desconhecido", "nessuno",

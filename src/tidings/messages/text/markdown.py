@@ -19,6 +19,19 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 _REST_OF_URL = re.compile(r"://[^\s<>\[\]\"`]+?(?=[*_~.,;:!?)'\"]*(?:[\s<>\[\]\"`]|$)|\*\*)")
 _BREAK = re.compile(r"[ \t]*<br[ \t]*/?>[ \t]*\n?", re.IGNORECASE)
 _TAGS = (
+    (
+        re.compile(
+            r"(?:^|(?<=</p>))\s{0,40}<p>([^<>]*(?:<(?!/?p>)[^<>]*>[^<>]*)*)</p>[ \t]*", re.IGNORECASE | re.MULTILINE
+        ),
+        r"\n\n\1\n\n",
+    ),
+    (re.compile(r"\s{0,40}<li>((?:[^<>]|<(?!/?li>)[^<>\n]*>)+)</li>", re.IGNORECASE), r"\n- \1"),
+    (re.compile(r"\s{0,40}<[uo]l>\s{0,40}(?=- )", re.IGNORECASE), "\n"),
+    (re.compile(r"^(- [^\n]*?)\s{0,40}</[uo]l>\s*", re.IGNORECASE | re.MULTILINE), r"\1\n\n"),
+    (
+        re.compile(r"""<a\s[^<>\n]*?href=["']([^"'<>\s()]+)["'][^<>\n]*>([^<>\[\]\n]+)</a>""", re.IGNORECASE),
+        r"[\2](\1)",
+    ),
     (re.compile(r"<(b|strong)>([^<>\n]+)</\1>", re.IGNORECASE), r"**\2**"),
     (re.compile(r"<(i|em)>([^<>\n]+)</\1>", re.IGNORECASE), r"*\2*"),
     (re.compile(r"<(s|del|strike)>([^<>\n]+)</\1>", re.IGNORECASE), r"~~\2~~"),
@@ -26,11 +39,16 @@ _TAGS = (
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)
 
 
-def parsed(text: str) -> list[Token]:
-    """The tokens of a text in Markdown, which are those of markdown-it. Never raises."""
+def without_tags(text: str) -> str:
+    """A text in Markdown whose tags are marks, outside of code; what tokens say of lines is about this text."""
     pieces = _CODE.split(text)
     pieces[::2] = [_with_marks(piece) for piece in pieces[::2]]
-    return _reader().parse("".join(pieces))
+    return "".join(pieces)
+
+
+def parsed(text: str) -> list[Token]:
+    """The tokens of a text `without_tags`, which are those of markdown-it. Never raises."""
+    return _reader().parse(text)
 
 
 def rendered(tokens: Sequence[Token]) -> str:

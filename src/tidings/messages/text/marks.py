@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
-from tidings.messages.text.markdown import is_safe, is_shown, parsed, rendered
+from tidings.messages.text.markdown import is_safe, is_shown, parsed, rendered, without_tags
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def in_html(text: str) -> str:
     Links lead to http, https, mailto and tel, in a window of their own that knows nothing of this one; an image is a
     link to it. Nothing has a style or a script. Never raises.
     """
-    tokens = parsed(text)
+    tokens = parsed(without_tags(text))
     for token in tokens:
         token.attrs.pop("style", None)  # the alignment of a table's cells, which a page's policy would refuse
         if token.type.startswith("heading_"):
@@ -92,6 +92,7 @@ class _Writer:
     """Writes one text with a channel's marks. Blank lines stay where the text has them."""
 
     def __init__(self, text: str, marks: _Marks) -> None:
+        text = without_tags(text)
         tokens = parsed(text)
         self._marks = marks
         self._root = SyntaxTreeNode(tokens)

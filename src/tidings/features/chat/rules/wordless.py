@@ -12,6 +12,7 @@ ONCE_IN = timedelta(hours=6)
 
 _WORDS = """
     ok okay k kk okey alright fine good great perfect super cool nice thanks thank you thx ty tysm thankyou cheers
+    thnx tnx tks tq
     much very many so a lot appreciated gotcha understood yay wow lol haha hahaha bye goodbye
     danke dankeschön dankeschoen vielen dank sehr schön gut alles klar prima toll klasse tschüss passt
     merci beaucoup parfait bien d'accord daccord
@@ -19,12 +20,23 @@ _WORDS = """
     obrigado obrigada muito perfeito beleza valeu
     grazie mille perfetto bene va ciao
     tack så mycket bra toppen
-    bedankt dank je wel dankjewel goed
+    bedankt dank je u wel dankjewel hartelijk goed
+    takk tusen kiitos dziękuję dziekuje dzięki děkuji hvala köszönöm mulțumesc multumesc
+    спасибо большое благодаря дякую ευχαριστώ teşekkürler teşekkür ederim תודה شكرا shukran
+    谢谢 謝謝 谢谢你 ありがとう ありがとうございます 감사합니다 고맙습니다
 """
-"""Words of thanks and assent in English, German, French, Spanish, Portuguese, Italian, Swedish and Dutch."""
+"""Words of thanks and assent in the languages that most people write."""
+
+_PHRASES = re.compile(
+    r"\b(?:got it|no problem|np|all good|sounds good|you too|see you|thanks a million|de nada|de rien|mange tak"
+    r"|terima kasih|cảm ơn|(?:thanks|thank you) again|have a (?:nice|good|great|lovely) (?:day|evening|one|weekend)"
+    r"|for (?:your|the|all your) (?:(?:quick|fast|kind|prompt) )?(?:help|reply|answer|response|support))\b"
+)
+"""The same in several words, which by themselves may ask for something."""
 
 _COURTESIES = frozenset(_WORDS.split())
-_SILENT = re.compile(r"\[(?:sticker|reaction[^\]]*)\]")
+_SILENT = re.compile(r"\[(?:sticker|message deleted|request_welcome|call permission[^\]]*|reaction[^\]]*)\]")
+"""What nobody wrote to be answered; `request_welcome`: somebody has opened the chat for the first time."""
 _UNREADABLE = re.compile(r"\[(?!form\b|order\b)[a-z_]+(?: [^\]]*)?\]", re.ASCII)
 """A placeholder for whatever is no text, also of a type that WhatsApp has thought of since."""
 
@@ -47,7 +59,8 @@ def read_wordless(text: str) -> Wordless | None:
         return Wordless.UNREADABLE
     if "?" in bare or any(map(str.isdecimal, bare)):
         return None
-    words = [word.replace("’", "'").casefold() for word in _PUNCTUATION.split(bare) if word]
+    said = " ".join(word.replace("’", "'").casefold() for word in _PUNCTUATION.split(bare) if word)
+    words = _PHRASES.sub("", said).split()
     return Wordless.SILENCE if all(word in _COURTESIES for word in words) and len(words) <= 6 else None
 
 

@@ -20,6 +20,8 @@ from tidings.features.shops.rules.contact_details import (
     usable_name,
     written_phone,
 )
+from tidings.messages.contacts.parsed_names import PersonName, name_of_parts, parse_name
+from tidings.messages.contacts.placeholders import is_placeholder
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,12 @@ def _read(purchase: Mapping[str, Any], person: Mapping[str, Any]) -> CustomerDet
     addresses = _addresses(purchase, person)
     opted_in = _opted_in_at_checkout(purchase)
     people = (person, *(address for _, address in addresses))
+    name = _name_of(people)
     mails = [source.get(key) for source in (purchase, person) for key in ("email", "contact_email")]
     customer = CustomerDetails(
-        id=reading.identifier(person.get("id")),
-        first_name=_named("first_name", people),
-        last_name=_named("last_name", people),
+        id=reading.own_id(person),
+        first_name=name.first,
+        last_name=name.last,
         email=reading.first(*map(usable_email, mails)),
         phones=_phones(purchase, person, addresses, opted_in),
         country=reading.first(*(_country(address) for _, address in addresses)),
@@ -131,6 +134,13 @@ def _phones(
         if one is not None:
             texts.setdefault(one.text, one)
     return tuple(texts.values())
+
+
+def _name_of(people: Sequence[Mapping[str, Any]]) -> PersonName:
+    """A name as it greets: without titles, in its own capitals; each part from where it is a name."""
+    named = [one for one in people if not is_placeholder(f"{one.get('first_name')}{one.get('last_name')}")]  # no name
+    first, last = _named("first_name", named), _named("last_name", named)
+    return parse_name(first) if first and last is None and "," in first else name_of_parts(first, last)
 
 
 def _named(key: str, people: Sequence[Mapping[str, Any]]) -> str | None:

@@ -39,6 +39,7 @@ _DAY = 24 * _HOUR
 
 _GREETING = "{{ shop.name | truncate: 25 }}: "
 _BY_NAME = "{% if customer.first_name %}, {{ customer.first_name | truncate: 20 }}{% endif %}"
+_ORDER = "your order{% if order.name %} {{ order.name }}{% endif %}"
 _STOP = " STOP to end"
 _REAL_ORDER: dict[str, Any] = {"field": "order.test", "op": "is_false"}
 _NOT_CANCELLED: dict[str, Any] = {"field": "order.cancelled_at", "op": "is_missing"}
@@ -73,7 +74,7 @@ _ALL = (
         purpose=Purpose.TRANSACTIONAL,
         rules={"all": [_REAL_ORDER, _NOT_CANCELLED, _NOT_IMPORTED, _FROM_AFAR]},
         template=(
-            f"{_GREETING}thank you{_BY_NAME}! We have your order {{{{ order.name }}}}"
+            f"{_GREETING}thank you{_BY_NAME}! We have {_ORDER}"
             "{% if order.presentment_total_price %} for"
             " {{ order.presentment_total_price | money: order.presentment_currency }}{% endif %}."
         ),
@@ -88,7 +89,7 @@ _ALL = (
         purpose=Purpose.TRANSACTIONAL,
         rules={"all": [_SENT, _TRAVELS, {"any": [_FROM_AFAR, _TRACKED]}]},
         template=(
-            f"{_GREETING}your order {{{{ order.name }}}} is on its way"
+            f"{_GREETING}{_ORDER} is on its way"
             "{% if fulfillment.tracking_company %} with {{ fulfillment.tracking_company | truncate: 20 }}{% endif %}."
             "{% if fulfillment.tracking_url %} Track it: {{ fulfillment.tracking_url }}"
             "{% elsif fulfillment.tracking_number %} Tracking number: {{ fulfillment.tracking_number }}{% endif %}"

@@ -14,9 +14,11 @@ from typing import Any
 
 from tidings.features.shops.rules import reading
 from tidings.features.shops.rules.refunds import Refund, read_refund
+from tidings.messages.contacts.placeholders import is_placeholder
 
 CALLED_BACK = "cancelled"
 _NOT_SENT = (CALLED_BACK, "error", "failure")
+_NO_CARRIERS = frozenset({"other", "custom"})
 _IMPORTED = timedelta(days=1)
 
 
@@ -130,7 +132,7 @@ def read_fulfilled_order(raw: Mapping[str, Any]) -> Purchase:
 
 def read_deleted(raw: Mapping[str, Any]) -> Purchase:
     """What orders/delete and checkouts/delete tell: which one it was."""
-    return Purchase(id=reading.identifier(raw.get("id")))
+    return Purchase(id=reading.own_id(raw))
 
 
 def read_refunded_order(raw: Mapping[str, Any]) -> Purchase:
@@ -144,13 +146,13 @@ def read_fulfillment(raw: Mapping[str, Any]) -> Fulfillment:
     lines = _line_items(raw.get("line_items"))
     urls = [raw.get("tracking_url"), *_list(raw.get("tracking_urls"))]
     return Fulfillment(
-        id=reading.identifier(raw.get("id")),
+        id=reading.own_id(raw),
         created_at=reading.moment(raw.get("created_at")),
         status=reading.text(raw.get("status"), 40),
         shipment_status=reading.text(raw.get("shipment_status"), 40),
-        tracking_company=reading.text(raw.get("tracking_company"), 100),
+        tracking_company=_carrier(raw.get("tracking_company")),
         tracking_numbers=_distinct(
-            reading.text(number, 100) for number in [raw.get("tracking_number"), *_list(raw.get("tracking_numbers"))]
+            _tracking_number(number) for number in [raw.get("tracking_number"), *_list(raw.get("tracking_numbers"))]
         ),
         tracking_urls=_distinct(reading.url(url) for url in urls),
         ships=any(line.ships for line in lines) or not lines,
@@ -165,7 +167,7 @@ def _read(raw: Mapping[str, Any], checkout_token: str | None) -> Purchase:
     if seen_currency in (None, currency):
         seen_total, seen_currency = reading.first(seen_total, total), currency
     return Purchase(
-        id=reading.identifier(raw.get("id")),
+        id=reading.own_id(raw),
         name=reading.text(raw.get("name"), 100),
         number=reading.first(reading.whole(raw.get("order_number")), reading.whole(raw.get("number"))),
         checkout_token=checkout_token,
@@ -207,6 +209,17 @@ def _line_items(value: Any) -> tuple[LineItem, ...]:
         )
         for item in reading.objects(value)
     )
+
+
+def _carrier(value: Any) -> str | None:
+    """Who carries a parcel; shops that do not say it choose Other."""
+    name = reading.text(value, 100)
+    return None if name is None or is_placeholder(name) or name.lower() in _NO_CARRIERS else name
+
+
+def _tracking_number(value: Any) -> str | None:
+    number = str(value) if type(value) is int else reading.text(value, 100)
+    return None if number is None or is_placeholder(number) else number
 
 
 def _list(value: Any) -> list[Any]:

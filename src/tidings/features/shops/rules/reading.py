@@ -36,11 +36,19 @@ def url(value: Any) -> str | None:
 
 def identifier(value: Any) -> str | None:
     """An id as text: 450789469, "450789469" and "gid://shopify/Order/450789469" are the same one."""
+    if isinstance(value, float) and value.is_integer() and value < 2**53:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if 0 < value < 2**64 else None
     name = text(value, 255)
     match = _GID.match(name) if name else None
     return match[1] if match else name
+
+
+def own_id(raw: Mapping[str, Any]) -> str | None:
+    """The id of an object; one that has only GraphQL's name for itself is the same object."""
+    found: str | None = first(identifier(raw.get("id")), identifier(raw.get("admin_graphql_api_id")))
+    return found
 
 
 def amount(value: Any) -> Decimal | None:

@@ -57,13 +57,13 @@ def read_refund(raw: Mapping[str, Any]) -> Refund:
     paid_back = [
         transaction
         for transaction in reading.objects(raw.get("transactions"))
-        if transaction.get("kind") == "refund" and transaction.get("status") == "success"
+        if _said(transaction, "kind") == "refund" and _said(transaction, "status") == "success"
     ]
     amounts = [each for transaction in paid_back if (each := reading.amount(transaction.get("amount"))) is not None]
     lines = reading.objects(raw.get("refund_line_items"))
     rate, shop_currency = _rate(lines)
     return Refund(
-        id=reading.identifier(raw.get("id")),
+        id=reading.own_id(raw),
         amount=sum(amounts, Decimal()) if amounts else None,
         currency=reading.first(*(reading.currency(transaction.get("currency")) for transaction in paid_back)),
         lines=tuple(_lines(lines)),
@@ -146,6 +146,11 @@ def _lines(lines: Iterable[Mapping[str, Any]]) -> Iterator[ReturnedLine]:
         ordered = reading.whole(item.get("quantity"))
         title = reading.first(reading.text(item.get("title")), reading.text(item.get("name")))
         yield ReturnedLine(line_id, title, quantity, ordered if ordered and 0 < ordered < 10**9 else None)
+
+
+def _said(transaction: Mapping[str, Any], key: str) -> str:
+    """A word of Shopify's: small letters over REST, capitals out of GraphQL."""
+    return (reading.text(transaction.get(key), 40) or "").lower()
 
 
 def _rate(lines: Iterable[Mapping[str, Any]]) -> tuple[Decimal | None, str | None]:
