@@ -172,6 +172,8 @@ def outcome_of(line: LedgerEntry) -> str:
     match line.outcome:
         case Outcome.SENT if line.reason == Reason.BY_REQUEST:
             return "somebody noted that it was sent."
+        case Outcome.SENT if line.provider is None:
+            return "it had left by another way, as its report says."
         case Outcome.SENT:
             late = f", {_late(line.lateness_ms)}" if line.lateness_ms is not None else ""
             return f"handed to {line.provider} by {line.channel}{late} (attempt {line.attempt})."
