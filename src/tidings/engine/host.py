@@ -370,7 +370,7 @@ def _request_of(policy: QueuePolicy, job: Any) -> str:
     that BullMQ counts begin anew when Redis was emptied, so the moment when it was added counts as well."""
     told = job.data if isinstance(job.data, dict) else {}
     for name in ("requestId", "xRequestId", "request_id"):
-        if isinstance(told.get(name), str) and told[name]:
+        if type(told.get(name)) in (str, int) and told[name]:
             return str(told[name])
     moment = f"-{job.timestamp}" if comes_again(job.id) else ""
     return f"{policy.name}-{job.id}{moment}"
