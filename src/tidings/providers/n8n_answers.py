@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from tidings.errors import SendError
@@ -264,5 +265,6 @@ def _sentence(said: Any) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT]
 
 
+@lru_cache(maxsize=1024)
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
