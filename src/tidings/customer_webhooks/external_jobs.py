@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
 
@@ -14,41 +13,21 @@ from tidings.customer_webhooks.events import record_for
 from tidings.customer_webhooks.jobs import DELIVER_WEBHOOK, WebhookJob
 from tidings.customer_webhooks.models import WebhookEndpoint, WebhookEvent
 from tidings.customer_webhooks.schemas import WebhookDeliveryIn
-from tidings.engine.jobs import BatchHandler, GiveUpJob, HeldJob
-from tidings.errors import InvalidInput, NotFound, UserError
+from tidings.engine.jobs import BatchHandler, HeldJob
+from tidings.errors import InvalidInput, NotFound
 from tidings.feature import parse
+from tidings.messages.delivery import told
 from tidings.messages.delivery.pipeline import DeliveryPipeline
-from tidings.messages.kind import MessageJob
 from tidings.work import Work
 
 
-class WebhookJobs:
-    """Delivers events through `pipeline`; none waits for those that are only told of."""
+def webhook_handler(work: Work, pipeline: DeliveryPipeline) -> BatchHandler[WebhookJob]:
+    """What a worker of the queue does: delivers events through `pipeline`, those that a job only tells of, too."""
 
-    def __init__(self, work: Work, pipeline: DeliveryPipeline) -> None:
-        self._work = work
-        self._pipeline = pipeline
+    async def handle(jobs: Sequence[HeldJob[WebhookJob]]) -> None:
+        await told.deliver(pipeline, jobs, lambda data, request: store_told(work, data, request))
 
-    def handler(self) -> BatchHandler[WebhookJob]:
-        """What a worker of the queue does."""
-        return BatchHandler(DELIVER_WEBHOOK, self.deliver)
-
-    async def deliver(self, jobs: Sequence[HeldJob[WebhookJob]]) -> None:
-        """Delivers stored events, and stores the others."""
-        await self._pipeline.handle(
-            [HeldJob(MessageJob(id=job.data.id), job.run, job.end) for job in jobs if job.data.id is not None]
-        )
-        await asyncio.gather(*(self._take_told(job) for job in jobs if job.data.id is None))
-
-    async def _take_told(self, job: HeldJob[WebhookJob]) -> None:
-        try:
-            row_id = await store_told(self._work, job.data, job.run.request_id)
-        except UserError as error:
-            job.end(GiveUpJob(str(error)))
-        except Exception as error:
-            job.end(error)
-        else:
-            await self._pipeline.handle([HeldJob(MessageJob(id=row_id), job.run, job.end)])
+    return BatchHandler(DELIVER_WEBHOOK, handle)
 
 
 async def store_told(work: Work, data: WebhookJob, request_id: str) -> int:

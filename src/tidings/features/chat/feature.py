@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidings.customer_webhooks.external_jobs import WebhookJobs
+from tidings.customer_webhooks.external_jobs import webhook_handler
 from tidings.customer_webhooks.jobs import WEBHOOK_DELIVERY
 from tidings.customer_webhooks.kind import WebhookEvents
 from tidings.customer_webhooks.stored import kept_events
@@ -65,7 +65,7 @@ def build(parts: Parts) -> Feature:
             Handler(OUTGOING_MESSAGE, OutgoingMessages(work, messages).route),
             BatchHandler(CLOUD_SEND, messages.handle),
             BatchHandler(QR_SEND, messages.handle),
-            WebhookJobs(work, events).handler(),
+            webhook_handler(work, events),
         ),
         schedules=(Schedule("chat-upkeep", UPKEEP, UpkeepJob(), EVERY),),
         keeps=(

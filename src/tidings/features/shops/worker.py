@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,8 +32,8 @@ from tidings.features.shops.jobs import (
     TaskData,
 )
 from tidings.log import get_logger
+from tidings.messages.delivery import told
 from tidings.messages.delivery.pipeline import DeliveryPipeline
-from tidings.messages.kind import MessageJob
 from tidings.work import Work
 
 log = get_logger(__name__)
@@ -99,21 +98,8 @@ class ShopsWorker:
         return f"{expanded.added} recipients{', the last ones' if expanded.is_complete else ''}"
 
     async def process_deliveries(self, jobs: Sequence[HeldJob[SendData]]) -> None:
-        """Brings messages out; none waits for those that are only told of, and stored first."""
-        await self._pipeline.handle(
-            [HeldJob(MessageJob(id=job.data.id), job.run, job.end) for job in jobs if job.data.id is not None]
-        )
-        await asyncio.gather(*(self._take_told(job) for job in jobs if job.data.id is None))
-
-    async def _take_told(self, job: HeldJob[SendData]) -> None:
-        try:
-            row_id = await store_told_message(self._work, job.data, job.run.request_id)
-        except UserError as error:
-            job.end(GiveUpJob(str(error)))
-        except Exception as error:
-            job.end(error)
-        else:
-            await self._pipeline.handle([HeldJob(MessageJob(id=row_id), job.run, job.end)])
+        """Brings messages out, those that a job only tells of, too."""
+        await told.deliver(self._pipeline, jobs, lambda data, request: store_told_message(self._work, data, request))
 
     async def process_housekeeping(self, data: TaskData, run: Run) -> dict[str, int]:
         """Does one task; says for how many shops, and how many rows it came to."""
