@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from starlette.exceptions import HTTPException
 
 from tidings.errors import InvalidInput
@@ -33,9 +34,18 @@ webhooks = new_router(strict=False)
 own = new_router()
 
 
-@webhooks.post("/webhooks/shopify", tags=["webhooks"])
-@webhooks.post("/webhooks/shopify/", include_in_schema=False)
-async def receive_any_shopify_webhook(
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A webhook whose signature was checked."""
+
+    domain: str
+    event_id: str | None
+    triggered_at: str
+    topic: str
+    body: bytes
+
+
+async def signed(
     shops: Service,
     request: Request,
     shop_domain: ShopDomain = "",
@@ -44,38 +54,32 @@ async def receive_any_shopify_webhook(
     webhook_id: WebhookId = "",
     triggered_at: TriggeredAt = "",
     named_topic: NamedTopic = "",
-) -> WebhookReceipt:
-    """Takes in what happened in a shop, of whatever topic; the header says which. Each event counts once."""
-    body = await _signed_body(shops, request, shop_domain, signature)
-    if not named_topic.strip():
-        raise InvalidInput("X-Shopify-Topic", "is missing; send it, or post to /webhooks/shopify/<topic>")
-    return await shops.events.receive(shop_domain, named_topic, event_id or webhook_id or None, body, triggered_at)
-
-
-@webhooks.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
-async def receive_shopify_webhook(
-    shops: Service,
-    topic: str,
-    request: Request,
-    shop_domain: ShopDomain = "",
-    signature: Signature = "",
-    event_id: EventId = "",
-    webhook_id: WebhookId = "",
-    triggered_at: TriggeredAt = "",
-    named_topic: NamedTopic = "",
-) -> WebhookReceipt:
-    """Takes in what happened in a shop; each event once. What follows from it is done by workers."""
-    body = await _signed_body(shops, request, shop_domain, signature)
-    if named_topic and topic_of(named_topic) != topic_of(topic):
-        raise InvalidInput("X-Shopify-Topic", f"is {named_topic[:80]!r}, but the address says {topic[:80]!r}")
-    return await shops.events.receive(shop_domain, topic, event_id or webhook_id or None, body, triggered_at)
-
-
-async def _signed_body(shops: Shops, request: Request, shop_domain: str, signature: str) -> bytes:
+) -> Posted:
+    """What a shop posts, `topic` as its header says. Nobody else gets in."""
     body = await request.body()
     if not await shops.events.is_signed(shop_domain, body, signature):
         raise HTTPException(401, f"{SHOPIFY_HEADER} is not the signature of this body for this shop.")
-    return body
+    return Posted(shop_domain, event_id or webhook_id or None, triggered_at, named_topic, body)
+
+
+Signed = Annotated[Posted, Depends(signed)]
+
+
+@webhooks.post("/webhooks/shopify", tags=["webhooks"])
+@webhooks.post("/webhooks/shopify/", include_in_schema=False)
+async def receive_any_shopify_webhook(shops: Service, posted: Signed) -> WebhookReceipt:
+    """Takes in what happened in a shop, of whatever topic; the header says which. Each event counts once."""
+    if not posted.topic.strip():
+        raise InvalidInput("X-Shopify-Topic", "is missing; send it, or post to /webhooks/shopify/<topic>")
+    return await shops.events.receive(posted.domain, posted.topic, posted.event_id, posted.body, posted.triggered_at)
+
+
+@webhooks.post("/webhooks/shopify/{topic:path}", tags=["webhooks"])
+async def receive_shopify_webhook(shops: Service, topic: str, posted: Signed) -> WebhookReceipt:
+    """Takes in what happened in a shop; each event once. What follows from it is done by workers."""
+    if posted.topic and topic_of(posted.topic) != topic_of(topic):
+        raise InvalidInput("X-Shopify-Topic", f"is {posted.topic[:80]!r}, but the address says {topic[:80]!r}")
+    return await shops.events.receive(posted.domain, topic, posted.event_id, posted.body, posted.triggered_at)
 
 
 @own.get("/shops/{domain}/events", tags=["shops"])
