@@ -293,6 +293,12 @@ def test_what_stands_for_nothing_is_nothing_in_every_column(nothing: str) -> Non
     assert person == Person(name="", phone="+18105550123")
 
 
+@every_case("name", ["Na", "Nan", "Nil", "Ka"])
+def test_a_name_that_others_write_for_nothing_is_one(name: str) -> None:
+    person = only(f"first name,last name,phone,email\n{name},Boyd,{name},a@example.com\n")
+    assert (person.name, person.first_name, person.phone) == (f"{name} Boyd", name, None)
+
+
 def test_people_know_their_lines() -> None:
     text = 'sep=,\n\nname,phone\n\n"Ada\nLovelace",8105550123\n,\nBob,8105550124\n'
     assert [(person.name, person.line) for person in read(text).people] == [("Ada Lovelace", 5), ("Bob", 8)]

@@ -23,9 +23,8 @@ _COMMON = (
 """Where most events are; after them CLDR's order counts, which is the alphabet's: Easter Island before New York."""
 
 _NAMED = 6
-_AROUND = timedelta(
-    days=2
-)  # an event's first message by the clock leaves the evening before, its last one hours after
+_AROUND = timedelta(days=2)
+"""An event's first message by the clock leaves the evening before, its last one hours after."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,10 @@ from email_validator import EmailNotValidError, validate_email
 from tidings.errors import InvalidInput
 from tidings.messages.contacts.numbers.phones import is_mobile, parse_phone
 from tidings.messages.contacts.numbers.written import bare, is_power_of_ten, numbers_in, without_extension
+from tidings.messages.contacts.placeholders import is_placeholder
 
-_EMPTY = frozenset((
-    "n/a", "n.a.", "n.a", "#n/a", "-", "--", "---", "–", "—", "none", "(none)", "null", "(null)", "nil", "nan", "0",
-    "unknown", "(unknown)", "k.a.", "k. a.", "ka", "unbekannt", "keine", "keine angabe", "nicht angegeben", "x", "xx",
-    "xxx", "?", "??", ".", "..", "...", "/", "_", "undefined", "not provided", "not available", "not applicable",
-    "empty", "(empty)", "blank", "(blank)", "no phone", "no email", "s/n", "s.o.", "sin dato", "ninguno", "no aplica",
-    "aucun", "inconnu", "s.d.", "saknas", "okänd",
-    "desconhecido", "nenhum", "tbd", "tba", "#ref!", "#value!", "#name?",
-    "[]", "brak", "n.v.t.",
-))  # fmt: skip
-"""What stands where there is nothing, in small letters; capitals NA too, since Na is a name."""
+_EMPTY = frozenset({"s/n", "s.o.", "s.d.", "#n/a", "#ref!", "#value!", "#name?"})
+"""What stands where there is nothing, in small letters, beside what stands for nothing everywhere."""
 
 _ADDRESS = re.compile(r"[^\s<>,;|\"'()\[\]:]+@[^\s<>,;|\"'()\[\]:?]+")
 _DISPLAY_NAME = re.compile(r"\s*\"?([^<>@\"]+?)\"?\s*<[^<>]*>\s*")
@@ -38,9 +31,10 @@ def value_of(cell: str) -> str:
     return "" if is_empty(text) else text
 
 
-def is_empty(text: str) -> bool:
+@lru_cache(maxsize=4096)
+def is_empty(text: str, *, may_be_name: bool = True) -> bool:
     """Whether a text is one of those that stand for nothing."""
-    return text == "NA" or text.casefold() in _EMPTY
+    return text.casefold() in _EMPTY or is_placeholder(text, may_be_name=may_be_name)
 
 
 @dataclass(slots=True)
@@ -56,7 +50,7 @@ class Addresses:
     def take_phones(self, cell: str, region: str) -> None:
         """Takes the numbers of a cell, without their extensions."""
         cell = _CONTROLS.sub("", cell.replace("\r", "\n")).strip()
-        if not cell or is_empty(" ".join(cell.split()).removeprefix("'")):
+        if not cell or is_empty(" ".join(cell.split()).removeprefix("'"), may_be_name=False):
             return
         for written in _numbers(cell):
             number, extension = (
@@ -79,7 +73,7 @@ class Addresses:
     def take_emails(self, cell: str) -> None:
         """Takes the mail addresses of a cell, and the name that one of them is written with."""
         text = value_of(cell)
-        if not text:
+        if not text or is_empty(text, may_be_name=False):
             return
         if "<" in text and (named := _DISPLAY_NAME.fullmatch(text)):
             self.name = self.name or named[1].strip()
